@@ -1,0 +1,87 @@
+"""sRGB and CIELAB, and how networks scale them: the only room that knows colour units.
+
+RGB is sRGB in [0, 1]. L is in [0, 100]; a and b are in CIELAB units, about [-110, 110]. Constants are those of
+IEC 61966-2-1 with the D65 white of the 2 degree observer, as in scikit-image.
+"""
+
+import torch
+from torch import Tensor
+
+_XYZ_FROM_RGB = (
+    (0.412453, 0.357580, 0.180423),
+    (0.212671, 0.715160, 0.072169),
+    (0.019334, 0.119193, 0.950227),
+)
+_WHITE = (0.95047, 1.0, 1.08883)
+_DELTA = 0.008856  # below it, CIELAB's cube root is replaced by a line
+
+
+def rgb_to_lab(rgb: Tensor) -> Tensor:
+    """Convert sRGB to CIELAB.
+
+    Args:
+        rgb: (..., 3, H, W), sRGB in [0, 1], or uint8 in [0, 255].
+
+    Returns:
+        (..., 3, H, W): L in [0, 100], a and b in CIELAB units. Float32 (float64 for float64 input), also under
+        autocast: bfloat16 would be off by 3 units.
+    """
+    if rgb.dtype == torch.uint8:
+        rgb = rgb.float() / 255
+    with torch.autocast(rgb.device.type, enabled=False):
+        rgb = _at_least_float32(rgb)
+        linear = torch.where(rgb > 0.04045, ((rgb.clamp(min=0.04045) + 0.055) / 1.055) ** 2.4, rgb / 12.92)
+        xyz = _mix(linear, torch.tensor(_XYZ_FROM_RGB, dtype=torch.float64))
+        xyz = xyz / xyz.new_tensor(_WHITE).view(3, 1, 1)
+        f = torch.where(xyz > _DELTA, xyz.clamp(min=_DELTA) ** (1 / 3), 7.787 * xyz + 16 / 116)
+        x, y, z = f.unbind(-3)
+        return torch.stack((116 * y - 16, 500 * (x - y), 200 * (y - z)), dim=-3)
+
+
+def lab_to_rgb(lab: Tensor) -> Tensor:
+    """Convert CIELAB to sRGB; colours outside the sRGB gamut are clipped to it.
+
+    Args:
+        lab: (..., 3, H, W): L in [0, 100], a and b in CIELAB units.
+
+    Returns:
+        (..., 3, H, W), sRGB in [0, 1]. Float32 (float64 for float64 input), also under autocast. Differentiable
+        inside the gamut.
+    """
+    with torch.autocast(lab.device.type, enabled=False):
+        luma, a, b = _at_least_float32(lab).unbind(-3)
+        y = (luma + 16) / 116
+        f = torch.stack((y + a / 500, y, (y - b / 200).clamp(min=0)), dim=-3)
+        xyz = torch.where(f > 0.2068966, f.clamp(min=0.2068966) ** 3, (f - 16 / 116) / 7.787)
+        xyz = xyz * xyz.new_tensor(_WHITE).view(3, 1, 1)
+        linear = _mix(xyz, torch.linalg.inv(torch.tensor(_XYZ_FROM_RGB, dtype=torch.float64)))
+        rgb = torch.where(linear > 0.0031308, 1.055 * linear.clamp(min=0.0031308) ** (1 / 2.4) - 0.055, 12.92 * linear)
+        return rgb.clamp(0, 1)
+
+
+def lab_to_rgb8(lab: Tensor) -> Tensor:
+    """Convert CIELAB to 8-bit sRGB, rounded to nearest: (..., 3, H, W) to uint8 of the same shape."""
+    return (lab_to_rgb(lab) * 255).round().to(torch.uint8)
+
+
+def scale_luma(luma: Tensor) -> Tensor:
+    """Map L in [0, 100] to [-1, 1], the range networks work in."""
+    return luma / 50 - 1
+
+
+def scale_ab(ab: Tensor) -> Tensor:
+    """Map ab in CIELAB units to about [-1, 1]."""
+    return ab / 110
+
+
+def unscale_ab(ab: Tensor) -> Tensor:
+    """Undo `scale_ab`."""
+    return ab * 110
+
+
+def _at_least_float32(x: Tensor) -> Tensor:
+    return x if x.dtype == torch.float64 else x.float()
+
+
+def _mix(channels: Tensor, matrix: Tensor) -> Tensor:
+    return torch.einsum("ij,...jhw->...ihw", matrix.to(channels), channels)

@@ -1,0 +1,125 @@
+"""What rooms hand each other. Frozen, typed, with shapes: (B, C, H, W) for a frame, (B, T, C, H, W) for a clip."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Self
+
+import torch
+from torch import Tensor
+
+
+class _Movable:
+    """Lets Lightning move and pin a dataclass of tensors."""
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
+        """Copy every tensor to `device`."""
+        return self._map(lambda t: t.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> Self:
+        """Copy every tensor to page-locked memory."""
+        return self._map(lambda t: t.pin_memory())
+
+    def _map(self, change) -> Self:
+        values = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
+        return replace(self, **{k: change(v) for k, v in values.items() if isinstance(v, Tensor)})  # type: ignore[type-var]
+
+
+@dataclass(frozen=True)
+class RawClip(_Movable):
+    """A clip as workers hand it over: 8-bit, so that the colour conversion happens once, on the device.
+
+    A single item has no leading B; `names` and `skipped` are then what that item contributes.
+    """
+
+    rgb: Tensor  # (B, T, 3, H, W), uint8
+    references: Tensor  # (B, R, 3, H, W), uint8
+    flow: Tensor  # (B, T - 1, 2, H, W), float32, pixels, backward (frame t to t - 1); 0 where unknown
+    visible: Tensor  # (B, T - 1, 1, H, W), bool: the pixel of frame t is also in frame t - 1; False where unknown
+    has_flow: Tensor  # (B,), bool: flow and visible are exact
+    starts_coloured: Tensor  # (B,), bool: the reference is frame 0 itself, so its colour is known
+    names: Sequence[str] = ()  # the film and the frames of each item
+    skipped: Sequence[str] = ()  # films that could not be read on the way to these items, with the reason
+
+
+@dataclass(frozen=True)
+class Clip(_Movable):
+    """A clip as networks and losses see it."""
+
+    lab: Tensor  # (B, T, 3, H, W), CIELAB
+    references: Tensor  # (B, R, 3, H, W), CIELAB
+    flow: Tensor  # as in RawClip
+    visible: Tensor  # as in RawClip, float: 1 or 0
+    has_flow: Tensor  # (B,), bool
+    starts_coloured: Tensor  # (B,), bool
+    names: Sequence[str] = ()
+
+    @property
+    def luma(self) -> Tensor:
+        """(B, T, 1, H, W), L in [0, 100]."""
+        return self.lab[:, :, :1]
+
+    @property
+    def ab(self) -> Tensor:
+        """(B, T, 2, H, W), CIELAB units."""
+        return self.lab[:, :, 1:]
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Motion from a frame back to the one before it."""
+
+    flow: Tensor  # (B, 2, H, W), pixels, (x, y), on this frame's grid
+    confidence: Tensor  # (B, 1, H, W), in [0, 1]
+
+
+@dataclass(frozen=True)
+class Propagation:
+    """Colour carried from the previous frame."""
+
+    ab: Tensor  # (B, 2, H, W), CIELAB units
+    confidence: Tensor  # (B, 1, H, W), in [0, 1]; 0 where nothing could be carried
+
+
+@dataclass(frozen=True)
+class Match:
+    """Colour found in the references."""
+
+    ab: Tensor  # (B, 2, H, W), CIELAB units
+    similarity: Tensor  # (B, 1, H, W), in [0, 1]
+
+
+@dataclass(frozen=True)
+class ReferenceMemory:
+    """The references, encoded once: every position of every one of them."""
+
+    keys: Tensor  # (B, N, C), unit length
+    ab: Tensor  # (B, N, 2), CIELAB units
+
+
+@dataclass(frozen=True)
+class FlowState:
+    """What the flow network keeps of the frame before, on its own padded grid."""
+
+    luma: Tensor  # (B, 1, H', W'), L in [0, 100], padded
+    features: Tensor  # (B, C, h, w)
+    keys: Tensor  # (B, M, D) stored attention keys; M is 0 before the first step
+    values: Tensor  # (B, M, D)
+
+
+@dataclass(frozen=True)
+class State:
+    """All that a film's next frame depends on. Its size does not grow with the film."""
+
+    references: ReferenceMemory
+    flow: FlowState | None = None  # None before the first frame
+    ab: Tensor | None = None  # (B, 2, H, W), the colour given to the last frame
+
+
+@dataclass(frozen=True)
+class Signals:
+    """What both networks say of a frame, before they are weighed."""
+
+    propagation: Propagation
+    match: Match
+    flow: Flow | None  # None at a film's first frame
+    flow_state: FlowState
