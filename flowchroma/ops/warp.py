@@ -1,0 +1,52 @@
+"""Sampling images where a flow points."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def pixel_grid(height: int, width: int, like: Tensor) -> Tensor:
+    """Coordinates of every pixel: (1, 2, height, width), (x, y), with the type and device of `like`."""
+    y = torch.arange(height, device=like.device, dtype=like.dtype)
+    x = torch.arange(width, device=like.device, dtype=like.dtype)
+    return torch.stack(torch.meshgrid(x, y, indexing="xy"))[None]
+
+
+def sample_at(image: Tensor, points: Tensor, padding: str = "border") -> Tensor:
+    """Sample `image` bilinearly at pixel coordinates.
+
+    Args:
+        image: (B, C, H, W).
+        points: (B, 2, h, w), (x, y), 0 at the centre of the first pixel.
+        padding: what lies outside the image: "border" repeats it, "zeros" is empty.
+
+    Returns:
+        (B, C, h, w). An image one pixel wide is sampled like any other.
+    """
+    size = points.new_tensor([image.shape[-1], image.shape[-2]]).view(1, 2, 1, 1)
+    normalised = (2 * points + 1) / size - 1
+    return F.grid_sample(image, normalised.movedim(1, -1), padding_mode=padding, align_corners=False)
+
+
+def backward_warp(image: Tensor, flow: Tensor) -> Tensor:
+    """Sample `image` where `flow` points.
+
+    Args:
+        image: (B, C, H, W) on the source frame's grid.
+        flow: (B, 2, H, W) in pixels, (x, y), on the target frame's grid.
+
+    Returns:
+        (B, C, H, W) on the target's grid, border pixels repeated. Float32 at least, also under autocast: half precision
+        would move the sampling point by whole pixels in a wide frame.
+    """
+    with torch.autocast(flow.device.type, enabled=False):
+        flow = flow if flow.dtype == torch.float64 else flow.float()
+        height, width = flow.shape[-2:]
+        return sample_at(image.to(flow.dtype), pixel_grid(height, width, like=flow) + flow)
+
+
+def inside(flow: Tensor) -> Tensor:
+    """Where `flow` (B, 2, H, W) points to a place within the frame: (B, 1, H, W), 1 or 0."""
+    height, width = flow.shape[-2:]
+    x, y = (pixel_grid(height, width, like=flow) + flow).unbind(1)
+    return ((x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)).to(flow.dtype)[:, None]
