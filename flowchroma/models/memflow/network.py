@@ -1,0 +1,220 @@
+"""MemFlow: optical flow with a memory of past motion (Dong and Fu, CVPR 2024)."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from flowchroma import ops
+from flowchroma.color import scale_luma
+from flowchroma.models.memflow.encoder import NORMS, Encoder
+from flowchroma.models.memflow.update import Update
+from flowchroma.types import Flow, FlowState
+
+STRIDE = 8
+
+
+class Encoded(NamedTuple):
+    """What a frame contributes to a pair, on the coarse grid."""
+
+    features: Tensor  # (B, C, h, w)
+    hidden: Tensor  # (B, D, h, w), the hidden state's start
+    context: Tensor  # (B, D, h, w)
+    query: Tensor  # (B, h * w, D)
+    key: Tensor  # (B, h * w, D)
+
+
+class Iterate(NamedTuple):
+    """The state after an iteration."""
+
+    flow: Tensor  # (B, 2, h, w), in coarse pixels
+    hidden: Tensor  # (B, D, h, w)
+    value: Tensor  # (B, h * w, D), from the flow that entered the iteration
+
+
+class _QueryKey(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.to_qk = nn.Conv2d(channels, 2 * channels, 1, bias=False)
+
+
+class MemFlow(nn.Module):
+    """Backward flow of a film's luminance, frame by frame, with a memory of bounded size.
+
+    The flow of frame t points to frame t - 1: `colour_t(p) = colour_{t-1}(p + flow(p))`. The network sees the luminance
+    `channels` times over, never the colour.
+
+    Args:
+        channels: how often the luminance is repeated (3 fits published RGB weights).
+        widths: channels of the encoders' three stages.
+        blocks: residual blocks a stage.
+        context_norm: normalisation of the context encoder, "batch" or "instance".
+        features: channels of the features that are correlated.
+        hidden: channels of hidden state, context, motion features and attention.
+        levels: scales of the correlation.
+        radius: of its lookup.
+        motion_widths: see `update.MotionEncoder`.
+        mask_width: see `update.Update`.
+        kernels: see `update.Update`.
+        expansion: see `update.ConvBlock`.
+        iterations: refinements of each flow.
+        memory_frames: past frames whose motion is remembered.
+        average_tokens: number of attention keys that the scale of the memory read is normalised to.
+        start: gives each pair's first flow from the luminance of its frames, as `ops.lucas_kanade` does; zero, as
+            published, without it.
+    """
+
+    def __init__(
+        self,
+        *,
+        channels: int = 3,
+        widths: Sequence[int] = (64, 96, 128),
+        blocks: int = 2,
+        context_norm: str = "batch",
+        features: int = 256,
+        hidden: int = 128,
+        levels: int = 4,
+        radius: int = 4,
+        motion_widths: Sequence[int] = (256, 192, 128, 64),
+        mask_width: int = 256,
+        kernels: Sequence[int] = (15, 7),
+        expansion: float = 1.5,
+        iterations: int = 15,
+        memory_frames: int = 1,
+        average_tokens: int = 6624,
+        start: Callable[[Tensor, Tensor], Tensor] | None = None,
+    ) -> None:
+        super().__init__()
+        self.start = start
+        self.channels, self.hidden, self.levels, self.radius = channels, hidden, levels, radius
+        self.iterations, self.memory_frames, self.average_tokens = iterations, memory_frames, average_tokens
+        self.fnet = Encoder(channels, widths, features, blocks)
+        self.cnet = Encoder(channels, widths, 2 * hidden, blocks, NORMS[context_norm])
+        self.att = _QueryKey(hidden)
+        c1, c2, f1, f2 = motion_widths
+        self.update_block = Update(
+            levels * (2 * radius + 1) ** 2, hidden, (c1, c2, f1, f2), mask_width, (kernels[0], kernels[1]), expansion
+        )
+        # An untrained network leaves its first flow as it is.
+        for parameter in self.update_block.flow_head.ffn2[-1].parameters():
+            nn.init.zeros_(parameter)
+
+    def step(self, luma: Tensor, state: FlowState | None) -> tuple[Flow | None, FlowState]:
+        """Take the next frame of a film.
+
+        Args:
+            luma: (B, 1, H, W), L in [0, 100].
+            state: what the frame before left, None at a film's or a shot's start.
+
+        Returns:
+            The flow back to the frame before (None without one), and the state for the next frame. Each frame is
+            encoded once.
+        """
+        padded, padding = self._pad(luma)
+        now = self.encode(padded)
+        if state is None:
+            empty = now.key[:, :0]
+            return None, FlowState(padded, now.features, empty, empty)
+        start = self._first_flow(padded, state.luma)
+        *_, last = self.refine(now, state.features, state.keys, state.values, start)
+        flow, confidence = self._upsample(last)
+        return Flow(padding.crop(flow), padding.crop(confidence)), self._remember(padded, now, last, state)
+
+    def forward(self, luma: Tensor) -> list[list[Tensor]]:
+        """Flows of a clip with every iteration of each, for training.
+
+        Args:
+            luma: (B, T, 1, H, W), L in [0, 100].
+
+        Returns:
+            For each frame from the second on, the iterates of its flow to the frame before: (B, 2, H, W) in pixels.
+        """
+        padded, padding = self._pad(luma.flatten(0, 1))
+        whole = self.encode(padded)
+        lumas = padded.unflatten(0, luma.shape[:2]).unbind(1)
+        frames = [
+            Encoded(*parts) for parts in zip(*(x.unflatten(0, luma.shape[:2]).unbind(1) for x in whole), strict=True)
+        ]
+        empty = frames[0].key[:, :0]
+        state = FlowState(lumas[0], frames[0].features, empty, empty)
+        flows = []
+        for frame, now in zip(lumas[1:], frames[1:], strict=True):
+            start = self._first_flow(frame, state.luma)
+            iterates = list(self.refine(now, state.features, state.keys, state.values, start))
+            flows.append([padding.crop(self._upsample(iterate)[0]) for iterate in iterates])
+            state = self._remember(frame, now, iterates[-1], state)
+        return flows
+
+    def encode(self, luma: Tensor) -> Encoded:
+        """Encode frames (B, 1, H, W), L in [0, 100], H and W multiples of 8."""
+        return self.encode_scaled(scale_luma(luma).expand(-1, self.channels, -1, -1))
+
+    def encode_scaled(self, frame: Tensor) -> Encoded:
+        """Encode what the published network takes: (B, channels, H, W) in [-1, 1]."""
+        hidden, context = self.cnet(frame).split(self.hidden, dim=1)
+        context = torch.relu(context)
+        query, key = self.att.to_qk(context).flatten(2).transpose(1, 2).split(self.hidden, dim=2)
+        return Encoded(self.fnet(frame), torch.tanh(hidden), context, query, key)
+
+    def refine(
+        self, first: Encoded, second: Tensor, keys: Tensor, values: Tensor, start: Tensor | None = None
+    ) -> Iterator[Iterate]:
+        """Estimate the flow from one frame to another, iteration by iteration.
+
+        Args:
+            first: the frame on whose grid the flow lies.
+            second: (B, C, h, w), features of the frame that it points to.
+            keys: (B, M, D), remembered keys; M may be 0.
+            values: (B, M, D), remembered values.
+            start: (B, 2, h, w), a flow in coarse pixels to begin with; 0 by default.
+
+        Yields:
+            Each iteration's result. The flow is detached between iterations.
+        """
+        correlation = ops.CorrelationPyramid(first.features, second, self.levels, self.radius)
+        grid = ops.pixel_grid(second.shape[-2], second.shape[-1], like=correlation.levels[0])
+        flow = torch.zeros_like(grid).expand(second.shape[0], -1, -1, -1) if start is None else start
+        hidden, update = first.hidden, self.update_block
+        all_keys = torch.cat([keys, first.key], dim=1)
+        scale = self.hidden**-0.5 * math.log(all_keys.shape[1]) / math.log(self.average_tokens)
+        for _ in range(self.iterations):
+            flow = flow.detach()
+            motion = update.encoder(flow.to(hidden.dtype), correlation.lookup(grid + flow).to(hidden.dtype))
+            value = update.aggregator.to_v(motion).flatten(2).transpose(1, 2)
+            everything = torch.cat([values.to(value.dtype), value], dim=1)
+            read = _attend(first.query, all_keys, everything, scale)
+            shared = motion + update.aggregator.gamma * read.transpose(1, 2).reshape(motion.shape)
+            hidden = update.gru(torch.cat([hidden, first.context, motion, shared], dim=1))
+            flow = flow + update.flow_head(hidden).to(flow.dtype)
+            yield Iterate(flow, hidden, value)
+
+    def _upsample(self, iterate: Iterate) -> tuple[Tensor, Tensor]:
+        """Flow in pixels, (B, 2, H, W), and confidence, (B, 1, H, W), from the entropy of the upsampling weights."""
+        weights = self.update_block.upsampling_weights(iterate.hidden)
+        flow = ops.convex_upsample(iterate.flow, weights, STRIDE)
+        sure = ops.certainty(weights, dim=1).permute(0, 3, 1, 4, 2).reshape(len(flow), 1, *flow.shape[-2:])
+        return flow, sure
+
+    def _remember(self, luma: Tensor, now: Encoded, last: Iterate, state: FlowState) -> FlowState:
+        kept = self.memory_frames * now.key.shape[1]
+        keys = torch.cat([state.keys, now.key], dim=1)
+        values = torch.cat([state.values, last.value], dim=1)
+        start = max(0, keys.shape[1] - kept)
+        return FlowState(luma, now.features, keys[:, start:], values[:, start:])
+
+    def _first_flow(self, luma: Tensor, previous: Tensor) -> Tensor | None:
+        """On the coarse grid and in its pixels."""
+        return None if self.start is None else F.avg_pool2d(self.start(luma, previous), STRIDE) / STRIDE
+
+    def _pad(self, luma: Tensor) -> tuple[Tensor, ops.Padding]:
+        # The coarsest correlation level needs a pixel to read.
+        return ops.pad_to_multiple(luma, STRIDE, at_least=STRIDE * 2 ** (self.levels - 1))
+
+
+def _attend(query: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor:
+    # With an axis for the single head and channels last, PyTorch takes a back end that never holds all scores at once.
+    q, k, v = (x.to(query.dtype).contiguous()[:, None] for x in (query, keys, values))
+    return F.scaled_dot_product_attention(q, k, v, scale=scale)[:, 0]
