@@ -1,0 +1,103 @@
+"""Features of the VGG networks (Simonyan and Zisserman, ICLR 2015)."""
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+BLOCKS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
+_WIDTHS = (64, 128, 256, 512, 512)
+_MEAN = (0.485, 0.456, 0.406)
+_STD = (0.229, 0.224, 0.225)
+
+
+def conv_indices(arch: str) -> dict[str, int]:
+    """Where torchvision's `features` keeps the convolution before each layer: {"relu1_1": 0, "relu1_2": 2, ...}.
+
+    Args:
+        arch: "vgg16" or "vgg19".
+    """
+    indices, index = {}, 0
+    for block, convs in enumerate(BLOCKS[arch], start=1):
+        for conv in range(1, convs + 1):
+            indices[f"relu{block}_{conv}"] = index
+            index += 2  # the convolution and its ReLU
+        index += 1  # the pooling
+    return indices
+
+
+def nearest_layer(layer: str, available: Iterable[str]) -> str:
+    """The layer that serves where a trunk does not have `layer`: the last of the same block, else the deepest.
+
+    Args:
+        layer: as in "relu3_2".
+        available: the layers that the trunk has.
+    """
+    ordered = sorted(available)
+    if layer in ordered:
+        return layer
+    same_block = [name for name in ordered if name.split("_")[0] == layer.split("_")[0]]
+    return (same_block or ordered)[-1]
+
+
+class VGGFeatures(nn.Module):
+    """Frozen VGG, cut off behind the deepest layer that is asked for.
+
+    Parameter names are torchvision's (`features.<i>.weight`), so that its weights fit. Parameters start at NaN: only
+    loaded ones give features.
+
+    Args:
+        arch: "vgg16" or "vgg19".
+        layers: what `forward` returns, as in ("relu1_2", "relu2_2").
+
+    Raises:
+        ValueError: if the network has no such layer.
+    """
+
+    def __init__(self, arch: str, layers: Sequence[str]) -> None:
+        super().__init__()
+        if arch not in BLOCKS:
+            raise ValueError(f"no network {arch!r}: choose one of {', '.join(BLOCKS)}")
+        indices = conv_indices(arch)
+        if unknown := [layer for layer in layers if layer not in indices]:
+            raise ValueError(f"{arch} has no layer {', '.join(unknown)}: it has {', '.join(indices)}")
+        if not layers:
+            raise ValueError("name at least one layer")
+        self.arch = arch
+        self.layers = tuple(sorted(set(layers)))
+        depth = indices[self.layers[-1]]
+        self._path = [(name, index) for name, index in indices.items() if index <= depth]
+        self.features = nn.ModuleDict()
+        channels = 3
+        for name, index in self._path:
+            width = _WIDTHS[int(name[4]) - 1]
+            self.features[str(index)] = nn.Conv2d(channels, width, 3, padding=1)
+            channels = width
+        for parameter in self.parameters():
+            nn.init.constant_(parameter, float("nan")).requires_grad_(False)
+        self.eval()
+
+    def train(self, mode: bool = True) -> "VGGFeatures":
+        """Stay in evaluation mode, whatever is asked."""
+        return super().train(False)
+
+    def forward(self, rgb: Tensor) -> dict[str, Tensor]:
+        """Compute the features of images.
+
+        Args:
+            rgb: (B, 3, H, W), sRGB in [0, 1]; ImageNet's mean and deviation are applied here. H and W at least
+                2^(b - 1) for block b.
+
+        Returns:
+            For each of `layers`, (B, C, h, w) after the ReLU; block b is at stride 2^(b - 1).
+        """
+        mean, std = (rgb.new_tensor(v).view(3, 1, 1) for v in (_MEAN, _STD))
+        x, found = (rgb - mean) / std, {}
+        for name, index in self._path:
+            if name.endswith("_1") and index:
+                x = F.max_pool2d(x, 2)
+            x = torch.relu(self.features[str(index)](x))
+            if name in self.layers:
+                found[name] = x
+        return found
