@@ -1,0 +1,49 @@
+"""A few convolutions that correct the better of the two colours."""
+
+from torch import Tensor, nn
+
+from flowchroma.color import unscale_ab
+from flowchroma.models.fusion import signals
+from flowchroma.types import Match, Propagation
+
+
+class SimpleFusion(nn.Module):
+    """Four convolutions, 7 channels in, 2 out; at width 56, 48,554 parameters.
+
+    The output is a correction of the carried colour where there is any, and of the matched colour where there is none.
+    It starts at zero, so that an untrained network changes nothing.
+
+    Args:
+        width: channels of the hidden layers; the last has four sevenths of it.
+    """
+
+    def __init__(self, width: int = 56) -> None:
+        super().__init__()
+        narrow = width * 4 // 7
+        self.layers = nn.Sequential(
+            nn.Conv2d(signals.CHANNELS, width, 3, padding=1, padding_mode="replicate"),
+            nn.GELU(),
+            nn.Conv2d(width, width, 3, padding=2, dilation=2, padding_mode="replicate"),
+            nn.GELU(),
+            nn.Conv2d(width, narrow, 3, padding=1, padding_mode="replicate"),
+            nn.GELU(),
+        )
+        self.correction = nn.Conv2d(narrow, 2, 3, padding=1, padding_mode="replicate")
+        nn.init.zeros_(self.correction.weight)
+        assert self.correction.bias is not None
+        nn.init.zeros_(self.correction.bias)
+
+    def forward(self, luma: Tensor, propagation: Propagation, found: Match) -> Tensor:
+        """Fuse the two colours of a frame.
+
+        Args:
+            luma: (B, 1, H, W), L in [0, 100].
+            propagation: colour carried along the flow.
+            found: colour matched against the references.
+
+        Returns:
+            (B, 2, H, W), CIELAB units.
+        """
+        correction = self.correction(self.layers(signals.stack(luma, propagation, found)))
+        base = signals.carried_or_matched(propagation, found)
+        return base + unscale_ab(correction.to(base.dtype))

@@ -1,0 +1,70 @@
+"""A U-Net that weighs the two colours and corrects their mixture."""
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from flowchroma import ops
+from flowchroma.color import unscale_ab
+from flowchroma.models.fusion import signals
+from flowchroma.types import Match, Propagation
+
+
+class UNetFusion(nn.Module):
+    """Encoder and decoder with skips (Ronneberger et al., MICCAI 2015), 7 channels in.
+
+    Three come out: how much of the matched colour replaces the carried one, and a correction of ab. Where nothing could
+    be carried the mixture is the matched colour alone.
+
+    Args:
+        width: channels at full size; doubled at each of the coarser scales.
+        depth: number of times the grid is halved.
+    """
+
+    def __init__(self, width: int = 24, depth: int = 3) -> None:
+        super().__init__()
+        widths = [width * 2**level for level in range(depth + 1)]
+        self.multiple = 2**depth
+        self.enter = _double(signals.CHANNELS, width)
+        self.down = nn.ModuleList(_double(a, b) for a, b in pairwise(widths))
+        self.up = nn.ModuleList(_double(a + b, a) for b, a in pairwise(widths[::-1]))
+        self.leave = nn.Conv2d(width, 3, 1)
+        nn.init.zeros_(self.leave.weight)
+        assert self.leave.bias is not None
+        # Untrained, it trusts the flow to about nine tenths.
+        self.leave.bias.data.copy_(torch.tensor([-2.0, 0.0, 0.0]))
+
+    def forward(self, luma: Tensor, propagation: Propagation, found: Match) -> Tensor:
+        """Fuse the two colours of a frame.
+
+        Args:
+            luma: (B, 1, H, W), L in [0, 100]; any size.
+            propagation: colour carried along the flow.
+            found: colour matched against the references.
+
+        Returns:
+            (B, 2, H, W), CIELAB units.
+        """
+        x, padding = ops.pad_to_multiple(signals.stack(luma, propagation, found), self.multiple)
+        skips = [self.enter(x)]
+        for layer in self.down:
+            skips.append(layer(F.max_pool2d(skips[-1], 2)))
+        x = skips.pop()
+        for layer in self.up:
+            x = layer(torch.cat([skips.pop(), F.interpolate(x, scale_factor=2.0, mode="bilinear")], dim=1))
+        out = padding.crop(self.leave(x)).float()
+        base = signals.carried_or_matched(propagation, found)
+        return torch.lerp(base, found.ab, torch.sigmoid(out[:, :1]).to(base.dtype)) + unscale_ab(out[:, 1:]).to(
+            base.dtype
+        )
+
+
+def _double(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode="replicate"),
+        nn.GELU(),
+        nn.Conv2d(outputs, outputs, 3, padding=1, padding_mode="replicate"),
+        nn.GELU(),
+    )

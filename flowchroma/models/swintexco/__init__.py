@@ -1,0 +1,5 @@
+"""Colour found by matching against references."""
+
+from flowchroma.models.swintexco.small import SwinTExCoSmall
+
+__all__ = ["SwinTExCoSmall"]
