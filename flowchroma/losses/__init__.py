@@ -1,0 +1,28 @@
+"""Losses: one term a file, and the weighted sum that returns every term by name."""
+
+from flowchroma.losses.batch import Prediction
+from flowchroma.losses.build import color_loss, flow_loss
+from flowchroma.losses.contextual import Contextual, contextual_loss
+from flowchroma.losses.flow import FlowColor, FlowEndPoint
+from flowchroma.losses.l1 import L1
+from flowchroma.losses.perceptual import Perceptual
+from flowchroma.losses.temporal import Temporal
+from flowchroma.losses.trunk import SharedTrunk
+from flowchroma.losses.weighted import LossValues, WeightedSum, non_finite
+
+__all__ = [
+    "L1",
+    "Contextual",
+    "FlowColor",
+    "FlowEndPoint",
+    "LossValues",
+    "Perceptual",
+    "Prediction",
+    "SharedTrunk",
+    "Temporal",
+    "WeightedSum",
+    "color_loss",
+    "contextual_loss",
+    "flow_loss",
+    "non_finite",
+]

@@ -1,0 +1,91 @@
+"""The losses that the configurations name."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import nn
+
+from flowchroma.errors import UserError
+from flowchroma.losses.contextual import Contextual
+from flowchroma.losses.flow import FlowColor, FlowEndPoint
+from flowchroma.losses.l1 import L1
+from flowchroma.losses.perceptual import Perceptual
+from flowchroma.losses.temporal import Temporal
+from flowchroma.losses.trunk import SharedTrunk
+from flowchroma.losses.weighted import WeightedSum
+from flowchroma.models.vgg import nearest_layer
+from flowchroma.weights import load_vgg
+
+PERCEPTUAL_LAYERS = {"relu1_2": 1.0, "relu2_2": 1.0, "relu3_2": 1.0, "relu4_2": 1.0}
+CONTEXTUAL_LAYERS = {"relu3_2": 1.0, "relu4_2": 1.0}
+
+
+def color_loss(
+    *,
+    l1: float = 1.0,
+    perceptual: float = 0.05,
+    contextual: float = 0.1,
+    temporal: float = 0.5,
+    trunk: str = "vgg19",
+    weights: str | Path = "auto",
+    download: bool = True,
+    perceptual_layers: Mapping[str, float] = PERCEPTUAL_LAYERS,
+    contextual_layers: Mapping[str, float] = CONTEXTUAL_LAYERS,
+    bandwidth: float = 0.1,
+    alpha: float = 50.0,
+) -> WeightedSum:
+    """Build the loss of a frame's colour. The feature network is loaded once, and only if a term with weight needs it.
+
+    Args:
+        l1: weight of `L1`.
+        perceptual: weight of `Perceptual`.
+        contextual: weight of `Contextual`.
+        temporal: weight of `Temporal`.
+        trunk: "vgg19" or "vgg16".
+        weights: "auto", "shipped" or a file; see `load_vgg`.
+        download: see `load_vgg`.
+        perceptual_layers: weight of each layer.
+        contextual_layers: weight of each layer.
+        bandwidth: of `Contextual`.
+        alpha: of `Temporal`.
+
+    Raises:
+        UserError: a weight below 0, or a trunk that cannot be had.
+    """
+    scale = {"l1": l1, "perceptual": perceptual, "contextual": contextual, "temporal": temporal}
+    terms: dict[str, nn.Module] = {"l1": L1(), "temporal": Temporal(alpha)}
+    used = None
+    wanted = {**(perceptual_layers if perceptual else {}), **(contextual_layers if contextual else {})}
+    if wanted:
+        network, used = load_vgg(trunk, list(wanted), weights, download)
+        shared = SharedTrunk(network)
+        if perceptual:
+            terms["perceptual"] = Perceptual(shared, _serve(perceptual_layers, network.layers))
+        if contextual:
+            terms["contextual"] = Contextual(shared, _serve(contextual_layers, network.layers), bandwidth)
+    return WeightedSum(terms, {name: scale[name] for name in terms}, used)
+
+
+def flow_loss(*, color: float = 1.0, epe: float = 0.1, gamma: float = 0.85) -> WeightedSum:
+    """Build the loss of a flow's iterations.
+
+    Args:
+        color: weight of `FlowColor`.
+        epe: weight of `FlowEndPoint`.
+        gamma: discount of an iteration against the next.
+
+    Raises:
+        UserError: a weight below 0.
+    """
+    return WeightedSum({"color": FlowColor(gamma), "epe": FlowEndPoint(gamma)}, {"color": color, "epe": epe})
+
+
+def _serve(layers: Mapping[str, float], available: tuple[str, ...]) -> dict[str, float]:
+    """Give each layer's weight to the layer that serves for it, which may serve for several."""
+    if bad := [layer for layer, weight in layers.items() if weight <= 0]:
+        raise UserError(f"the loss's layer {', '.join(bad)} has a weight of 0 or less: leave it out")
+    served: dict[str, float] = {}
+    for layer, weight in layers.items():
+        nearest = nearest_layer(layer, available)
+        served[nearest] = served.get(nearest, 0.0) + weight
+    return served
