@@ -1,0 +1,80 @@
+"""One picture in, one picture out."""
+
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from flowchroma.errors import UserError
+
+_REDUCED = {
+    1: cv2.IMREAD_COLOR,
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+}
+_JPEG = b"\xff\xd8"
+_PNG = b"\x89PNG"
+_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # neither a stuffed byte, nor fill, nor a restart inside a scan
+
+
+def read_image(path: Path, reduction: int = 1) -> np.ndarray:
+    """Decode a picture, turned upright as its EXIF orientation says.
+
+    Args:
+        path: Any format that OpenCV reads.
+        reduction: 1, 2, 4 or 8. A JPEG is decoded at that fraction of its size, sides rounded up; other formats gain
+            nothing from it and come in full.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+
+    Raises:
+        UserError: The file is missing, no picture, or cut off.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot read the picture {path}: {error.strerror or error}") from error
+    if _is_cut_off(data):
+        raise UserError(f"the picture {path} is cut off: copy it again, or remove it")
+    flags = _REDUCED[reduction if data.startswith(_JPEG) else 1]
+    try:
+        bgr = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
+    except cv2.error:
+        bgr = None
+    if bgr is None:
+        raise UserError(f"cannot read {path} as a picture: it is damaged, or of a format that OpenCV does not know")
+    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+
+
+def write_png(path: Path, rgb: np.ndarray) -> None:
+    """Write (H, W, 3) uint8 RGB.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    done, data = cv2.imencode(".png", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
+    if not done:
+        raise OSError(f"OpenCV could not encode {path.name}")
+    path.write_bytes(data.tobytes())
+
+
+def _is_cut_off(data: bytes) -> bool:
+    """Whether a JPEG or PNG ends early, which OpenCV fills with gray or black instead of failing."""
+    if data.startswith(_PNG):
+        return b"IEND" not in data[-64:] and b"IEND\xaeB`\x82" not in data
+    return data.startswith(_JPEG) and not _reaches_end_of_jpeg(data)
+
+
+def _reaches_end_of_jpeg(data: bytes) -> bool:
+    # Segment by segment: an EXIF thumbnail has an end marker of its own, and anything may follow the picture's.
+    at = 2
+    while found := _MARKER.search(data, at):
+        marker, at = found.group()[1], found.end()
+        if marker == 0xD9:
+            return True
+        if marker != 0x01:  # all others open a segment that starts with its length
+            at += int.from_bytes(data[at : at + 2], "big")
+    return False
