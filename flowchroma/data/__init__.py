@@ -1,0 +1,25 @@
+"""Clips to train and validate on, streamed from films on disk or made on the fly."""
+
+from flowchroma.data.augmentation import Augmentation
+from flowchroma.data.batches import collate, to_clip
+from flowchroma.data.films import Films
+from flowchroma.data.folders import FrameFolders
+from flowchroma.data.module import ClipDataModule
+from flowchroma.data.sample import Sample, SampleFilm
+from flowchroma.data.sampler import ClipKey, ClipSampler
+from flowchroma.data.source import ReadableFilm, Source
+
+__all__ = [
+    "Augmentation",
+    "ClipDataModule",
+    "ClipKey",
+    "ClipSampler",
+    "Films",
+    "FrameFolders",
+    "ReadableFilm",
+    "Sample",
+    "SampleFilm",
+    "Source",
+    "collate",
+    "to_clip",
+]

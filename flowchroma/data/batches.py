@@ -1,0 +1,65 @@
+"""From clips to batches, and to what networks see."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from flowchroma.color import rgb_to_lab
+from flowchroma.errors import UserError
+from flowchroma.types import Clip, RawClip
+
+_TENSORS = ("rgb", "references", "flow", "visible", "has_flow", "starts_coloured")
+
+
+def collate(items: Sequence[RawClip | UserError]) -> RawClip | UserError:
+    """Stack clips; an item that could not be made makes the batch that error."""
+    clips = []
+    for item in items:
+        if isinstance(item, UserError):
+            return item
+        clips.append(item)
+    return RawClip(
+        **{name: torch.stack([getattr(clip, name) for clip in clips]) for name in _TENSORS},
+        names=tuple(name for clip in clips for name in clip.names),
+        skipped=tuple(film for clip in clips for film in clip.skipped),
+    )
+
+
+class ClipLoader(DataLoader[Any]):
+    """A DataLoader that raises, in the main process, the errors that workers hand over."""
+
+    def __iter__(self) -> Iterator[RawClip]:  # type: ignore[override]
+        for batch in super().__iter__():
+            if isinstance(batch, UserError):
+                break
+            yield batch
+        else:
+            return
+        # Workers that hang on the error's traceback would only stop after a timeout.
+        self._iterator = None
+        raise batch
+
+
+def to_clip(raw: RawClip) -> Clip:
+    """Convert a batch's colours to CIELAB, on the device that holds it."""
+    return Clip(
+        lab=rgb_to_lab(raw.rgb),
+        references=rgb_to_lab(raw.references),
+        flow=raw.flow,
+        visible=raw.visible.float(),
+        has_flow=raw.has_flow,
+        starts_coloured=raw.starts_coloured,
+        names=raw.names,
+    )
+
+
+def start_worker(worker: int) -> None:
+    """Keep each worker to one thread: they run side by side already."""
+    torch.set_num_threads(1)
+    try:
+        import cv2
+    except ImportError:  # nothing here needs it
+        return
+    cv2.setNumThreads(0)

@@ -1,0 +1,126 @@
+"""The data sets: from a key to a clip."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from flowchroma.data.augmentation import disturb
+from flowchroma.data.geometry import centre_crop, draw_crop, mirror, mirror_flow
+from flowchroma.data.reading import Motion, checked_length, first_readable, knows_flow, read_frames, read_motion
+from flowchroma.data.recipe import Draw, Recipe
+from flowchroma.data.sampler import ClipKey
+from flowchroma.data.source import ReadableFilm
+from flowchroma.errors import UserError
+from flowchroma.types import RawClip
+
+_MOST_TRIES = 32  # clips tried for one item before it is given up
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A source's training films and how many clips an epoch takes from them."""
+
+    films: Sequence[ReadableFilm]
+    clips: int
+
+
+@dataclass(frozen=True)
+class Window:
+    """Consecutive frames of a film, by the first of them."""
+
+    film: ReadableFilm
+    start: int
+
+
+class TrainingClips(Dataset[RawClip | UserError]):
+    """Varied clips, each a pure function of its key; what cannot be read is replaced by a clip of another film."""
+
+    def __init__(self, pools: Sequence[Pool], recipe: Recipe, where: str) -> None:
+        self.pools, self.recipe, self.where = pools, recipe, where
+        self.films = [film for pool in pools for film in pool.films]
+
+    def __len__(self) -> int:
+        return sum(pool.clips for pool in self.pools)
+
+    def __getitem__(self, key: ClipKey) -> RawClip | UserError:
+        rng = np.random.default_rng((key.seed, key.index))
+        others = rng.choice(len(self.films), min(_MOST_TRIES, len(self.films)), replace=False)
+        films = [self._chosen(key), *(self.films[other] for other in others)]
+        tries = ((film, partial(self._make, film, (key.seed, key.index, k))) for k, film in enumerate(films))
+        return first_readable(tries, f"training clip of {self.recipe.length} frames", self.where)
+
+    def _chosen(self, key: ClipKey) -> ReadableFilm:
+        index = key.index
+        for pool in self.pools:
+            if index < pool.clips:
+                # Each epoch goes on where the one before left off: a pool with more films than clips is still all seen.
+                return pool.films[(index + key.seed * pool.clips) % len(pool.films)]
+            index -= pool.clips
+        raise IndexError(key.index)
+
+    def _make(self, film: ReadableFilm, seed: tuple[int, int, int]) -> RawClip:
+        rng, recipe = np.random.default_rng(seed), self.recipe
+        draw = recipe.draw(rng, checked_length(film, recipe.length), knows_flow(film))
+        crop = draw_crop(rng, film.size, recipe.size, recipe.augmentation.crop_scale)
+        taken = draw.indices if draw.far is None else [*draw.indices, draw.far]
+        frames = read_frames(film, taken, crop, recipe.size)
+        motion = read_motion(film, draw.indices, crop, recipe.size)
+        if rng.random() < recipe.augmentation.flip:
+            frames = mirror(frames)
+            motion = Motion(mirror_flow(motion.flow), mirror(motion.visible), motion.exact)
+        look = recipe.augmentation.draw(rng)
+        clean = look.tone(frames.float() / 255)
+        frames = look.grain(clean, rng)
+        reference = _reference(rng, draw, clean, frames)
+        return _raw_clip(film, draw, frames[: recipe.length], reference, motion)
+
+
+class ValidationClips(Dataset[RawClip | UserError]):
+    """The same clips every time: whole frames cut in the middle, the first of them as the reference."""
+
+    def __init__(self, windows: Sequence[Window], length: int, size: tuple[int, int], where: str) -> None:
+        self.windows, self.length, self.size, self.where = windows, length, size, where
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    def __getitem__(self, key: ClipKey) -> RawClip | UserError:
+        windows = [*self.windows[key.index :], *self.windows[: key.index]][:_MOST_TRIES]
+        tries = ((window.film, partial(self._make, window)) for window in windows)
+        return first_readable(tries, f"validation clip of {self.length} frames", self.where)
+
+    def _make(self, window: Window) -> RawClip:
+        film, indices = window.film, list(range(window.start, window.start + self.length))
+        crop = centre_crop(film.size, self.size)
+        frames = read_frames(film, indices, crop, self.size).float() / 255
+        motion = read_motion(film, indices, crop, self.size)
+        return _raw_clip(film, Draw(indices, "first", None), frames, frames[0], motion)
+
+
+def _reference(rng: np.random.Generator, draw: Draw, clean: Tensor, frames: Tensor) -> Tensor:
+    if draw.kind == "first":
+        return frames[0]
+    if draw.kind == "far":
+        return frames[-1]
+    return disturb(clean[int(rng.integers(len(draw.indices)))], rng)
+
+
+def _raw_clip(film: ReadableFilm, draw: Draw, frames: Tensor, reference: Tensor, motion: Motion) -> RawClip:
+    return RawClip(
+        rgb=_to_bytes(frames),
+        references=_to_bytes(reference[None]),
+        flow=motion.flow,
+        visible=motion.visible,
+        has_flow=torch.tensor(motion.exact),
+        starts_coloured=torch.tensor(draw.kind == "first"),
+        names=(f"{film.name} {draw.indices[0]}..{draw.indices[-1]}",),
+    )
+
+
+def _to_bytes(rgb: Tensor) -> Tensor:
+    return (rgb * 255).round().clamp(0, 255).byte().contiguous()

@@ -1,0 +1,142 @@
+"""Cropping, resizing, mirroring and warping of frames, and of the flow between them."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+_ONE_SURFACE = 0.25  # pixels: neighbours whose flows differ by less move together
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A box in a frame, as fractions of its height and width, so that it fits the frame read at any scale."""
+
+    top: float
+    left: float
+    height: float
+    width: float
+
+    def pixels(self, size: Sequence[int]) -> tuple[int, int, int, int]:
+        """Round to whole pixels of a frame of `size` (height, width): top, left, height, width."""
+        height, width = max(1, round(self.height * size[0])), max(1, round(self.width * size[1]))
+        top, left = round(self.top * size[0]), round(self.left * size[1])
+        return min(top, size[0] - height), min(left, size[1] - width), height, width
+
+    def needs(self, out: Sequence[int]) -> tuple[int, int]:
+        """Tell the size a frame must have for the box not to hold fewer pixels than `out` (height, width)."""
+        return math.ceil(out[0] / self.height), math.ceil(out[1] / self.width)
+
+
+def centre_crop(size: Sequence[int], out: Sequence[int]) -> Crop:
+    """Give the largest box of the shape of `out` in the middle of a frame of `size` (both height, width)."""
+    return _box(size, out, 1.0, 0.5, 0.5)
+
+
+def draw_crop(rng: np.random.Generator, size: Sequence[int], out: Sequence[int], scale: Sequence[float]) -> Crop:
+    """Draw a box of the shape of `out`, its sides `scale` (least, most) times those of the largest that fits."""
+    return _box(size, out, rng.uniform(scale[0], scale[1]), rng.random(), rng.random())
+
+
+def resize(frames: Tensor, crop: Crop, out: Sequence[int]) -> Tensor:
+    """Cut (N, 3, H, W) uint8 frames and scale them to `out` (height, width), antialiased."""
+    top, left, height, width = crop.pixels(frames.shape[-2:])
+    frames = frames[..., top : top + height, left : left + width]
+    if (height, width) == tuple(out):
+        return frames
+    return F.interpolate(frames, tuple(out), mode="bilinear", antialias=True)
+
+
+def resize_flow(flow: Tensor, visible: Tensor, crop: Crop, out: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Follow `resize` with the flow between the frames.
+
+    Vectors scale with the frames. Between pixels that move together flow is interpolated; across an edge of motion the
+    nearest pixel's is taken, as a mean would be the motion of neither side.
+
+    Args:
+        flow: (N, 2, H, W), pixels, (x, y).
+        visible: (N, 1, H, W), bool.
+        crop: the box that the frames were cut to.
+        out: height and width of the result.
+
+    Returns:
+        Both on the new grid. What now comes from outside the box is no longer visible.
+    """
+    top, left, height, width = crop.pixels(flow.shape[-2:])
+    flow = flow[..., top : top + height, left : left + width]
+    visible = visible[..., top : top + height, left : left + width]
+    if (height, width) != tuple(out):
+        rows, columns = _Axis.between(height, out[0]), _Axis.between(width, out[1])
+        visible = visible[..., rows.nearest, :][..., columns.nearest]
+        flow = _resample(flow, rows, columns) * flow.new_tensor((out[1] / width, out[0] / height)).view(2, 1, 1)
+    return flow, visible & inside(flow)
+
+
+def mirror(frames: Tensor) -> Tensor:
+    """Swap left and right of (..., H, W)."""
+    return frames.flip(-1)
+
+
+def mirror_flow(flow: Tensor) -> Tensor:
+    """Swap left and right of flow (..., 2, H, W): its x component turns round."""
+    return flow.flip(-1) * flow.new_tensor((-1, 1)).view(2, 1, 1)
+
+
+def inside(flow: Tensor) -> Tensor:
+    """Tell which pixels' flow (N, 2, H, W) points into the frame: (N, 1, H, W), bool."""
+    height, width = flow.shape[-2:]
+    x = flow[:, :1] + torch.arange(width)
+    y = flow[:, 1:] + torch.arange(height)[:, None]
+    slack = 1e-3  # rounding must not hide the border of a picture at rest
+    return (x >= -slack) & (x <= width - 1 + slack) & (y >= -slack) & (y <= height - 1 + slack)
+
+
+def draw_affine(rng: np.random.Generator, image: Tensor) -> Tensor:
+    """Turn, scale, shift and perhaps mirror an image (3, H, W) a little; what comes into view is mirrored content."""
+    height, width = image.shape[-2:]
+    angle, scale = rng.uniform(-0.17, 0.17), rng.uniform(0.85, 1.15)
+    cos, sin = scale * math.cos(angle), scale * math.sin(angle)
+    side = -1.0 if rng.random() < 0.5 else 1.0
+    # grid_sample measures both sides as 2, so a turn has to be corrected for the frame's shape.
+    rows = (
+        (side * cos, -side * sin * height / width, rng.uniform(-0.15, 0.15)),
+        (sin * width / height, cos, rng.uniform(-0.15, 0.15)),
+    )
+    grid = F.affine_grid(torch.tensor([rows], dtype=image.dtype), [1, *image.shape], align_corners=False)
+    return F.grid_sample(image[None], grid, padding_mode="reflection", align_corners=False)[0]
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """Where the pixels of a resized axis lie on the old one."""
+
+    low: Tensor  # the two old pixels about each
+    high: Tensor
+    fraction: Tensor  # the way from low to high
+    nearest: Tensor
+
+    @classmethod
+    def between(cls, old: int, new: int) -> "_Axis":
+        place = ((torch.arange(new) + 0.5) * (old / new) - 0.5).clamp(0, old - 1)
+        low = place.floor().long()
+        return cls(low, (low + 1).clamp(max=old - 1), place - low, place.round().long())
+
+
+def _resample(flow: Tensor, rows: _Axis, columns: _Axis) -> Tensor:
+    upper, lower = flow[..., rows.low, :], flow[..., rows.high, :]
+    corners = tuple(row[..., side] for row in (upper, lower) for side in (columns.low, columns.high))
+    across, down = columns.fraction, rows.fraction[:, None]
+    smooth = torch.lerp(torch.lerp(corners[0], corners[1], across), torch.lerp(corners[2], corners[3], across), down)
+    stack = torch.stack(corners)
+    together = ((stack.amax(0) - stack.amin(0)) < _ONE_SURFACE).all(dim=-3, keepdim=True)
+    return torch.where(together, smooth, flow[..., rows.nearest, :][..., columns.nearest])
+
+
+def _box(size: Sequence[int], out: Sequence[int], scale: float, down: float, across: float) -> Crop:
+    fit = min(size[0] / out[0], size[1] / out[1]) * scale
+    height, width = fit * out[0] / size[0], fit * out[1] / size[1]
+    return Crop((1 - height) * down, (1 - width) * across, height, width)

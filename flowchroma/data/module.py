@@ -1,0 +1,178 @@
+"""The DataModule: sources in, batches of clips out."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningDataModule
+
+from flowchroma.data.augmentation import Augmentation
+from flowchroma.data.batches import ClipLoader, collate, start_worker, to_clip
+from flowchroma.data.clips import Pool, TrainingClips, ValidationClips
+from flowchroma.data.recipe import Recipe
+from flowchroma.data.sampler import ClipSampler
+from flowchroma.data.source import Source
+from flowchroma.data.windows import plan_windows
+from flowchroma.errors import UserError
+from flowchroma.types import Clip, RawClip
+
+_log = logging.getLogger(__name__)
+
+Root = str | Path | None
+
+
+class ClipDataModule(LightningDataModule):
+    """Streams clips of T frames from any mix of sources.
+
+    A trainer must be told `use_distributed_sampler=False`: clips are already shared among the processes.
+
+    Attributes:
+        skipped: how often each film, by name, could not be read; each is warned of once.
+    """
+
+    def __init__(
+        self,
+        sources: Mapping[str, Source | Callable[..., Source] | None],
+        *,
+        root: Root | Mapping[str, Root] = None,
+        clip_length: int = 4,
+        size: Sequence[int] = (224, 224),
+        batch_size: int = 4,
+        num_workers: int = 2,
+        seed: int = 0,
+        val_length: int = 8,
+        val_clips: int = 32,
+        stride: Sequence[int] = (1, 2),
+        reference: Mapping[str, float] | None = None,
+        max_gap: int | None = None,
+        augmentation: Augmentation | None = None,
+    ) -> None:
+        """Note what is wanted; the disk is touched in `setup`.
+
+        Args:
+            sources: by name. One that lives in a folder may be given as a function of `root`, and gets it from below.
+            root: that folder; or several, by source name, and then a source whose folder is None is left out.
+            clip_length: T, frames in a training clip.
+            size: height and width of all clips.
+            batch_size: clips in a batch.
+            num_workers: processes that read.
+            seed: what every clip is drawn from, with the epoch.
+            val_length: frames in a validation clip.
+            val_clips: validation clips at most, spread over the films.
+            stride: see `Recipe`.
+            reference: see `Recipe`.
+            max_gap: see `Recipe`.
+            augmentation: see `Augmentation`.
+        """
+        super().__init__()
+        self.sources, self.root = dict(sources), root
+        self.clip_length, self.size = clip_length, (int(size[0]), int(size[1]))
+        self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
+        self.val_length, self.val_clips = val_length, val_clips
+        self.stride, self.reference, self.max_gap = stride, reference, max_gap
+        self.augmentation = augmentation or Augmentation()
+        self.skipped: dict[str, int] = {}
+        self._train: TrainingClips | None = None
+        self._val: ValidationClips | None = None
+
+    def setup(self, stage: str | None = None) -> None:
+        """List the films of the sources, and check that there are any.
+
+        Raises:
+            UserError: a source finds nothing; it says what was looked for and where.
+        """
+        sources = self._sources()
+        if stage in (None, "fit") and self._train is None:
+            self._train = self._training_clips(sources)
+        if self._val is None:
+            self._val = self._validation_clips(sources)
+
+    def train_dataloader(self) -> ClipLoader:
+        """Batches of varied clips; another epoch's after `loader.sampler.set_epoch`."""
+        if self._train is None:
+            self.setup("fit")
+        return self._loader(self._train, train=True)
+
+    def val_dataloader(self) -> ClipLoader:
+        """Batches of the same clips every time."""
+        if self._val is None:
+            self.setup("validate")
+        return self._loader(self._val, train=False)
+
+    def test_dataloader(self) -> ClipLoader:
+        """The same as validation."""
+        return self.val_dataloader()
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Make a `Clip` of a `RawClip`, and report the films skipped on the way to it."""
+        if not isinstance(batch, RawClip):
+            return batch
+        for entry in batch.skipped:
+            self._report(entry)
+        clip: Clip = to_clip(batch)
+        return clip
+
+    def _report(self, entry: str) -> None:
+        name, _, reason = entry.partition(": ")
+        if name not in self.skipped:
+            _log.warning("skipping %s: %s", name, reason)
+        self.skipped[name] = self.skipped.get(name, 0) + 1
+
+    def _sources(self) -> list[Source]:
+        found: list[Source] = []
+        for name, source in self.sources.items():
+            if source is None:
+                continue
+            if not callable(source):
+                found.append(source)
+                continue
+            root = self.root.get(name) if isinstance(self.root, Mapping) else self.root
+            if root is not None or not isinstance(self.root, Mapping):
+                found.append(source(root=root))
+        if not found:
+            options = " or ".join(f"data.root.{name}" for name in self.sources) or "data.sources"
+            raise UserError(f"there is no source of data: set {options}")
+        return found
+
+    def _training_clips(self, sources: Sequence[Source]) -> TrainingClips:
+        extra = {} if self.reference is None else {"reference": self.reference}
+        recipe = Recipe(
+            self.clip_length, self.size, self.stride, max_gap=self.max_gap, augmentation=self.augmentation, **extra
+        )
+        films = [source.films("train") for source in sources]
+        lengths = [source.epoch_length(len(of_source)) for source, of_source in zip(sources, films, strict=True)]
+        total = sum(source.weight for source in sources)
+        shares = [round(sum(lengths) * source.weight / total) for source in sources]
+        pools = [Pool(of_source, share) for of_source, share in zip(films, shares, strict=True)]
+        return TrainingClips(pools, recipe, _where(sources))
+
+    def _validation_clips(self, sources: Sequence[Source]) -> ValidationClips:
+        films = [source.films("val") for source in sources]
+        plan = plan_windows(films, self.val_length, lambda name, error: self._report(f"{name}: {error}"))
+        windows = list(islice(plan, self.val_clips))
+        if not windows:
+            count = sum(map(len, films))
+            raise UserError(
+                f"none of the {count} validation films in {_where(sources)} is whole and has {self.val_length} frames:"
+                " set data.val_length lower, or mend the films"
+            )
+        return ValidationClips(windows, self.val_length, self.size, _where(sources))
+
+    def _loader(self, clips: Any, train: bool) -> ClipLoader:
+        return ClipLoader(
+            clips,
+            batch_size=self.batch_size,
+            sampler=ClipSampler(len(clips), self.seed, train),
+            num_workers=self.num_workers,
+            collate_fn=collate,
+            worker_init_fn=start_worker,
+            pin_memory=torch.cuda.is_available(),
+            persistent_workers=self.num_workers > 0,
+        )
+
+
+def _where(sources: Sequence[Source]) -> str:
+    return ", ".join(source.where for source in sources)

@@ -1,0 +1,79 @@
+"""What training clips are made of: which frames of a film, and which reference."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from flowchroma.data.augmentation import Augmentation
+from flowchroma.errors import UserError
+
+_KINDS = ("first", "far", "augmented")
+
+
+@dataclass(frozen=True)
+class Draw:
+    """The frames of one clip."""
+
+    indices: list[int]  # in the order they are shown
+    kind: str  # of reference
+    far: int | None  # the frame of a far reference
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How training clips are made.
+
+    Args:
+        length: frames in a clip.
+        size: height and width of a clip.
+        stride: least and most step between its frames; 1 for films that know their flow.
+        reference: how likely each kind of reference is, relative to the others: "first" is the clip's first frame,
+            "far" another frame of the film, "augmented" a frame of the clip, warped and recoloured. A film that has no
+            frame for "far" gets "augmented".
+        max_gap: frames from the clip to a far reference at most; None for anywhere in the film.
+        augmentation: how clips are varied.
+
+    Raises:
+        UserError: a length, a stride or the references make no sense.
+    """
+
+    length: int
+    size: tuple[int, int]
+    stride: Sequence[int] = (1, 2)
+    reference: Mapping[str, float] = field(default_factory=lambda: {"first": 0.4, "far": 0.4, "augmented": 0.2})
+    max_gap: int | None = None
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.reference) - set(_KINDS))
+        if unknown:
+            raise UserError(f"data.reference has no kind {unknown[0]}: it has {', '.join(_KINDS)}")
+        if min(self.reference.values(), default=0) < 0 or sum(self.reference.values()) <= 0:
+            raise UserError(f"data.reference leaves no kind: give {', '.join(_KINDS)} each 0 or more, and one above 0")
+        if self.length < 2:
+            raise UserError(f"data.clip_length is {self.length}: motion needs clips of at least 2 frames")
+        if not 1 <= self.stride[0] <= self.stride[1]:
+            raise UserError(f"data.stride is {list(self.stride)}: give the least and the most step, 1 or more")
+
+    def draw(self, rng: np.random.Generator, frames: int, exact_flow: bool) -> Draw:
+        """Draw a clip of a film with at least `length` frames; exact flow ties it to consecutive ones, forward."""
+        longest = (frames - 1) // (self.length - 1)
+        low, high = (1, 1) if exact_flow else (min(step, longest) for step in self.stride)
+        step = int(rng.integers(low, high + 1))
+        start = int(rng.integers(frames - step * (self.length - 1)))
+        indices = [start + step * k for k in range(self.length)]
+        far = self._draw_far(rng, indices, frames)
+        if not exact_flow and rng.random() < self.augmentation.reverse:
+            indices.reverse()
+        odds = np.array([self.reference.get(kind, 0.0) for kind in _KINDS])
+        kind = _KINDS[rng.choice(len(_KINDS), p=odds / odds.sum())]
+        if kind == "far" and far is None:
+            kind = "augmented"
+        return Draw(indices, kind, far if kind == "far" else None)
+
+    def _draw_far(self, rng: np.random.Generator, indices: list[int], frames: int) -> int | None:
+        gap = frames if self.max_gap is None else self.max_gap
+        near = range(max(0, indices[0] - gap), min(frames, indices[-1] + gap + 1))
+        others = sorted(set(near) - set(indices))
+        return int(rng.choice(others)) if others else None

@@ -1,0 +1,69 @@
+"""Which clips an epoch visits, in what order, on which rank."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch.utils.data import Sampler
+
+from flowchroma.errors import UserError
+
+
+@dataclass(frozen=True, slots=True)
+class ClipKey:
+    """All that a training item depends on: its place in the epoch and the epoch's seed."""
+
+    index: int
+    seed: int
+
+
+class ClipSampler(Sampler[ClipKey]):
+    """Hands out an epoch's clips, each to one rank only.
+
+    Training shuffles by `seed + epoch` and drops what does not divide by the ranks, so that all take as many steps.
+    Validation keeps order and drops and repeats nothing: ranks may differ by one.
+    """
+
+    def __init__(
+        self, length: int, seed: int = 0, train: bool = True, rank: int | None = None, world_size: int | None = None
+    ) -> None:
+        """Set the sampler up.
+
+        Args:
+            length: clips in an epoch, over all ranks.
+            seed: what the order is drawn from, with the epoch.
+            train: shuffle and drop the tail.
+            rank: this process; asked of torch.distributed when not given.
+            world_size: how many processes there are; likewise.
+
+        Raises:
+            UserError: training has fewer clips than processes.
+        """
+        self.length, self.seed, self.train, self.epoch = length, seed, train, 0
+        self.rank = _distributed()[0] if rank is None else rank
+        self.world_size = _distributed()[1] if world_size is None else world_size
+        if train and length < self.world_size:
+            raise UserError(f"{length} clips an epoch cannot be shared by {self.world_size} processes: use fewer")
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that the next iteration hands out."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        if self.train:
+            return self.length // self.world_size
+        return len(range(self.rank, self.length, self.world_size))
+
+    def __iter__(self) -> Iterator[ClipKey]:
+        if not self.train:
+            return iter([ClipKey(index, self.seed) for index in range(self.rank, self.length, self.world_size)])
+        seed = self.seed + self.epoch
+        order = torch.randperm(self.length, generator=torch.Generator().manual_seed(seed)).tolist()
+        kept = order[: len(self) * self.world_size]
+        return iter([ClipKey(index, seed) for index in kept[self.rank :: self.world_size]])
+
+
+def _distributed() -> tuple[int, int]:
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return torch.distributed.get_rank(), torch.distributed.get_world_size()
+    return 0, 1

@@ -1,0 +1,97 @@
+"""What every source of films offers, and what the sources on disk share."""
+
+from collections.abc import Sequence
+from copy import copy
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+from flowchroma.errors import UserError
+
+IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"))
+
+
+class ReadableFilm(Protocol):
+    """What a clip is read from: `flowchroma.film.Film`, or a generated film."""
+
+    @property
+    def name(self) -> str:
+        """What the film is called in messages."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, indices: Sequence[int], at_least: tuple[int, int] | None = None) -> list[Any]:
+        """Read frames as (H, W, 3) uint8 RGB; they may be smaller than `size` but not than `at_least`."""
+
+
+class Source(Protocol):
+    """A collection of films, parted into train and val. Its constructor touches no disk."""
+
+    @property
+    def weight(self) -> float:
+        """Share of this source among several."""
+
+    @property
+    def where(self) -> str:
+        """Where its films come from, for messages."""
+
+    def films(self, split: str) -> Sequence[ReadableFilm]:
+        """List the films of "train", "val" or "test".
+
+        Raises:
+            UserError: there are none; it says what was looked for and where.
+        """
+
+    def epoch_length(self, films: int) -> int:
+        """Tell how many clips an epoch takes from this source, given how many films it has."""
+
+
+class LazyFilm:
+    """A film on disk, opened when it is first needed: a big set is listed at once, and a bad film fails in its turn.
+
+    Each reading works on a copy, which closes its file when it is done: a worker that has seen many films holds none.
+    """
+
+    def __init__(self, name: str, path: Path) -> None:
+        self.name, self.path = name, path
+
+    @cached_property
+    def _film(self) -> ReadableFilm:
+        from flowchroma.film import open_film
+
+        return open_film(self.path)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self._film.size
+
+    def __len__(self) -> int:
+        return len(self._film)
+
+    def read(self, indices: Sequence[int], at_least: tuple[int, int] | None = None) -> list[Any]:
+        """See `flowchroma.film.Film.read`."""
+        return copy(self._film).read(indices, at_least)
+
+
+def existing_root(root: str | Path | None, holds: str) -> Path:
+    """Check a data set's folder.
+
+    Raises:
+        UserError: it was not given or does not exist; `holds` says what it should hold.
+    """
+    if root is None:
+        raise UserError(f"data.root is not set: give the folder that holds {holds}")
+    if not Path(root).is_dir():
+        raise UserError(f"{root} is not a folder: set data.root to the one that holds {holds}")
+    return Path(root)
+
+
+def read_list(path: Path) -> list[str]:
+    """Read names, one a line; blank lines and repetitions are dropped."""
+    names = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+    return list(dict.fromkeys(name for name in names if name))

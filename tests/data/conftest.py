@@ -1,0 +1,69 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread():
+    """As in a worker; small tensors only wait for more."""
+    torch.set_num_threads(1)
+
+
+class FakeFilm:
+    """Frame i is (10 i, 10 i, 10 i) all over, or what `paint` makes of i."""
+
+    def __init__(self, name="fake", frames=20, size=(32, 48), paint=None):
+        self.name, self.frames, self.size, self.paint = name, frames, size, paint
+        self.asked = []
+
+    def __len__(self):
+        return self.frames
+
+    def read(self, indices, at_least=None):
+        assert all(0 <= i < self.frames for i in indices)
+        self.asked.append(at_least)
+        return [self._frame(i) for i in indices]
+
+    def _frame(self, index):
+        if self.paint is not None:
+            return self.paint(index)
+        return np.full((*self.size, 3), 10 * index, np.uint8)
+
+
+@pytest.fixture
+def fake_film():
+    return FakeFilm
+
+
+@pytest.fixture
+def write_frames():
+    """Write a folder of frames; the gray of frame i is 20 i."""
+    from PIL import Image
+
+    def write(folder: Path, count: int, size=(24, 32), suffix="jpg", name="{:05d}"):
+        folder.mkdir(parents=True)
+        for index in range(count):
+            image = np.full((*size, 3), 20 * index, np.uint8)
+            Image.fromarray(image).save(folder / f"{name.format(index)}.{suffix}")
+        return folder
+
+    return write
+
+
+@pytest.fixture
+def davis(tmp_path, write_frames):
+    """A set in DAVIS layout: train a, b; val c."""
+
+    def make(resolutions=("480p",), frames=6):
+        for resolution in resolutions:
+            for sequence in "abc":
+                write_frames(tmp_path / "JPEGImages" / resolution / sequence, frames)
+        lists = tmp_path / "ImageSets" / "2017"
+        lists.mkdir(parents=True)
+        (lists / "train.txt").write_text("a\nb\n\n")
+        (lists / "val.txt").write_text("c\n")
+        return tmp_path
+
+    return make
