@@ -18,3 +18,30 @@ def shared() -> Path:
 @pytest.fixture(autouse=True)
 def _repeatable() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def compose():
+    """Compose the real configuration with overrides, as the command line does."""
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+
+    from flowchroma.settings import CONF
+
+    def composed(*overrides: str, name: str = "config"):
+        with initialize_config_dir(CONF, version_base="1.3"):
+            return hydra_compose(name, overrides=[*overrides, "run_dir=unused"] if name == "config" else [*overrides])
+
+    return composed
+
+
+@pytest.fixture
+def build(compose):
+    """Build a network by the name of its file in conf/model."""
+    from flowchroma.settings import build_model
+
+    def built(name: str, *overrides: str):
+        stage = {"memflow_small": "memflow", "swintexco_small": "swintexco"}.get(name, "fusion")
+        return build_model(compose(f"stage={stage}", f"model={name}", *overrides).model, "").eval()
+
+    return built

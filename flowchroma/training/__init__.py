@@ -1,0 +1,21 @@
+"""The three stages as LightningModules, their callbacks, and weights in files."""
+
+from flowchroma.training.callbacks import CountSkipped, Panels, Progress
+from flowchroma.training.checkpoint import load_weights, save_weights
+from flowchroma.training.fusion import FusionStage
+from flowchroma.training.memflow import MemFlowStage
+from flowchroma.training.stage import MONITOR, Stage
+from flowchroma.training.swintexco import SwinTExCoStage
+
+__all__ = [
+    "MONITOR",
+    "CountSkipped",
+    "FusionStage",
+    "MemFlowStage",
+    "Panels",
+    "Progress",
+    "Stage",
+    "SwinTExCoStage",
+    "load_weights",
+    "save_weights",
+]

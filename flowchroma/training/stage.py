@@ -1,0 +1,144 @@
+"""What the three stages have in common."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from flowchroma.color import lab_to_rgb
+from flowchroma.errors import UserError
+from flowchroma.losses import LossValues, Prediction, WeightedSum, non_finite
+from flowchroma.metrics import MeanPSNR
+from flowchroma.types import Clip
+
+MONITOR = "val/psnr"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What validation saw of a frame, for the panels: each (3, H, W), sRGB in [0, 1]."""
+
+    images: dict[str, Tensor]
+    caption: str
+
+
+class Stage(LightningModule, ABC):
+    """Trains one network of the three.
+
+    Args:
+        network: what is saved, frozen parts included.
+        trained: the part of it that learns.
+        loss: weighs a `Prediction`.
+        optimizer: builds an optimizer for parameters.
+        scheduler: builds a schedule, stepped once a step.
+
+    Every stage logs `train/loss`, and each term as `train/TERM` and `train/TERM_weighted`. It validates `val/psnr`, of
+    sRGB against the truth in dB, over every frame of a clip but the first, whose colour is the reference.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        trained: nn.Module,
+        loss: WeightedSum,
+        optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
+        scheduler: Callable[[Optimizer], LRScheduler] | None = None,
+    ) -> None:
+        super().__init__()
+        self.network, self.loss = network, loss
+        self._trained = [trained]  # in a list, so that it is not registered twice
+        self._optimizer, self._scheduler = optimizer, scheduler
+        self._psnr = nn.ModuleDict({name: MeanPSNR(data_range=1.0) for name in ("psnr", *self.compared)})
+        self.shown: list[Shown] = []
+
+    compared: Sequence[str] = ()  # further figures, as in "psnr_hold"
+
+    @property
+    def psnr(self) -> dict[str, MeanPSNR]:
+        """The validated figures by name."""
+        return {name: cast(MeanPSNR, metric) for name, metric in self._psnr.items()}
+
+    @property
+    def trained(self) -> nn.Module:
+        """The part of the network that learns."""
+        return self._trained[0]
+
+    @property
+    def has_parameters(self) -> bool:
+        """Whether there is anything to train."""
+        return any(p.requires_grad for p in self.trained.parameters())
+
+    @abstractmethod
+    def predictions(self, clip: Clip) -> Iterator[Prediction]:
+        """The frames of a training clip that the loss judges."""
+
+    @abstractmethod
+    def colours(self, clip: Clip) -> Iterator[dict[str, Tensor]]:
+        """For each frame from the second on, ab (B, 2, H, W) by the name of its figure; `psnr` is the stage's own."""
+
+    def training_step(self, clip: Clip, batch_idx: int) -> Tensor:
+        """Mean loss over the judged frames of a batch.
+
+        Raises:
+            UserError: if a term is not finite.
+        """
+        values = [self.loss(prediction) for prediction in self.predictions(clip)]
+        self._refuse_non_finite(values, clip)
+        total = torch.stack([v.total for v in values]).mean()
+        size = clip.lab.shape[0]
+        self.log("train/loss", total.detach(), prog_bar=True, batch_size=size)
+        for name in values[0].unweighted:
+            self.log(f"train/{name}", _mean(v.unweighted[name] for v in values), prog_bar=True, batch_size=size)
+            self.log(f"train/{name}_weighted", _mean(v.weighted[name] for v in values), batch_size=size)
+        return total
+
+    def validation_step(self, clip: Clip, batch_idx: int) -> None:
+        """Score a batch of clips against the truth."""
+        last: dict[str, Tensor] = {}
+        for t, found in enumerate(self.colours(clip), start=1):
+            truth = lab_to_rgb(clip.lab[:, t])
+            last = {name: lab_to_rgb(torch.cat([clip.luma[:, t], ab.float()], dim=1)) for name, ab in found.items()}
+            for name, rgb in last.items():
+                self.psnr[name].update(rgb, truth)
+        self.log_dict({f"val/{name}": metric for name, metric in self.psnr.items()}, batch_size=clip.lab.shape[0])
+        if batch_idx == 0:
+            self.shown = [self.panel(clip, last)]
+
+    test_step = validation_step
+
+    def panel(self, clip: Clip, last: dict[str, Tensor]) -> Shown:
+        """The first clip's last frame: gray, what was made of it, and the truth."""
+        gray = (clip.luma[0, -1] / 100).expand(3, -1, -1)
+        made = {name.removeprefix("psnr_"): rgb[0] for name, rgb in last.items() if name != "psnr"}
+        own = {self.trained.__class__.__name__: last["psnr"][0]}
+        return Shown({"gray": gray, **made, **own, "truth": lab_to_rgb(clip.lab[0, -1])}, str(clip.names[0]))
+
+    def configure_optimizers(self) -> Any:
+        """The optimizer over what learns, and its schedule by steps."""
+        optimizer = self._optimizer([p for p in self.trained.parameters() if p.requires_grad])
+        if self._scheduler is None:
+            return {"optimizer": optimizer}
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self._scheduler(optimizer), "interval": "step"}}
+
+    def _refuse_non_finite(self, values: list[LossValues], clip: Clip) -> None:
+        for v in values:
+            if broken := non_finite(v.unweighted):
+                raise UserError(
+                    f"the loss's {', '.join(broken)} is not finite at step {self.global_step}, "
+                    f"on {'; '.join(clip.names)}: lower optimizer.lr, or look at these clips"
+                )
+
+
+def _mean(values: Iterable[Tensor]) -> Tensor:
+    return torch.stack(list(values)).mean()
+
+
+def freeze(network: nn.Module) -> None:
+    """Take every parameter out of training."""
+    network.requires_grad_(False).eval()

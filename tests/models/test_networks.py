@@ -1,0 +1,218 @@
+import pytest
+import torch
+from torch import Tensor, nn
+
+from flowchroma.models import FlowChroma, PlaceholderFusion, SimpleFusion, UNetFusion
+from flowchroma.models.flowchroma import propagate
+from flowchroma.ops import backward_warp
+from flowchroma.types import Flow, Match, Propagation
+
+SIZES = [(64, 96), (33, 47), (97, 50), (17, 130)]
+
+
+def texture(*shape: int) -> Tensor:
+    *outer, height, width = shape
+    coarse = torch.rand(*outer, height // 4 + 2, width // 4 + 2).flatten(0, -3)[None]
+    return torch.nn.functional.interpolate(coarse, size=(height, width), mode="bicubic").clamp(0, 1).reshape(shape)
+
+
+def lab(*shape: int) -> Tensor:
+    picture = texture(*shape[:-3], 3, *shape[-2:])
+    return picture * torch.tensor([90.0, 80, 80]).view(3, 1, 1) - torch.tensor([0.0, 40, 40]).view(3, 1, 1)
+
+
+def signals(height: int = 20, width: int = 24) -> tuple[Tensor, Propagation, Match]:
+    def ab() -> Tensor:
+        return 60 * torch.rand(2, 2, height, width) - 30
+
+    def unit() -> Tensor:
+        return torch.rand(2, 1, height, width)
+
+    return 100 * unit(), Propagation(ab(), unit()), Match(ab(), unit())
+
+
+def shake(network: nn.Module) -> nn.Module:
+    """Move every parameter, so that what starts at zero does something."""
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.requires_grad:
+                parameter.add_(0.05 * torch.randn_like(parameter))
+    return network
+
+
+@pytest.fixture
+def system(build) -> FlowChroma:
+    return FlowChroma(shake(build("memflow_small")), build("swintexco_small"), shake(SimpleFusion(width=14))).eval()
+
+
+@pytest.mark.parametrize(
+    ("name", "least", "most"),
+    [
+        ("memflow_small", 300_000, 1_200_000),
+        ("swintexco_small", 1_700_000, 2_000_000),
+        ("simple", 45_000, 55_000),
+        ("placeholder", 0, 0),
+    ],
+)
+def test_size(build, name: str, least: int, most: int) -> None:
+    assert least <= sum(p.numel() for p in build(name).parameters()) <= most
+
+
+@torch.no_grad()
+def test_streaming_flow_equals_the_clip_form(build) -> None:
+    flow = shake(build("memflow_small"))
+    clip = 100 * texture(2, 4, 1, 64, 80)
+    whole = flow(clip)
+    state = None
+    for t in range(4):
+        found, state = flow.step(clip[:, t], state)
+        if t == 0:
+            assert found is None
+            continue
+        torch.testing.assert_close(found.flow, whole[t - 1][-1], atol=1e-4, rtol=1e-5)
+        assert state.keys.shape[1] == state.values.shape[1] == 8 * 10  # one frame, however many were seen
+
+
+@torch.no_grad()
+def test_memory_of_more_frames_is_read_and_bounded(build) -> None:
+    short, long = build("memflow_small"), build("memflow_small", "model.memory_frames=2")
+    long.load_state_dict(shake(short).state_dict())
+    clip = 100 * texture(1, 5, 1, 64, 64)
+    flows, states = [], []
+    for network in (short, long):
+        state = None
+        for t in range(5):
+            found, state = network.step(clip[:, t], state)
+        flows.append(found.flow)
+        states.append(state)
+    assert [s.keys.shape[1] for s in states] == [64, 128]
+    assert (flows[0] - flows[1]).abs().max() > 1e-6
+
+
+@torch.no_grad()
+def test_each_frame_is_encoded_once(build) -> None:
+    flow, calls = build("memflow_small"), []
+    flow.fnet.register_forward_hook(lambda *_: calls.append(1))
+    state = None
+    for _ in range(4):
+        _, state = flow.step(100 * texture(1, 1, 64, 64), state)
+    assert len(calls) == 4
+
+
+@torch.no_grad()
+def test_flow_points_back_to_the_frame_before(build) -> None:
+    # The scene moves right by 3 pixels: what is at x now was at x - 3.
+    scene = 100 * texture(1, 1, 96, 120)
+    _, state = build("memflow_small").step(scene[..., 12:108], None)
+    found, _ = build("memflow_small").step(scene[..., 9:105], state)
+    x, y = found.flow[0, :, 20:-20, 20:-20].flatten(1).median(dim=1).values
+    assert abs(x + 3) < 0.5
+    assert abs(y) < 0.5
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("size", SIZES)
+def test_any_size(system: FlowChroma, size: tuple[int, int]) -> None:
+    state = system.start(lab(1, 2, 3, 40, 72))
+    for _ in range(3):
+        ab, state = system.step(100 * texture(1, 1, *size), state)
+        assert ab.shape == (1, 2, *size)
+        assert torch.isfinite(ab).all()
+
+
+@torch.no_grad()
+def test_state_does_not_grow_and_references_are_encoded_once(system: FlowChroma) -> None:
+    calls = []
+    system.matcher.embed.register_forward_hook(lambda *_: calls.append(1))
+    state = system.start(lab(1, 1, 3, 64, 64))
+    sizes = []
+    for _ in range(5):
+        _, state = system.step(100 * texture(1, 1, 64, 64), state)
+        assert state.flow is not None
+        sizes.append(sum(t.numel() for t in (state.flow.features, state.flow.keys, state.flow.values, state.ab)))
+    assert len(calls) == 1 + 5
+    assert sizes[1] == sizes[-1]
+
+
+@torch.no_grad()
+def test_first_frame_has_no_confidence_and_takes_the_matched_colour(system: FlowChroma) -> None:
+    luma = 100 * texture(1, 1, 48, 48)
+    found = system.look(luma, system.start(lab(1, 1, 3, 48, 48)))
+    assert found.flow is None
+    assert found.propagation.confidence.max() == 0
+    plain = FlowChroma(system.flow, system.matcher, SimpleFusion())
+    torch.testing.assert_close(plain.fuse(luma, found), found.match.ab)
+
+
+@torch.no_grad()
+def test_known_colour_is_what_is_carried_on(system: FlowChroma) -> None:
+    frame = lab(1, 3, 48, 48)
+    state = system.know(frame[:, :1], frame[:, 1:], system.start(lab(1, 1, 3, 48, 48)))
+    found = system.look(frame[:, :1], state)
+    assert found.flow is not None
+    torch.testing.assert_close(found.propagation.ab, backward_warp(frame[:, 1:], found.flow.flow))
+    assert found.propagation.confidence.max() > 0
+
+
+def test_nothing_is_carried_from_outside_the_frame() -> None:
+    flow = torch.zeros(1, 2, 8, 8)
+    flow[0, 0, :, :3] = -3
+    carried = propagate(torch.rand(1, 2, 8, 8), Flow(flow, torch.ones(1, 1, 8, 8)), torch.rand(1, 1, 8, 8))
+    assert carried.confidence[0, 0, :, :3].max() == 0
+    assert carried.confidence[0, 0, :, 3:].min() == 1
+
+
+@torch.no_grad()
+def test_matching_finds_each_thing_in_the_reference_that_shows_it(build) -> None:
+    matcher = build("swintexco_small")
+    left, right = lab(1, 1, 3, 64, 64), lab(1, 1, 3, 64, 64)
+    both = matcher.remember(torch.cat([left, right], dim=1))
+    for frame, other in ((left, right), (right, left)):
+        target = torch.nn.functional.avg_pool2d(frame[:, 0, 1:], 8)
+
+        def error(memory, frame=frame, target=target) -> float:
+            found = matcher(frame[:, 0, :1], memory).ab
+            return float((torch.nn.functional.avg_pool2d(found, 8) - target).abs().mean())
+
+        assert error(both) < 0.6 * error(matcher.remember(other))
+
+
+def test_placeholder_is_the_weighted_mean() -> None:
+    luma, carried, found = signals()
+    ab = PlaceholderFusion()(luma, carried, found)
+    weight = carried.confidence / (carried.confidence + found.similarity)
+    torch.testing.assert_close(ab, weight * carried.ab + (1 - weight) * found.ab, atol=1e-3, rtol=1e-4)
+    nothing = torch.zeros_like(luma)
+    torch.testing.assert_close(
+        PlaceholderFusion()(luma, carried, Match(found.ab, nothing)), carried.ab, atol=1, rtol=0.1
+    )
+    torch.testing.assert_close(
+        PlaceholderFusion()(luma, Propagation(carried.ab, nothing), Match(found.ab, nothing)), found.ab
+    )
+
+
+def test_simple_corrects_the_carried_colour_and_the_matched_where_nothing_was_carried() -> None:
+    luma, carried, found = signals()
+    confidence = carried.confidence.clone()
+    confidence[..., :10] = 0
+    ab = SimpleFusion()(luma, Propagation(carried.ab, confidence), found)
+    torch.testing.assert_close(ab[..., 10:], carried.ab[..., 10:])
+    torch.testing.assert_close(ab[..., :10], found.ab[..., :10])
+
+
+@pytest.mark.parametrize("fusion", [SimpleFusion(14), UNetFusion(8, 2)], ids=["simple", "unet"])
+def test_trainable_fusion_is_built_once_and_learns_in_every_layer(fusion: nn.Module) -> None:
+    shake(fusion)
+    luma, carried, found = signals()
+    before = len(list(fusion.parameters()))
+    first, second = fusion(luma, carried, found), fusion(luma, carried, found)
+    torch.testing.assert_close(first, second, atol=0, rtol=0)
+    assert len(list(fusion.parameters())) == before
+    first.sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in fusion.parameters())
+
+
+def test_unet_gives_the_matched_colour_where_nothing_was_carried() -> None:
+    luma, carried, found = signals(19, 23)
+    ab = UNetFusion(8, 2)(luma, Propagation(carried.ab, torch.zeros_like(luma)), found)
+    torch.testing.assert_close(ab, found.ab)

@@ -1,0 +1,101 @@
+import pytest
+import torch
+
+from flowchroma.errors import UserError
+from flowchroma.losses import color_loss, flow_loss
+from flowchroma.training import FusionStage, MemFlowStage, SwinTExCoStage
+from flowchroma.types import Clip
+
+
+def adam(parameters) -> torch.optim.Optimizer:
+    return torch.optim.Adam(parameters, 1e-3)
+
+
+def total(stage, clip: Clip) -> torch.Tensor:
+    stage.log = lambda *_, **__: None
+    return stage.training_step(clip, 0)
+
+
+def test_frozen_networks_stay_in_evaluation_and_out_of_the_optimizer(fusion: FusionStage) -> None:
+    fusion.train()
+    assert fusion.trained.training
+    assert not any(m.training for part in (fusion.system.flow, fusion.system.matcher) for m in part.modules())
+    optimized = {id(p) for g in fusion.configure_optimizers()["optimizer"].param_groups for p in g["params"]}
+    assert optimized == {id(p) for p in fusion.trained.parameters()}
+
+
+def test_fusion_learns_and_the_frozen_do_not(fusion: FusionStage, clip: Clip) -> None:
+    with torch.no_grad():
+        for parameter in fusion.trained.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    frozen = {k: v.clone() for k, v in fusion.system.state_dict().items() if not k.startswith("fusion.")}
+    optimizer = fusion.configure_optimizers()["optimizer"]
+    first = total(fusion, clip)
+    for _ in range(20):
+        optimizer.zero_grad()
+        loss = total(fusion, clip)
+        loss.backward()
+        optimizer.step()
+    assert loss < 0.7 * first
+    assert all(torch.equal(v, fusion.system.state_dict()[k]) for k, v in frozen.items())
+
+
+def test_rollout_carries_its_own_colour_and_its_gradient(fusion: FusionStage, clip: Clip) -> None:
+    with torch.no_grad():
+        for parameter in fusion.trained.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    first, *_, last = (ab for _, ab in fusion._roll_out(clip))
+    gradient = torch.autograd.grad(last.sum(), first)[0]
+    assert gradient[1].abs().sum() > 0
+    torch.testing.assert_close(first[0], clip.ab[0, 0])  # given
+    assert (first[1] - clip.ab[1, 0]).abs().mean() > 0.1  # found
+
+
+def test_given_first_frames_are_not_judged(fusion: FusionStage, clip: Clip) -> None:
+    from dataclasses import replace
+
+    assert len(list(fusion.predictions(clip))) == 3
+    given = replace(clip, starts_coloured=torch.tensor([True, True]))
+    assert len(list(fusion.predictions(given))) == 2
+
+
+def test_flow_stage_is_supervised_by_the_exact_flow(build, clip: Clip) -> None:
+    stage = MemFlowStage(build("memflow_small"), flow_loss(), adam)
+    predictions = list(stage.predictions(clip))
+    assert len(predictions) == 2
+    values = stage.loss(predictions[0])
+    error = torch.stack([(f - clip.flow[:, 0]).abs().mean() for f in predictions[0].iterates])
+    weights = 0.85 ** torch.arange(len(error) - 1, -1, -1)
+    torch.testing.assert_close(values.unweighted["epe"], (weights * error).sum() / weights.sum())
+    total(stage, clip).backward()
+    assert all(p.grad is not None for p in stage.model.parameters())
+
+
+def test_matching_stage_trains_all_but_the_trunk(build, clip: Clip) -> None:
+    stage = SwinTExCoStage(build("swintexco_small"), color_loss(perceptual=0, contextual=0, temporal=0), adam)
+    for _ in range(2):  # the refinement starts at zero, so its inner layers learn from the second step on
+        optimizer = stage.configure_optimizers()["optimizer"]
+        optimizer.zero_grad()
+        total(stage, clip).backward()
+        optimizer.step()
+    without = [n for n, p in stage.model.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())]
+    assert without == []
+    assert all(p.grad is None for p in stage.model.embed.trunk.parameters())
+
+
+def test_a_loss_that_is_not_finite_names_the_term_and_the_clips(fusion: FusionStage, clip: Clip) -> None:
+    clip.lab[0, 1, 1] = torch.nan
+    with pytest.raises(UserError, match=r"l1.*not finite.*clip 0; clip 1"):
+        total(fusion, clip)
+
+
+@torch.no_grad()
+def test_validation_scores_what_it_says(build, clip: Clip) -> None:
+    from dataclasses import replace
+
+    stage = MemFlowStage(build("memflow_small"), flow_loss(), adam)
+    found = list(stage.colours(replace(clip, starts_coloured=torch.tensor([True, True]))))
+    assert len(found) == 2
+    torch.testing.assert_close(found[1]["psnr_hold"], clip.ab[:, 0])
+    assert (found[1]["psnr"] - clip.ab[:, 2]).abs().mean() < (clip.ab[:, 0] - clip.ab[:, 2]).abs().mean()
+    assert stage.epe.compute() < 1.5
