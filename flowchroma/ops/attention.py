@@ -5,7 +5,7 @@ from torch import Tensor
 
 
 def match(
-    queries: Tensor, keys: Tensor, values: Tensor, temperature: Tensor | float, chunk: int = 2048
+    queries: Tensor, keys: Tensor, values: Tensor, temperature: Tensor | float, chunk: int = 512
 ) -> tuple[Tensor, Tensor]:
     """Read `values` where `keys` resemble `queries`: softmax(q k / temperature) v (SwinTExCo, section on WarpNet).
 

@@ -18,6 +18,10 @@ class Progress(RichProgressBar):
         figures.pop("v_num", None)
         return {name.removeprefix("train/"): value for name, value in figures.items()}
 
+    def _get_train_description(self, current_epoch: int) -> str:
+        # Runs end by steps; Lightning would print an end of minus two epochs.
+        return f"Epoch {current_epoch}"
+
 
 class Panels(Callback):
     """Writes one row of pictures at each validation, and hands it to loggers that take images.

@@ -36,8 +36,8 @@ def load_vgg(
     Args:
         arch: "vgg16" or "vgg19".
         layers: as in ("relu1_2", "relu2_2").
-        weights: "auto", "shipped" (the trunk that comes with the package), or a file, safetensors or PyTorch's own, with
-            torchvision's key names.
+        weights: "auto", "shipped" (the trunk that comes with the package), or a file with torchvision's key names,
+            safetensors or PyTorch's own.
         download: whether "auto" may download (548 MB for VGG19).
         url: where to download from instead of torchvision's server.
 

@@ -1,0 +1,39 @@
+# Every target sets up what it needs in .venv, and again only when the requirements change.
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO := outputs/demo
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow lint setup clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: .venv/ready ## install everything into .venv
+
+.venv/ready: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable '.[dev]' --constraint constraints.txt
+	touch $@
+
+demo: .venv/ready ## train the three stages on made clips and colour an unseen film (about 10 minutes on two cores)
+	$(BIN)/python -m flowchroma.run +experiments=demo_memflow hydra.run.dir=$(DEMO)/memflow
+	$(BIN)/python -m flowchroma.run +experiments=demo_swintexco hydra.run.dir=$(DEMO)/swintexco
+	$(BIN)/python -m flowchroma.run +experiments=demo_fusion hydra.run.dir=$(DEMO)/fusion \
+		stage.flow.checkpoint=$(DEMO)/memflow stage.matcher.checkpoint=$(DEMO)/swintexco
+	$(BIN)/python -m flowchroma.demo run=$(DEMO)/fusion output=$(DEMO)
+
+test: lint ## check style, types and import rules, then run the tests
+	$(BIN)/python -m pytest
+
+test-slow: .venv/ready ## the tests that take minutes
+	$(BIN)/python -m pytest -m slow
+
+lint: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean: ## remove what training and the demo wrote
+	rm -rf outputs

@@ -1,0 +1,148 @@
+"""What the entry points share: where the configuration is, how it becomes objects, and how errors are said."""
+
+import csv
+import logging
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.plugins import Plugins
+from hydra.experimental.callback import Callback
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.table import Table
+
+from flowchroma.errors import UserError
+from flowchroma.models import FlowChroma
+from flowchroma.training import MONITOR
+from flowchroma.training.checkpoint import find_weights, load_weights
+from flowchroma.weights import SHIPPED_SYSTEM
+
+_PACKAGE = Path(__file__).parent
+# Beside the package in a checkout, inside it once installed.
+HOME = _PACKAGE if (_PACKAGE / "conf").is_dir() else _PACKAGE.parent
+CONF = str(HOME / "conf")
+
+
+class Experiments(SearchPathPlugin):
+    """Lets `+experiments=NAME` find the folder beside conf/."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Search the folder that holds conf/ and experiments/, last."""
+        search_path.append("flowchroma", f"file://{HOME}")
+
+
+Plugins.instance().register(Experiments)
+
+
+def build_model(config: DictConfig, part: str) -> Any:
+    """Build a network from its config, and fill it from `checkpoint` if there is one.
+
+    Args:
+        config: a file of conf/model.
+        part: "flow", "matcher" or "fusion", see `load_weights`.
+    """
+    model = instantiate({k: v for k, v in config.items() if k != "checkpoint"})
+    if config.checkpoint:
+        load_weights(model, config.checkpoint, part)
+    return model
+
+
+def load_system(checkpoint: str | None = None) -> FlowChroma:
+    """The three networks, ready to colour.
+
+    Args:
+        checkpoint: directory of a fusion run; None takes the weights that ship with the package.
+
+    Returns:
+        The system in evaluation mode.
+
+    Raises:
+        UserError: no such run, or one of another stage.
+    """
+    weights = SHIPPED_SYSTEM if checkpoint in (None, "shipped") else find_weights(str(checkpoint))
+    folders = [weights.parent, weights.parent.parent]
+    record = next((f / "config.yaml" for f in folders if (f / "config.yaml").is_file()), None)
+    if record is None:
+        raise UserError(f"no config.yaml beside {weights}: name the run's directory, which holds both")
+    config = OmegaConf.load(record)
+    if config.stage.name != "fusion":
+        raise UserError(f"{weights.parent} is a run of stage {config.stage.name}: give one of stage=fusion")
+    blank = {"checkpoint": None}
+    parts = (config.stage.flow, config.stage.matcher, config.model)
+    networks = [build_model(OmegaConf.merge(c, blank), "") for c in parts]  # type: ignore[arg-type]
+    system = FlowChroma(*networks)
+    load_weights(system, weights)
+    return system.requires_grad_(False).eval()
+
+
+class SweepTable(Callback):
+    """Ends a sweep in one table of its runs, the best first."""
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Collect each run's results.csv; write the table beside them and print it."""
+        folder = Path(config.hydra.sweep.dir)
+        rows = []
+        for path in sorted(folder.glob("*/results.csv")):
+            with path.open(newline="") as file:
+                rows += [{"run": path.parent.name, **row} for row in csv.DictReader(file)]
+        if not rows:
+            return
+        given = [row.get("overrides", "").split() for row in rows]
+        common = set(given[0]).intersection(*given)
+        for row, overrides in zip(rows, given, strict=True):
+            row["overrides"] = " ".join(o for o in overrides if o not in common)
+        rows.sort(key=lambda row: -float(row.get(MONITOR) or "-inf"))
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        with (folder / "results.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, names)
+            writer.writeheader()
+            writer.writerows(rows)
+        table = Table(*names, title=f"{len(rows)} runs by {MONITOR}")
+        for row in rows:
+            table.add_row(*(row.get(name, "") for name in names))
+        Console().print(table)
+
+
+def quiet() -> None:
+    """One line a message, and none for what the user can do nothing about."""
+    logging.basicConfig(level=logging.WARNING, format="flowchroma: %(message)s")
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.ERROR)
+    for said in (
+        ".*does not have many workers.*",
+        ".*smaller than the logging interval.*",
+        ".*LeafSpec.*",
+        ".*logs directory .* exists and is not empty.*",  # Hydra has just made it
+        ".*in eval mode at the start of training.*",  # frozen on purpose
+    ):
+        warnings.filterwarnings("ignore", message=said)
+    warnings.showwarning = lambda message, *_, **__: print(f"flowchroma: {message}", file=sys.stderr)
+
+
+def say_errors(task: Callable[..., None]) -> Callable[..., None]:
+    """Run an entry point's task; a UserError becomes one line and an exit code instead of a traceback."""
+
+    def run(config: DictConfig) -> None:
+        quiet()
+        try:
+            task(config)
+        except Exception as error:
+            advice = _advice(error)
+            if advice is None:
+                raise
+            print(f"flowchroma: {advice}", file=sys.stderr)
+            sys.exit(advice.code)
+
+    return run
+
+
+def _advice(error: BaseException | None) -> UserError | None:
+    """The UserError behind an exception: Hydra wraps what a constructor raises."""
+    while error is not None and not isinstance(error, UserError):
+        error = error.__cause__
+    return error

@@ -1,0 +1,44 @@
+"""Make a fusion run the system that ships with the package: python -m flowchroma.ship RUN."""
+
+import sys
+from pathlib import Path
+
+import torch
+from omegaconf import OmegaConf
+
+from flowchroma.errors import UserError
+from flowchroma.settings import load_system
+from flowchroma.training import save_weights
+from flowchroma.weights import SHIPPED_SYSTEM
+
+
+def main() -> None:
+    """Take a run's directory."""
+    if len(sys.argv) != 2:
+        print("flowchroma: give the directory of one fusion run", file=sys.stderr)
+        sys.exit(2)
+    try:
+        ship(Path(sys.argv[1]), SHIPPED_SYSTEM)
+    except UserError as error:
+        print(f"flowchroma: {error}", file=sys.stderr)
+        sys.exit(error.code)
+
+
+def ship(run: Path, target: Path) -> None:
+    """Write the run's weights in half precision, and of its config what builds the networks."""
+    system = load_system(str(run))
+    config = OmegaConf.load(run / "config.yaml")
+    kept = {
+        "stage": {"name": "fusion", "flow": config.stage.flow, "matcher": config.stage.matcher},
+        "model": config.model,
+        "record": config.record,
+    }
+    for network in (kept["stage"]["flow"], kept["stage"]["matcher"], kept["model"]):
+        network["checkpoint"] = None  # paths of the machine that trained it
+    target.parent.mkdir(parents=True, exist_ok=True)
+    save_weights(system, target, torch.float16)
+    OmegaConf.save(OmegaConf.create(kept), target.with_name("config.yaml"))
+
+
+if __name__ == "__main__":
+    main()

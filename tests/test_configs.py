@@ -1,0 +1,98 @@
+from pathlib import Path
+
+import pytest
+import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from flowchroma.data import ClipDataModule
+from flowchroma.settings import CONF, HOME, build_model
+
+STAGES = ("memflow", "swintexco", "fusion")
+# What has a file of its own test elsewhere, or is a command's whole configuration.
+GROUPS = ("loss", "optimizer", "scheduler", "trainer", "logger", "callbacks", "data", "model", "stage")
+
+
+def choices(group: str) -> list[str]:
+    return sorted(p.stem for p in Path(CONF, group).glob("*.yaml") if not p.stem.startswith("_"))
+
+
+def stage_of(model: str) -> str:
+    return {"memflow_small": "memflow", "swintexco_small": "swintexco"}.get(model, "fusion")
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_help_names_every_choice(compose, group: str) -> None:
+    with_hydra = Path(CONF, "hydra", "help", "flowchroma.yaml").read_text()
+    assert all(name in with_hydra for name in choices(group)), choices(group)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_picks_what_fits_it(compose, stage: str) -> None:
+    config = compose(f"stage={stage}")
+    assert config.stage.name == stage
+    fitting = {"memflow": "MemFlow", "swintexco": "SwinTExCoSmall", "fusion": "SimpleFusion"}[stage]
+    assert config.model._target_.endswith(fitting)
+    assert all(name in choices("model") for name in config.stage.fits)
+
+
+def test_what_the_user_names_wins_over_the_stage_and_the_experiment(compose) -> None:
+    config = compose("stage=fusion", "model=unet", "loss=l1")
+    assert config.model._target_.endswith("UNetFusion")
+    assert config.loss.temporal == 0
+    assert compose("+experiments=demo_fusion", "model=placeholder").model._target_.endswith("PlaceholderFusion")
+
+
+def test_the_asked_weights_are_the_default(compose) -> None:
+    loss = compose().loss
+    assert (loss.l1, loss.perceptual, loss.contextual, loss.temporal) == (1.0, 0.05, 0.1, 0.5)
+    assert loss.trunk == "vgg19"
+
+
+@pytest.mark.parametrize("model", choices("model"))
+def test_models_are_built(compose, model: str) -> None:
+    assert build_model(compose(f"stage={stage_of(model)}", f"model={model}").model, "") is not None
+
+
+@pytest.mark.parametrize("loss", choices("loss"))
+def test_losses_are_built(compose, loss: str) -> None:
+    shipped = ["loss.weights=shipped"] if loss in ("flowchroma", "matching") else []
+    built = instantiate(compose(f"loss={loss}", *shipped).loss)
+    assert built.weights
+    assert all(weight > 0 for weight in built.weights.values())
+
+
+@pytest.mark.parametrize("data", choices("data"))
+def test_data_are_built(compose, data: str) -> None:
+    assert isinstance(instantiate(compose(f"data={data}").data), ClipDataModule)
+
+
+@pytest.mark.parametrize("scheduler", choices("scheduler"))
+@pytest.mark.parametrize("optimizer", choices("optimizer"))
+def test_schedules_step_from_the_first_to_the_last_step(compose, optimizer: str, scheduler: str) -> None:
+    config = compose(f"optimizer={optimizer}", f"scheduler={scheduler}", "trainer.max_steps=10")
+    stepper = instantiate(config.optimizer)([torch.nn.Parameter(torch.zeros(1))])
+    schedule = instantiate(config.scheduler)(stepper)
+    for _ in range(9):
+        stepper.step()
+        schedule.step()
+    assert 0 <= stepper.param_groups[0]["lr"] <= config.optimizer.lr
+
+
+@pytest.mark.parametrize("trainer", choices("trainer"))
+def test_trainers_are_built(compose, trainer: str) -> None:
+    config = compose(f"trainer={trainer}").trainer
+    assert config.use_distributed_sampler is False
+    assert config.precision == ("bf16-mixed" if trainer in ("gpu", "ddp") else "32-true")
+    if trainer.startswith("ddp"):
+        assert config.strategy == "ddp"
+    settings = OmegaConf.merge(config, {"accelerator": "cpu", "devices": 1, "default_root_dir": None})
+    assert instantiate(settings).max_steps == config.max_steps
+
+
+@pytest.mark.parametrize("experiment", sorted(p.stem for p in (HOME / "experiments").glob("*.yaml")))
+def test_experiments_compose(compose, experiment: str) -> None:
+    config = compose(f"+experiments={experiment}")
+    assert experiment.endswith(config.stage.name)
+    assert build_model(OmegaConf.merge(config.model, {"checkpoint": None}), "") is not None
+    assert isinstance(instantiate(config.data), ClipDataModule)

@@ -1,0 +1,136 @@
+import csv
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from flowchroma import run
+
+TINY = [
+    "data.size=[48,48]",
+    "data.clip_length=3",
+    "data.batch_size=2",
+    "data.num_workers=0",
+    "data.val_clips=2",
+    "data.val_length=3",
+    "trainer.max_steps=2",
+    "trainer.log_every_n_steps=1",
+]
+FRESH = ["stage.flow.checkpoint=null", "stage.matcher.checkpoint=null"]
+ROOT = Path(__file__).parents[1]
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
+    monkeypatch.setattr(sys, "argv", ["flowchroma.run", *arguments])
+    run.main()
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "terms"),
+    [
+        (["stage=memflow"], ["color", "epe"]),
+        (["stage=swintexco", "loss.weights=shipped"], ["l1", "perceptual", "contextual"]),
+        (["stage=fusion", "loss.weights=shipped", *FRESH], ["l1", "perceptual", "contextual", "temporal"]),
+    ],
+    ids=["memflow", "swintexco", "fusion"],
+)
+def test_a_stage_trains_and_leaves_all_that_is_needed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: list[str], terms: list[str]
+) -> None:
+    call(monkeypatch, *arguments, *TINY, f"hydra.run.dir={tmp_path}")
+    logged = rows(tmp_path / "metrics.csv")
+    for name in ["loss", *terms, *(f"{term}_weighted" for term in terms)]:
+        figures = [float(row[f"train/{name}"]) for row in logged if row.get(f"train/{name}")]
+        assert len(figures) == 2, name
+        assert all(math.isfinite(f) for f in figures), name
+    weighted = [sum(float(r[f"train/{t}_weighted"]) for t in terms) for r in logged if r["train/loss"]]
+    assert weighted == pytest.approx([float(r["train/loss"]) for r in logged if r["train/loss"]], abs=1e-5)
+    result = rows(tmp_path / "results.csv")[0]
+    assert math.isfinite(float(result["val/psnr"]))
+    assert ("val/epe" in result) == (arguments[0] == "stage=memflow")
+    config = OmegaConf.load(tmp_path / "config.yaml")
+    assert config.data.size == [48, 48]
+    assert ("vgg16" in (config.record.loss_trunk or "")) == ("contextual" in terms)
+    for name in ("checkpoints/best.ckpt", "checkpoints/last.ckpt", "weights.safetensors"):
+        assert (tmp_path / name).stat().st_size > 0
+    assert len(list((tmp_path / "panels").glob("*.png"))) == 1
+
+
+def test_a_run_gives_the_weights_of_the_next(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    call(monkeypatch, "stage=memflow", *TINY, f"hydra.run.dir={tmp_path / 'flow'}")
+    flow = f"stage.flow.checkpoint={tmp_path / 'flow'}"
+    fusion = tmp_path / "fusion"
+    call(monkeypatch, "loss=l1", *TINY, flow, "stage.matcher.checkpoint=null", f"hydra.run.dir={fusion}")
+    from flowchroma.settings import load_system
+    from flowchroma.training.checkpoint import load_weights
+
+    system = load_system(str(fusion))
+    assert not system.training
+    load_weights(system.flow, tmp_path / "flow")  # the same network, unchanged by stage three
+    kept = {k: v.clone() for k, v in system.flow.state_dict().items()}
+    load_weights(system, fusion)
+    assert all((v == system.flow.state_dict()[k]).all() for k, v in kept.items())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["stage=memflow", "model=unet"], "model=unet is not of stage=memflow: use model=memflow_small"),
+        (["stage=memflow", "data=davis"], "data.root"),
+        (["stage=memflow", "data=davis", "data.root=/nowhere/davis"], "/nowhere/davis"),
+        (["stage=memflow", "model.checkpoint=nothing.ckpt"], "no checkpoint at nothing.ckpt"),
+        (["stage=fusion", "loss.l1=-1", *FRESH], "weight of l1 is -1"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, tmp_path: Path, arguments: list[str], said: str
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        call(monkeypatch, *arguments, *TINY, f"hydra.run.dir={tmp_path}")
+    assert stop.value.code == 1
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("flowchroma:")]
+    assert len(lines) == 1
+    assert said in lines[0]
+
+
+def test_a_sweep_ends_in_one_table_with_the_best_first(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, tmp_path: Path
+) -> None:
+    call(
+        monkeypatch, "-m", "model=placeholder,simple,unet", "model.checkpoint=null", "loss=l1", *TINY, *FRESH,
+        f"hydra.sweep.dir={tmp_path}",
+    )  # fmt: skip
+    table = rows(tmp_path / "results.csv")
+    assert sorted(row["model"] for row in table) == ["placeholder", "simple", "unet"]
+    figures = [float(row["val/psnr"]) for row in table]
+    assert figures == sorted(figures, reverse=True)
+    assert "3 runs by val/psnr" in capsys.readouterr().out
+
+
+def test_wandb_offline_gets_the_curves_and_the_panel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    wandb = ["logger=wandb", "logger.wandb.offline=true"]
+    call(monkeypatch, "stage=fusion", "loss=l1", *wandb, *TINY, *FRESH, f"hydra.run.dir={tmp_path}")
+    files = [p for p in (tmp_path / "wandb").rglob("*") if p.is_file()]
+    assert any(p.suffix == ".wandb" for p in files)
+    assert any("panel" in p.name and p.suffix == ".png" for p in files)
+    assert rows(tmp_path / "metrics.csv")
+
+
+def test_two_processes_train_together(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "flowchroma.run", "stage=fusion", "model=simple", "loss=l1", "trainer=ddp_cpu"]
+    done = subprocess.run(
+        [*command, *TINY, *FRESH, "trainer.max_steps=1", f"hydra.run.dir={tmp_path}"],
+        cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert len(rows(tmp_path / "results.csv")) == 1
+    assert "Traceback" not in done.stderr

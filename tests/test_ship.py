@@ -1,0 +1,37 @@
+from pathlib import Path
+
+import torch
+from omegaconf import OmegaConf
+
+from flowchroma.color import rgb_to_lab
+from flowchroma.models import FlowChroma, PlaceholderFusion
+from flowchroma.settings import load_system
+from flowchroma.ship import ship
+from flowchroma.training import save_weights
+
+
+def test_what_ships_colours_as_the_run_did(build, compose, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    config = compose("model=placeholder", "stage.flow.checkpoint=/a/path/of/mine", "data.root=/another")
+    config.run_dir = str(run)
+    kept = OmegaConf.create({"stage": config.stage, "model": config.model, "record": {"loss_trunk": None}})
+    OmegaConf.save(kept, run / "config.yaml")
+    trained = FlowChroma(build("memflow_small"), build("swintexco_small"), PlaceholderFusion()).eval()
+    save_weights(trained, run / "weights.safetensors")
+    ship(run, tmp_path / "shipped" / "weights.safetensors")
+    assert "path" not in (tmp_path / "shipped" / "config.yaml").read_text()
+    shipped = load_system(str(tmp_path / "shipped" / "weights.safetensors"))
+    lab = rgb_to_lab(torch.rand(1, 3, 48, 48))
+    colours = [system.step(lab[:, :1], system.start(lab[:, None]))[0] for system in (trained, shipped)]
+    assert (colours[0] - colours[1]).abs().mean() < 0.5
+
+
+def test_the_default_system_is_there_and_gives_colour() -> None:
+    system = load_system()
+    assert not system.training
+    assert not any(p.requires_grad for p in system.parameters())
+    lab = rgb_to_lab(torch.rand(1, 3, 6, 6).repeat_interleave(8, dim=2).repeat_interleave(8, dim=3))
+    ab, _ = system.step(lab[:, :1], system.start(lab[:, None]))
+    baseline = lab[:, 1:].abs().mean()  # of leaving it gray
+    assert (ab - lab[:, 1:]).abs().mean() < 0.7 * baseline
