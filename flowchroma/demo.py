@@ -64,7 +64,7 @@ def demonstrate(system: FlowChroma, output: Path) -> None:
         table = csv.DictWriter(file, rows[0])
         table.writeheader()
         table.writerows(rows)
-    save_png(np.concatenate(stills), output / "contact_sheet.png")
+    save_sheet(np.concatenate(stills), output / "contact_sheet.png")
     report(scores, output)
 
 
@@ -95,11 +95,16 @@ def side_by_side(frame: dict[str, Tensor]) -> np.ndarray:
     return torch.cat([frame[name][0] for name in SHOWN], dim=2).movedim(0, -1).contiguous().numpy()
 
 
-def save_png(image: np.ndarray, path: Path) -> None:
-    """Write (H, W, 3) uint8 RGB."""
-    from PIL import Image
+def save_sheet(rows: np.ndarray, path: Path) -> None:
+    """Write (H, W, 3) uint8 RGB under a line that names the columns of `SHOWN`."""
+    from PIL import Image, ImageDraw
 
-    Image.fromarray(image).save(path)
+    height, width, _ = rows.shape
+    sheet = Image.new("RGB", (width, height + 16), "white")
+    sheet.paste(Image.fromarray(rows), (0, 16))
+    for column, name in enumerate(SHOWN):
+        ImageDraw.Draw(sheet).text((column * width // len(SHOWN) + 4, 2), name, fill="black")
+    sheet.save(path)
 
 
 def report(scores: dict[str, list[float]], output: Path) -> None:

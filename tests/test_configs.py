@@ -67,13 +67,14 @@ def test_data_are_built(compose, data: str) -> None:
     assert isinstance(instantiate(compose(f"data={data}").data), ClipDataModule)
 
 
+@pytest.mark.parametrize("steps", [1, 2, 10, 20, 50, 100])
 @pytest.mark.parametrize("scheduler", choices("scheduler"))
 @pytest.mark.parametrize("optimizer", choices("optimizer"))
-def test_schedules_step_from_the_first_to_the_last_step(compose, optimizer: str, scheduler: str) -> None:
-    config = compose(f"optimizer={optimizer}", f"scheduler={scheduler}", "trainer.max_steps=10")
+def test_schedules_step_from_the_first_to_the_last_step(compose, optimizer: str, scheduler: str, steps: int) -> None:
+    config = compose(f"optimizer={optimizer}", f"scheduler={scheduler}", f"trainer.max_steps={steps}")
     stepper = instantiate(config.optimizer)([torch.nn.Parameter(torch.zeros(1))])
     schedule = instantiate(config.scheduler)(stepper)
-    for _ in range(9):
+    for _ in range(steps - 1):
         stepper.step()
         schedule.step()
     assert 0 <= stepper.param_groups[0]["lr"] <= config.optimizer.lr
