@@ -20,7 +20,8 @@ def test_every_data_config_makes_a_data_module(name):
     module = make(name)
     assert isinstance(module, ClipDataModule)
     assert isinstance(module.augmentation, Augmentation)
-    assert (module.clip_length, module.size, module.batch_size, module.num_workers) == (4, (224, 224), 4, 2)
+    side = 128 if name == "sample" else 224
+    assert (module.clip_length, module.size, module.batch_size, module.num_workers) == (4, (side, side), 4, 2)
 
 
 def test_overrides_reach_it():
