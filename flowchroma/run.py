@@ -83,10 +83,12 @@ def build_stage(config: DictConfig) -> Stage:
 
 
 def build_trainer(config: DictConfig) -> Trainer:
-    """The Trainer; a run shorter than the interval between validations is validated at its end."""
+    """The Trainer; a run shorter than an interval between validations or log lines has one of each at its end."""
     settings = OmegaConf.merge(config.trainer)
-    steps = settings.max_steps * settings.accumulate_grad_batches
-    settings.val_check_interval = min(settings.val_check_interval, steps) if steps > 0 else settings.val_check_interval
+    if settings.max_steps > 0:
+        batches = settings.max_steps * settings.accumulate_grad_batches
+        settings.val_check_interval = min(settings.val_check_interval, batches)
+        settings.log_every_n_steps = min(settings.log_every_n_steps, settings.max_steps)
     return instantiate(
         settings,
         callbacks=[instantiate(c) for c in (config.callbacks or {}).values()],

@@ -128,9 +128,10 @@ def test_wandb_offline_gets_the_curves_and_the_panel(monkeypatch: pytest.MonkeyP
 def test_two_processes_train_together(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "flowchroma.run", "stage=fusion", "model=simple", "loss=l1", "trainer=ddp_cpu"]
     done = subprocess.run(
-        [*command, *TINY, *FRESH, "trainer.max_steps=1", f"hydra.run.dir={tmp_path}"],
+        [*command, *TINY, *FRESH, "trainer.max_steps=1", "trainer.log_every_n_steps=10", f"hydra.run.dir={tmp_path}"],
         cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     assert len(rows(tmp_path / "results.csv")) == 1
+    assert any(row.get("train/l1") for row in rows(tmp_path / "metrics.csv"))
     assert "Traceback" not in done.stderr
