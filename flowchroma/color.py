@@ -26,11 +26,12 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
         (..., 3, H, W): L in [0, 100], a and b in CIELAB units. Float32 (float64 for float64 input), also under
         autocast: bfloat16 would be off by 3 units.
     """
-    if rgb.dtype == torch.uint8:
-        rgb = rgb.float() / 255
     with torch.autocast(rgb.device.type, enabled=False):
-        rgb = _at_least_float32(rgb)
-        linear = torch.where(rgb > 0.04045, ((rgb.clamp(min=0.04045) + 0.055) / 1.055) ** 2.4, rgb / 12.92)
+        if rgb.dtype == torch.uint8:  # 256 powers and a table in place of one power a value
+            table = _linear(torch.arange(256, device=rgb.device) / 255)
+            linear = table.index_select(0, rgb.flatten().int()).view(rgb.shape)
+        else:
+            linear = _linear(_at_least_float32(rgb))
         xyz = _mix(linear, torch.tensor(_XYZ_FROM_RGB, dtype=torch.float64))
         xyz = xyz / xyz.new_tensor(_WHITE).view(3, 1, 1)
         f = torch.where(xyz > _DELTA, xyz.clamp(min=_DELTA) ** (1 / 3), 7.787 * xyz + 16 / 116)
@@ -77,6 +78,10 @@ def scale_ab(ab: Tensor) -> Tensor:
 def unscale_ab(ab: Tensor) -> Tensor:
     """Undo `scale_ab`."""
     return ab * 110
+
+
+def _linear(rgb: Tensor) -> Tensor:
+    return torch.where(rgb > 0.04045, ((rgb.clamp(min=0.04045) + 0.055) / 1.055) ** 2.4, rgb / 12.92)
 
 
 def _at_least_float32(x: Tensor) -> Tensor:

@@ -1,35 +1,20 @@
 """The functions' means over a data set, also over several processes."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
-from flowchroma.metrics.functional import epe, psnr
-
-
-class _MeanOverFrames(Metric):
-    """Mean of one figure a frame, in float64; not a number before the first."""
-
-    full_state_update = False
-    total: Tensor
-    frames: Tensor
-
-    def __init__(self, **kwargs) -> None:
-        super().__init__(**kwargs)
-        self.add_state("total", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("frames", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
-
-    def _add(self, figures: Tensor) -> None:
-        self.total += figures.sum()
-        self.frames += figures.numel()
-
-    def compute(self) -> Tensor:
-        """Return the mean, a scalar."""
-        return self.total / self.frames
+from flowchroma.metrics.accumulate import Mean, MeanOfMasked, MeanOfPairs
+from flowchroma.metrics.color_difference import ciede2000
+from flowchroma.metrics.flow import ause, epe, fl_all
+from flowchroma.metrics.image import AB_RANGE, colorfulness, psnr, psnr_ab, ssim
+from flowchroma.metrics.perceptual import lpips_distance
+from flowchroma.metrics.temporal import cdc, histograms, warp_error
 
 
-class MeanPSNR(_MeanOverFrames):
-    """Mean of the frames' PSNR in dB; infinite as soon as one frame equals its target.
+class MeanPSNR(Mean):
+    """Mean of the images' `psnr` in dB; infinite as soon as one image equals its target.
 
     Args:
         data_range: see `psnr`.
@@ -42,7 +27,6 @@ class MeanPSNR(_MeanOverFrames):
         tensor(20., dtype=torch.float64)
     """
 
-    is_differentiable = False
     higher_is_better = True
 
     def __init__(self, data_range: float, **kwargs) -> None:
@@ -50,15 +34,116 @@ class MeanPSNR(_MeanOverFrames):
         self.data_range = data_range
 
     def update(self, prediction: Tensor, target: Tensor) -> None:
-        """Add frames, (B, ...); see `psnr`."""
+        """Add images, (B, ...); see `psnr`."""
         self._add(psnr(prediction, target, self.data_range))
 
 
-class EndPointError(_MeanOverFrames):
-    """Mean of the frames' end-point error in pixels. Frames without a known pixel do not count.
+class MeanPSNRab(Mean):
+    """Mean of the images' `psnr_ab` in dB.
 
     Args:
+        data_range: see `psnr_ab`.
         **kwargs: torchmetrics' own.
+
+    Example:
+        >>> metric = MeanPSNRab()
+        >>> metric.update(torch.full((1, 2, 2, 2), 22.0), torch.zeros(1, 2, 2, 2))
+        >>> metric.compute()
+        tensor(20., dtype=torch.float64)
+    """
+
+    higher_is_better = True
+
+    def __init__(self, data_range: float = AB_RANGE, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.data_range = data_range
+
+    def update(self, prediction: Tensor, target: Tensor) -> None:
+        """Add chrominance, (B, 2, H, W), CIELAB units."""
+        self._add(psnr_ab(prediction, target, self.data_range))
+
+
+class MeanSSIM(MeanOfPairs):
+    """Mean of the images' `ssim`.
+
+    Example:
+        >>> metric = MeanSSIM()
+        >>> metric.update(torch.zeros(2, 3, 16, 16), torch.zeros(2, 3, 16, 16))
+        >>> metric.compute()
+        tensor(1., dtype=torch.float64)
+    """
+
+    higher_is_better = True
+    _measure = staticmethod(ssim)
+
+
+class MeanCIEDE2000(MeanOfPairs):
+    """Mean of the images' `ciede2000`; its images are CIELAB.
+
+    Example:
+        >>> metric = MeanCIEDE2000()
+        >>> metric.update(torch.zeros(1, 3, 2, 2), torch.tensor([100.0, 0, 0]).view(1, 3, 1, 1).expand(1, 3, 2, 2))
+        >>> metric.compute()
+        tensor(100., dtype=torch.float64)
+    """
+
+    higher_is_better = False
+    _measure = staticmethod(ciede2000)
+
+
+class MeanColorfulness(Mean):
+    """Mean of the images' `colorfulness`.
+
+    Example:
+        >>> metric = MeanColorfulness()
+        >>> metric.update(torch.zeros(1, 3, 2, 2, dtype=torch.uint8))
+        >>> metric.compute()
+        tensor(0., dtype=torch.float64)
+    """
+
+    def update(self, image: Tensor) -> None:
+        """Add images, (B, 3, H, W); see `colorfulness`."""
+        self._add(colorfulness(image))
+
+
+class MeanCDC(Mean):
+    """Mean of the clips' `cdc`. Clips of one frame do not count.
+
+    Example:
+        >>> metric = MeanCDC()
+        >>> metric.update(torch.zeros(5, 3, 4, 4, dtype=torch.uint8))
+        >>> metric.compute()
+        tensor(0., dtype=torch.float64)
+    """
+
+    higher_is_better = False
+
+    def update(self, clip: Tensor) -> None:
+        """Add a whole clip: its frames, (T, 3, H, W), uint8, or their `histograms`, (T, 3, 256)."""
+        if len(clip) > 1:
+            self._add(cdc(histograms(clip) if clip.dtype == torch.uint8 else clip))
+
+
+class MeanWarpError(MeanOfMasked):
+    """Mean of the frames' `warp_error`. Frames without a pixel seen in both do not count.
+
+    Example:
+        >>> metric = MeanWarpError()
+        >>> frame, flow, mask = torch.zeros(1, 3, 4, 4), torch.zeros(1, 2, 4, 4), torch.ones(1, 1, 4, 4)
+        >>> metric.update(frame, frame + 0.5, flow, mask)
+        >>> metric.compute()
+        tensor(0.2500, dtype=torch.float64)
+    """
+
+    higher_is_better = False
+
+    def update(self, frame: Tensor, following: Tensor, flow: Tensor, mask: Tensor) -> None:  # type: ignore[override]
+        """Add frames and the next ones; see `warp_error`."""
+        self._add_known(warp_error(frame, following, flow, mask), mask)
+
+
+class EndPointError(MeanOfMasked):
+    """Mean of the flows' `epe` in pixels. Flows without a known pixel do not count.
 
     Example:
         >>> metric = EndPointError()
@@ -67,12 +152,59 @@ class EndPointError(_MeanOverFrames):
         tensor(5., dtype=torch.float64)
     """
 
-    is_differentiable = False
+    higher_is_better = False
+    _measure = staticmethod(epe)
+
+
+class FlAll(MeanOfMasked):
+    """Mean of the flows' `fl_all` in percent. Flows without a known pixel do not count.
+
+    Example:
+        >>> metric = FlAll()
+        >>> metric.update(torch.tensor([3.0, 4.0]).view(1, 2, 1, 1), torch.zeros(1, 2, 1, 1))
+        >>> metric.compute()
+        tensor(100., dtype=torch.float64)
+    """
+
+    higher_is_better = False
+    _measure = staticmethod(fl_all)
+
+
+class AUSE(MeanOfMasked):
+    """Mean of the images' `ause`. Images without a known pixel do not count.
+
+    Example:
+        >>> metric = AUSE()
+        >>> error = torch.rand(2, 1, 8, 8)
+        >>> metric.update(error, 1 - error)
+        >>> metric.compute()
+        tensor(0., dtype=torch.float64)
+    """
+
+    higher_is_better = False
+    _measure = staticmethod(ause)
+
+
+class LPIPS(Mean):
+    """Mean of the images' `lpips_distance`.
+
+    Args:
+        network: see `flowchroma.weights.load_lpips`.
+        **kwargs: torchmetrics' own.
+
+    Example:
+        >>> metric = LPIPS(lambda prediction, target: (prediction - target).abs().mean(dim=(1, 2, 3)))
+        >>> metric.update(torch.zeros(1, 3, 4, 4), torch.ones(1, 3, 4, 4))
+        >>> metric.compute()
+        tensor(2., dtype=torch.float64)
+    """
+
     higher_is_better = False
 
-    def update(self, flow: Tensor, target: Tensor, mask: Tensor | None = None) -> None:
-        """Add flows, (B, 2, H, W); see `epe`."""
-        known = torch.ones(len(flow), dtype=torch.bool, device=flow.device)
-        if mask is not None:
-            known = (mask > 0).flatten(1).any(dim=1)
-        self._add(epe(flow, target, mask)[known])
+    def __init__(self, network: Callable[[Tensor, Tensor], Tensor], **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.network = network
+
+    def update(self, prediction: Tensor, target: Tensor) -> None:
+        """Add images, (B, 3, H, W); see `lpips_distance`."""
+        self._add(lpips_distance(self.network, prediction, target))

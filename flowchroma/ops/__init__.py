@@ -1,7 +1,9 @@
 """Pure tensor functions, without parameters."""
 
 from flowchroma.ops.attention import match
+from flowchroma.ops.consistency import forward_backward_error, motion_boundary, occlusion, visible
 from flowchroma.ops.correlation import CorrelationPyramid
+from flowchroma.ops.dis import dis_flow
 from flowchroma.ops.entropy import certainty
 from flowchroma.ops.lucas_kanade import lucas_kanade
 from flowchroma.ops.padding import Padding, pad_to_multiple
@@ -14,10 +16,15 @@ __all__ = [
     "backward_warp",
     "certainty",
     "convex_upsample",
+    "dis_flow",
+    "forward_backward_error",
     "inside",
     "lucas_kanade",
     "match",
+    "motion_boundary",
+    "occlusion",
     "pad_to_multiple",
     "pixel_grid",
     "sample_at",
+    "visible",
 ]

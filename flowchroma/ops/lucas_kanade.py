@@ -12,7 +12,14 @@ _DAMPING = 0.1  # of the squared gradient of normalised luminance; keeps flat re
 
 @torch.no_grad()
 def lucas_kanade(
-    luma: Tensor, previous: Tensor, *, levels: int = 4, iterations: int = 3, radius: int = 4, smoothing: int = 3
+    luma: Tensor,
+    previous: Tensor,
+    *,
+    levels: int = 4,
+    finest: int = 0,
+    iterations: int = 3,
+    radius: int = 4,
+    smoothing: int = 3,
 ) -> Tensor:
     """Estimate dense backward flow, from coarse to fine.
 
@@ -24,6 +31,7 @@ def lucas_kanade(
         luma: (B, 1, H, W), L in [0, 100], of frame t.
         previous: the same, of frame t - 1.
         levels: of the pyramid; each halves the frame. As many as leave 8 pixels a side are used.
+        finest: level at which to stop; 0 is the frame itself, 1 half its size.
         iterations: steps a level.
         radius: of the window.
         smoothing: radius of the averaging.
@@ -34,12 +42,19 @@ def lucas_kanade(
     with torch.autocast(luma.device.type, enabled=False):
         pyramids = [_pyramid(_at_least_float32(frame), levels) for frame in (luma, previous)]
         flow = torch.zeros_like(pyramids[0][-1]).expand(-1, 2, -1, -1)
-        for frame, before in zip(*(reversed(p) for p in pyramids), strict=True):
-            if flow.shape[-2:] != frame.shape[-2:]:
-                flow = 2 * F.interpolate(flow, size=frame.shape[-2:], mode="bilinear")
+        for frame, before in zip(*(reversed(p[min(finest, len(p) - 1) :]) for p in pyramids), strict=True):
+            flow = _enlarged(flow, frame)
             for _ in range(iterations):
                 flow = _mean(flow + _step(frame, backward_warp(before, flow), radius), smoothing)
+        return _enlarged(flow, luma)
+
+
+def _enlarged(flow: Tensor, frame: Tensor) -> Tensor:
+    """The flow on a larger frame's grid, in its pixels."""
+    if flow.shape[-2:] == frame.shape[-2:]:
         return flow
+    ratio = flow.new_tensor([frame.shape[-1] / flow.shape[-1], frame.shape[-2] / flow.shape[-2]]).view(1, 2, 1, 1)
+    return ratio * F.interpolate(flow, size=frame.shape[-2:], mode="bilinear")
 
 
 def _step(frame: Tensor, warped: Tensor, radius: int) -> Tensor:
@@ -72,10 +87,11 @@ def _gradient(image: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _mean(image: Tensor, radius: int) -> Tensor:
-    """Mean over a square window, one axis after the other, the border repeated."""
+    """Mean over a square window, one axis after the other, the border repeated; its cost does not grow with the window."""
     size = 2 * radius + 1
-    padded = F.pad(image, (radius, radius, radius, radius), mode="replicate")
-    return F.avg_pool2d(F.avg_pool2d(padded, (1, size), stride=1), (size, 1), stride=1)
+    sums = F.pad(image, (radius + 1, radius, radius + 1, radius), mode="replicate").cumsum(-1)
+    sums = (sums[..., size:] - sums[..., :-size]).cumsum(-2)
+    return (sums[..., size:, :] - sums[..., :-size, :]) / size**2
 
 
 def _at_least_float32(x: Tensor) -> Tensor:

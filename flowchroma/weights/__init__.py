@@ -1,7 +1,20 @@
 """Pretrained weights: those that ship with the package, and how others are found."""
 
+from flowchroma.weights.cache import WeightsAbsent
 from flowchroma.weights.download import DownloadError, download_file
+from flowchroma.weights.inception import load_inception
+from flowchroma.weights.lpips import load_lpips
 from flowchroma.weights.shipped import SHIPPED_SYSTEM, shipped_trunk
 from flowchroma.weights.vgg import SHIPPED_VGG, load_vgg
 
-__all__ = ["SHIPPED_SYSTEM", "SHIPPED_VGG", "DownloadError", "download_file", "load_vgg", "shipped_trunk"]
+__all__ = [
+    "SHIPPED_SYSTEM",
+    "SHIPPED_VGG",
+    "DownloadError",
+    "WeightsAbsent",
+    "download_file",
+    "load_inception",
+    "load_lpips",
+    "load_vgg",
+    "shipped_trunk",
+]

@@ -3,16 +3,14 @@
 import logging
 import os
 import re
-import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from flowchroma.errors import UserError
 from flowchroma.models.vgg import BLOCKS, VGGFeatures, conv_indices, nearest_layer
-from flowchroma.weights.download import DownloadError, download_file
+from flowchroma.weights.cache import fetch, read_tensors, torchvision_url
 
 log = logging.getLogger(__name__)
 
@@ -55,15 +53,9 @@ def load_vgg(
         return _shipped(wanted)
     if str(weights) != "auto":
         return _fill(wanted, Path(weights)), f"{arch} ({weights})"
-    url = url or _torchvision_url(arch)
-    cached = Path(torch.hub.get_dir(), "checkpoints", url.rsplit("/", 1)[-1])
-    why = "downloads are switched off"
-    if not cached.exists() and download:
-        try:
-            download_file(url, cached)
-        except DownloadError as error:
-            why = f"the download failed: {error}"
-    if cached.exists():
+    url = url or torchvision_url(arch)
+    cached, why = fetch(url, download)
+    if not why:
         return _fill(wanted, cached), f"{arch} (torchvision, IMAGENET1K_V1)"
     trunk, used = _shipped(wanted)
     # One process a machine says it; all of them have it in their record.
@@ -71,14 +63,6 @@ def load_vgg(
     said = "%s is not in torchvision's cache and %s, so the loss uses %s; to have the real one, put %s at %s"
     log.log(level, said, arch, why, used, url, cached)
     return trunk, used
-
-
-def _torchvision_url(arch: str) -> str:
-    import torchvision  # slow to import, and a named file does not need it
-
-    return {"vgg16": torchvision.models.VGG16_Weights, "vgg19": torchvision.models.VGG19_Weights}[
-        arch
-    ].IMAGENET1K_V1.url
 
 
 def _shipped(wanted: VGGFeatures) -> tuple[VGGFeatures, str]:
@@ -91,7 +75,9 @@ def _shipped(wanted: VGGFeatures) -> tuple[VGGFeatures, str]:
 
 
 def _fill(trunk: VGGFeatures, path: Path) -> VGGFeatures:
-    state = _read(path)
+    if not path.is_file():
+        raise UserError(f"no VGG weights at {path}: name an existing file, or weights=auto")
+    state = read_tensors(path, "torchvision's VGG")
     convs = {int(found[1]) for key in state if (found := re.fullmatch(r"features\.(\d+)\.weight", key))}
     if strange := convs - set(conv_indices(trunk.arch).values()):
         fits = [arch for arch in BLOCKS if convs <= set(conv_indices(arch).values())]
@@ -112,19 +98,3 @@ def _fill(trunk: VGGFeatures, path: Path) -> VGGFeatures:
     if broken := [key for key, value in trunk.state_dict().items() if not torch.isfinite(value).all()]:
         raise UserError(f"{path} holds values that are not finite in {broken[0]}: get the file again")
     return trunk
-
-
-def _read(path: Path) -> Mapping[str, Tensor]:
-    if not path.is_file():
-        raise UserError(f"no VGG weights at {path}: name an existing file, or weights=auto")
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except Exception as error:  # a damaged file can make the unpickler raise anything
-        raise UserError(f"{path} cannot be read as weights: delete it or get it again") from error
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise UserError(f"{path} is not a table of tensors by name: name a file of torchvision's VGG")
-    return state

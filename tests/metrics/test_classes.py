@@ -1,85 +1,151 @@
 import doctest
+import importlib
+from itertools import pairwise
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from flowchroma.metrics import EndPointError, MeanPSNR, classes, epe, functional, psnr
+from flowchroma import metrics
+
+COUNT = 6
 
 
-def frames(count):
-    return torch.rand(count, 3, 5, 6), torch.rand(count, 3, 5, 6)
+def frames() -> torch.Tensor:
+    return torch.randint(0, 256, (COUNT, 3, 14, 13), dtype=torch.uint8)
 
 
-def test_mean_is_over_frames_not_over_batches():
-    torch.manual_seed(0)
-    metric, figures = MeanPSNR(data_range=1.0), []
-    for count in (1, 4, 2):
-        batch = frames(count)
-        metric.update(*batch)
-        figures.append(psnr(*batch, 1.0))
-    torch.testing.assert_close(metric.compute(), torch.cat(figures).mean())
+def mask() -> torch.Tensor:
+    known = torch.rand(COUNT, 1, 14, 13) > 0.4
+    known[2] = False  # an image of which nothing is known
+    return known
+
+
+def flow() -> torch.Tensor:
+    return 4 * torch.randn(COUNT, 2, 14, 13)
+
+
+def distance(prediction, target):
+    return (prediction - target).square().mean(dim=(1, 2, 3))
+
+
+# How each class is made, and what it is given, for COUNT images; the function of one image at a time beside it.
+CASES = {
+    "MeanPSNR": (
+        lambda **k: metrics.MeanPSNR(data_range=255, **k),
+        lambda: (frames(), frames()),
+        lambda a, b: metrics.psnr(a, b, 255),
+    ),
+    "MeanSSIM": (metrics.MeanSSIM, lambda: (frames(), frames()), metrics.ssim),
+    "MeanPSNRab": (metrics.MeanPSNRab, lambda: (30 * flow(), 30 * flow()), metrics.psnr_ab),
+    "MeanCIEDE2000": (metrics.MeanCIEDE2000, lambda: (frames() / 3, frames() / 3), metrics.ciede2000),
+    "MeanColorfulness": (metrics.MeanColorfulness, lambda: (frames(),), metrics.colorfulness),
+    "MeanWarpError": (metrics.MeanWarpError, lambda: (frames(), frames(), flow(), mask()), metrics.warp_error),
+    "EndPointError": (metrics.EndPointError, lambda: (flow(), flow(), mask()), metrics.epe),
+    "FlAll": (metrics.FlAll, lambda: (flow(), flow(), mask()), metrics.fl_all),
+    "AUSE": (metrics.AUSE, lambda: (mask().float() * 3, torch.rand(COUNT, 1, 14, 13), mask()), metrics.ause),
+    "LPIPS": (
+        lambda **k: metrics.LPIPS(distance, **k),
+        lambda: (frames(), frames()),
+        lambda a, b: metrics.lpips_distance(distance, a, b),
+    ),
+}
+every = pytest.mark.parametrize("name", CASES)
+
+
+def expected(name, given_):
+    _, _, function = CASES[name]
+    figures = torch.cat([function(*(x[i : i + 1] for x in given_)) for i in range(COUNT)])
+    assert not figures.isnan().all()
+    return figures.nanmean()
+
+
+@every
+@settings(max_examples=8, deadline=None)
+@given(cuts=st.lists(st.integers(1, COUNT - 1), max_size=4))
+def test_mean_is_over_images_however_they_are_batched(name, cuts):
+    make, inputs, _ = CASES[name]
+    given_ = inputs()
+    metric = make()
+    bounds = [0, *sorted(set(cuts)), COUNT]
+    for start, end in pairwise(bounds):
+        metric.update(*(x[start:end] for x in given_))
+    torch.testing.assert_close(metric.compute(), expected(name, given_))
+    assert metric.total.dtype == torch.float64
     metric.reset()
-    assert metric.frames == 0
+    assert metric.count == 0
+
+
+@every
+def test_merging_two_instances(name):
+    make, inputs, _ = CASES[name]
+    given_ = inputs()
+    one, other = make(), make()
+    one.update(*(x[:1] for x in given_))
+    other.update(*(x[1:] for x in given_))
+    one.merge_state(other)
+    torch.testing.assert_close(one.compute(), expected(name, given_))
+
+
+@every
+def test_two_processes_see_the_mean_of_all_images(name):
+    make, inputs, _ = CASES[name]
+    given_ = inputs()
+    ranks: list = []
+
+    def gather(state, group=None):
+        """Stand in for the exchange under DDP: the state of that name on every process."""
+        (held,) = [held for held in ("total", "count") if getattr(ranks[0], held) is state]
+        return [getattr(rank, held) for rank in ranks]
+
+    for part in (slice(0, 1), slice(1, None)):
+        ranks.append(make(dist_sync_fn=gather, distributed_available_fn=lambda: True))
+        ranks[-1].update(*(x[part] for x in given_))
+    before = ranks[0].count.clone()
+    torch.testing.assert_close(ranks[0].compute(), expected(name, given_))
+    assert ranks[0].count == before  # its own again, after the exchange
+
+
+def test_cdc_is_over_clips_not_frames():
+    clips = [torch.randint(0, 256, (count, 3, 9, 9), dtype=torch.uint8) // (1 + count) for count in (2, 9, 1)]
+    metric, other = metrics.MeanCDC(), metrics.MeanCDC()
+    metric.update(clips[0])
+    other.update(metrics.histograms(clips[1]))
+    other.update(clips[2])  # a single frame has no change
+    metric.merge_state(other)
+    wanted = torch.stack([metrics.cdc(metrics.histograms(clip)) for clip in clips[:2]]).mean()
+    torch.testing.assert_close(metric.compute(), wanted)
+    assert metric.count == 2
 
 
 def test_float64_survives_a_cast_of_its_module():
-    module = torch.nn.ModuleList([MeanPSNR(data_range=1.0)]).half()
+    module = torch.nn.ModuleList([metrics.MeanPSNR(data_range=1.0)]).half()
     assert module[0].total.dtype == torch.float64
     for _ in range(3):
         module[0].update(torch.zeros(1, 1), torch.full((1, 1), 0.1))
     assert module[0].compute().item() == pytest.approx(20, abs=1e-5)
 
 
-def test_two_processes_see_the_mean_of_all_frames():
-    torch.manual_seed(1)
-    first, second = frames(1), frames(5)
-    whole = MeanPSNR(data_range=1.0)
-    whole.update(*(torch.cat(pair) for pair in zip(first, second, strict=True)))
-    ranks: list[MeanPSNR] = []
-
-    def gather(state, group=None):
-        """Stand in for the exchange under DDP: the state of that name on every process."""
-        (name,) = [name for name in ("total", "frames") if getattr(ranks[0], name) is state]
-        return [getattr(rank, name) for rank in ranks]
-
-    for batch in (first, second):
-        ranks.append(MeanPSNR(data_range=1.0, dist_sync_fn=gather, distributed_available_fn=lambda: True))
-        ranks[-1].update(*batch)
-    torch.testing.assert_close(ranks[0].compute(), whole.compute())
-    assert ranks[0].frames == 1  # its own again, after the exchange
-
-
-def test_merging_two_instances():
-    torch.manual_seed(1)
-    first, second = frames(1), frames(5)
-    whole, one, other = (MeanPSNR(data_range=1.0) for _ in range(3))
-    for metric, batch in ((one, first), (other, second), (whole, first), (whole, second)):
-        metric.update(*batch)
-    one.merge_state(other)
-    torch.testing.assert_close(one.compute(), whole.compute())
-
-
-def test_end_point_error_skips_frames_without_flow():
-    torch.manual_seed(2)
-    flow, target = torch.randn(3, 2, 4, 4), torch.randn(3, 2, 4, 4)
-    mask = torch.rand(3, 1, 4, 4) > 0.5
-    mask[1] = False
-    metric = EndPointError()
-    metric.update(flow, target, mask)
-    torch.testing.assert_close(metric.compute(), epe(flow, target, mask)[[0, 2]].mean())
-    metric.update(flow[1:2], target[1:2], mask[1:2])
-    assert metric.frames == 2
-    metric.update(flow, target)
-    assert metric.frames == 5
+def test_a_flow_that_is_not_a_number_does_not_go_unseen():
+    metric = metrics.EndPointError()
+    metric.update(torch.full((1, 2, 4, 4), float("nan")), torch.zeros(1, 2, 4, 4))
+    assert torch.isnan(metric.compute())
 
 
 @pytest.mark.filterwarnings("ignore:The ``compute`` method")
 def test_nothing_seen_is_not_a_number():
-    assert torch.isnan(EndPointError().compute())
+    assert torch.isnan(metrics.EndPointError().compute())
 
 
-@pytest.mark.parametrize("module", [functional, classes])
-def test_examples(module):
+def test_every_class_is_covered():
+    classes = {name for name in metrics.__all__ if isinstance(getattr(metrics, name), type)}
+    assert classes == {*CASES, "MeanCDC", "FID", "CdcStream"}
+
+
+@pytest.mark.parametrize("name", ["image", "color_difference", "temporal", "flow", "fid", "classes"])
+def test_examples(name):
+    module = importlib.import_module(f"flowchroma.metrics.{name}")
     result = doctest.testmod(module, extraglobs={"torch": torch})
     assert result.attempted > 0
     assert result.failed == 0

@@ -1,0 +1,86 @@
+"""Weights that torchvision and others publish: where they are kept, and what is said when they are absent."""
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from flowchroma.errors import UserError
+from flowchroma.weights.download import DownloadError, download_file
+
+SUFFIXES = (".safetensors", ".pth", ".pt")
+
+
+class WeightsAbsent(UserError):  # noqa: N818 (a state of this machine, reported as such beside figures)
+    """Weights that are nowhere to be found; its text says which, and where to put them."""
+
+
+def fetch(url: str, download: bool = True, timeout: float = 3.0) -> tuple[Path, str]:
+    """Find a published file in torchvision's cache, else download it into it.
+
+    Args:
+        url: where it is published.
+        download: whether it may be downloaded.
+        timeout: see `download_file`.
+
+    Returns:
+        The file's place in the cache, and why it is not there, empty if it is.
+    """
+    cached = Path(torch.hub.get_dir(), "checkpoints", url.rsplit("/", 1)[-1])
+    if cached.exists():
+        return cached, ""
+    if not download:
+        return cached, "downloads are switched off"
+    try:
+        download_file(url, cached, timeout)
+    except DownloadError as error:
+        return cached, f"the download failed: {error}"
+    return cached, ""
+
+
+def torchvision_url(arch: str) -> str:
+    """Where torchvision publishes a network's ImageNet weights, as of "vgg16"."""
+    import torchvision  # slow to import, and a named file does not need it
+
+    return torchvision.models.get_model_weights(arch).IMAGENET1K_V1.url
+
+
+def candidates(folder: str | Path | None) -> list[Path]:
+    """Files of weights in a folder, or the one that is named.
+
+    Raises:
+        UserError: nothing is there.
+    """
+    if folder is None:
+        return []
+    place = Path(folder).expanduser()
+    if place.is_file():
+        return [place]
+    if not place.is_dir():
+        raise UserError(f"no weights at {place}: name an existing file or folder")
+    return sorted(path for path in place.iterdir() if path.suffix in SUFFIXES and path.is_file())
+
+
+def read_tensors(path: Path, of: str) -> Mapping[str, Tensor]:
+    """Read a file of weights, safetensors or PyTorch's own; nothing in it is run.
+
+    Args:
+        path: an existing file.
+        of: whose weights are wanted, for the message.
+
+    Raises:
+        UserError: it is damaged, or holds something else.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except Exception as error:  # a damaged file can make the unpickler raise anything
+        raise UserError(f"{path} cannot be read as weights: delete it or get it again") from error
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise UserError(f"{path} is not a table of tensors by name: name a file of {of}")
+    return state

@@ -1,0 +1,126 @@
+"""LPIPS: heads that come inside the `lpips` package, on an ImageNet trunk that does not."""
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from flowchroma.errors import UserError
+from flowchroma.weights.cache import WeightsAbsent, candidates, fetch, read_tensors, torchvision_url
+from flowchroma.weights.frozen import Frozen
+
+_TRUNKS = {"alex": "alexnet", "vgg": "vgg16"}
+_SMALLEST = {"alex": 31, "vgg": 16}  # below it, a pooling layer has nothing left
+
+
+class LPIPSNetwork(Frozen):
+    """The network of `lpips_distance`.
+
+    Args:
+        network: an `lpips.LPIPS`.
+        net: "alex" or "vgg".
+    """
+
+    def __init__(self, network: nn.Module, net: str) -> None:
+        super().__init__(network)
+        self.net = net
+
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """Compare images, (B, 3, H, W), RGB in [-1, 1]: (B,).
+
+        Raises:
+            UserError: they are too small for the trunk.
+        """
+        height, width = prediction.shape[-2:]
+        if min(height, width) < (smallest := _SMALLEST[self.net]):
+            raise UserError(
+                f"LPIPS-{self.net} needs frames of {smallest} x {smallest} pixels at least, not {width} x {height}: "
+                "score larger frames or leave LPIPS out"
+            )
+        return self.network(prediction, target).flatten()
+
+
+def load_lpips(net: str = "alex", folder: str | Path | None = None, download: bool = True) -> LPIPSNetwork:
+    """Load LPIPS, version 0.1.
+
+    The trunk comes from `folder`, else from torchvision's cache, else from a download into that cache.
+
+    Args:
+        net: the trunk, "alex" or "vgg".
+        folder: a file with torchvision's key names (`features.0.weight`), or a folder searched for one that fits.
+        download: whether the trunk may be downloaded (233 MB for alex, 528 MB for vgg).
+
+    Raises:
+        WeightsAbsent: no trunk is to be had, or the package is not installed; its line says what is missing and where
+            to put it.
+        UserError: an unknown trunk, a folder that does not exist, or a named file that does not fit.
+    """
+    if net not in _TRUNKS:
+        raise UserError(f"LPIPS has no trunk {net!r}: use one of {', '.join(_TRUNKS)}")
+    network = _blank(net)
+    state = _trunk(net, _slots(network), folder, download)
+    with torch.no_grad():
+        for key, parameter in _slots(network).items():
+            parameter.copy_(state[key])
+    return LPIPSNetwork(network, net)
+
+
+def _blank(net: str) -> nn.Module:
+    """LPIPS with its trained heads on a trunk of random numbers."""
+    try:
+        import lpips
+    except ImportError as error:
+        raise WeightsAbsent("LPIPS needs the package lpips: pip install lpips, or leave LPIPS out") from error
+    # The package draws the trunk's numbers from the global generator, and asks torchvision in its old words.
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return lpips.LPIPS(net=net, pnet_rand=True, pnet_tune=False, eval_mode=True, verbose=False)
+
+
+def _slots(network: nn.Module) -> dict[str, Tensor]:
+    """The trunk's parameters by torchvision's key names; the package cuts it in slices and keeps the numbers."""
+    trunk = network.get_submodule("net")
+    return {f"features.{name.split('.', 1)[1]}": parameter for name, parameter in trunk.named_parameters()}
+
+
+def _trunk(net: str, slots: Mapping[str, Tensor], folder: str | Path | None, download: bool) -> Mapping[str, Tensor]:
+    arch, short = _TRUNKS[net], ""
+    files = candidates(folder)
+    named = bool(files) and folder is not None and Path(folder).expanduser() == files[0]
+    for path in files:
+        try:
+            state = read_tensors(path, f"torchvision's {arch}")
+            lack = _misfit(slots, state)
+        except UserError:
+            if named:
+                raise
+            continue  # another file of the folder may be whole
+        if not lack:
+            return state
+        if named:
+            raise UserError(f"{path} is not enough for LPIPS-{net}, {lack}: name a file of torchvision's {arch}")
+        if "features.0.weight" in state and state["features.0.weight"].shape == slots["features.0.weight"].shape:
+            short = f"; {path} is not enough, {lack}"
+    url = torchvision_url(arch)
+    cached, why = fetch(url, download, timeout=1.5)
+    if why:
+        place = f"{cached}" if folder is None else f"{cached} or into {folder}"
+        raise WeightsAbsent(f"LPIPS-{net} lacks torchvision's {arch} and {why}: put {url} at {place}{short}")
+    state = read_tensors(cached, f"torchvision's {arch}")
+    if lack := _misfit(slots, state):
+        raise UserError(f"{cached} is not torchvision's {arch}, {lack}: delete it or get it again")
+    return state
+
+
+def _misfit(slots: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> str:
+    """What keeps a file from filling the trunk; empty if nothing does."""
+    if missing := [key for key in slots if key not in state]:
+        return f"it lacks {missing[0]} ({len(missing)} of {len(slots)} missing)"
+    for key, slot in slots.items():
+        if state[key].shape != slot.shape:
+            return f"it has {key} as {tuple(state[key].shape)}, not {tuple(slot.shape)}"
+        if not torch.isfinite(state[key]).all():
+            return f"it holds values that are not finite in {key}"
+    return ""
