@@ -16,7 +16,8 @@ from rich.console import Console
 from rich.table import Table
 
 from flowchroma.errors import UserError
-from flowchroma.settings import CONF, build_model, say_errors
+from flowchroma.loading import build_model
+from flowchroma.settings import CONF, say_errors
 from flowchroma.training import MONITOR, Stage, save_weights
 from flowchroma.training.checkpoint import WEIGHTS
 

@@ -8,20 +8,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.plugins import Plugins
 from hydra.experimental.callback import Callback
 from hydra.plugins.search_path_plugin import SearchPathPlugin
-from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
 from flowchroma.errors import UserError
-from flowchroma.models import FlowChroma
 from flowchroma.training import MONITOR
-from flowchroma.training.checkpoint import find_weights, load_weights
-from flowchroma.weights import SHIPPED_SYSTEM
 
 _PACKAGE = Path(__file__).parent
 # Beside the package in a checkout, inside it once installed.
@@ -38,47 +35,6 @@ class Experiments(SearchPathPlugin):
 
 
 Plugins.instance().register(Experiments)
-
-
-def build_model(config: DictConfig, part: str) -> Any:
-    """Build a network from its config, and fill it from `checkpoint` if there is one.
-
-    Args:
-        config: a file of conf/model.
-        part: "flow", "matcher" or "fusion", see `load_weights`.
-    """
-    model = instantiate({k: v for k, v in config.items() if k != "checkpoint"})
-    if config.checkpoint:
-        load_weights(model, config.checkpoint, part)
-    return model
-
-
-def load_system(checkpoint: str | None = None) -> FlowChroma:
-    """The three networks, ready to colour.
-
-    Args:
-        checkpoint: directory of a fusion run; None takes the weights that ship with the package.
-
-    Returns:
-        The system in evaluation mode.
-
-    Raises:
-        UserError: no such run, or one of another stage.
-    """
-    weights = SHIPPED_SYSTEM if checkpoint in (None, "shipped") else find_weights(str(checkpoint))
-    folders = [weights.parent, weights.parent.parent]
-    record = next((f / "config.yaml" for f in folders if (f / "config.yaml").is_file()), None)
-    if record is None:
-        raise UserError(f"no config.yaml beside {weights}: name the run's directory, which holds both")
-    config = OmegaConf.load(record)
-    if config.stage.name != "fusion":
-        raise UserError(f"{weights.parent} is a run of stage {config.stage.name}: give one of stage=fusion")
-    blank = {"checkpoint": None}
-    parts = (config.stage.flow, config.stage.matcher, config.model)
-    networks = [build_model(OmegaConf.merge(c, blank), "") for c in parts]  # type: ignore[arg-type]
-    system = FlowChroma(*networks)
-    load_weights(system, weights)
-    return system.requires_grad_(False).eval()
 
 
 class SweepTable(Callback):
@@ -109,6 +65,22 @@ class SweepTable(Callback):
         Console().print(table)
 
 
+def pick_device(name: str) -> torch.device:
+    """The device of that name; "auto" is the fastest there is.
+
+    Raises:
+        UserError: This machine, or its PyTorch, has none of that name.
+    """
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(device for device, usable in there.items() if usable))
+    if name.split(":")[0] not in there:
+        raise UserError(f"unknown device {name}: give auto, cpu, cuda or mps", code=2)
+    if not there[name.split(":")[0]]:
+        raise UserError(f"device={name} is not there: give device=auto or device=cpu")
+    return torch.device(name)
+
+
 def quiet() -> None:
     """One line a message, and none for what the user can do nothing about."""
     logging.basicConfig(level=logging.WARNING, format="flowchroma: %(message)s")
@@ -132,7 +104,7 @@ def say_errors(task: Callable[..., None]) -> Callable[..., None]:
         try:
             task(config)
         except Exception as error:
-            advice = _advice(error)
+            advice = advice_in(error)
             if advice is None:
                 raise
             print(f"flowchroma: {advice}", file=sys.stderr)
@@ -141,7 +113,7 @@ def say_errors(task: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def _advice(error: BaseException | None) -> UserError | None:
+def advice_in(error: BaseException | None) -> UserError | None:
     """The UserError behind an exception: Hydra wraps what a constructor raises."""
     while error is not None and not isinstance(error, UserError):
         error = error.__cause__

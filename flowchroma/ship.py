@@ -7,7 +7,7 @@ import torch
 from omegaconf import OmegaConf
 
 from flowchroma.errors import UserError
-from flowchroma.settings import load_system
+from flowchroma.loading import load_system
 from flowchroma.training import save_weights
 from flowchroma.weights import SHIPPED_SYSTEM
 

@@ -38,10 +38,10 @@ def compose():
 @pytest.fixture
 def build(compose):
     """Build a network by the name of its file in conf/model."""
-    from flowchroma.settings import build_model
+    from flowchroma.loading import build_model
 
     def built(name: str, *overrides: str):
-        stage = {"memflow_small": "memflow", "swintexco_small": "swintexco"}.get(name, "fusion")
+        stage = {"memflow_small": "memflow", "memflow": "memflow", "swintexco_small": "swintexco"}.get(name, "fusion")
         return build_model(compose(f"stage={stage}", f"model={name}", *overrides).model, "").eval()
 
     return built

@@ -4,8 +4,8 @@ import torch
 from omegaconf import OmegaConf
 
 from flowchroma.color import rgb_to_lab
+from flowchroma.loading import load_system
 from flowchroma.models import FlowChroma, PlaceholderFusion
-from flowchroma.settings import load_system
 from flowchroma.ship import ship
 from flowchroma.training import save_weights
 

@@ -1,15 +1,25 @@
 """The networks: torch alone, without Lightning, configuration or files."""
 
+from flowchroma.models.alone import ChainedDis, Gray, Hold, MatchingAlone, PropagationAlone
 from flowchroma.models.flowchroma import FlowChroma
 from flowchroma.models.fusion import PlaceholderFusion, SimpleFusion, UNetFusion
 from flowchroma.models.memflow import MemFlow
+from flowchroma.models.painter import Colorizer, Oracle, Painter
 from flowchroma.models.swintexco import SwinTExCoSmall
 from flowchroma.models.vgg import VGGFeatures
 
 __all__ = [
+    "ChainedDis",
+    "Colorizer",
     "FlowChroma",
+    "Gray",
+    "Hold",
+    "MatchingAlone",
     "MemFlow",
+    "Oracle",
+    "Painter",
     "PlaceholderFusion",
+    "PropagationAlone",
     "SimpleFusion",
     "SwinTExCoSmall",
     "UNetFusion",

@@ -1,0 +1,90 @@
+"""Colours computed small, laid over the untouched full-size luminance."""
+
+from typing import Any, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from flowchroma.color import lab_to_rgb8, rgb_to_lab
+
+
+class Colorizer(Protocol):
+    """What colours a film at the size it likes: `FlowChroma`, its parts alone, and the baselines.
+
+    L is (B, 1, H, W) in [0, 100], ab is (B, 2, H, W) in CIELAB units. A state is a colorizer's own affair.
+    """
+
+    def start(self, references: Tensor) -> Any:
+        """The state before a film's first frame, given references (B, R, 3, h, w) in CIELAB."""
+
+    def know(self, luma: Tensor, ab: Tensor, state: Any) -> Any:
+        """The state after a frame whose colour is given."""
+
+    def step(self, luma: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """The colour of the next frame, and the state after it."""
+
+
+class Painter:
+    """Colours a film of any size, one 8-bit frame after the other.
+
+    Args:
+        colorizer: gives the colour; of a frame that is to be painted it sees the luminance alone.
+        size: short side in pixels at which colour is computed, at most the film's own.
+    """
+
+    def __init__(self, colorizer: Colorizer, size: int) -> None:
+        self.colorizer, self.size = colorizer, size
+        self._state: Any = None
+
+    def start(self, reference: Tensor) -> None:
+        """Begin a film, or a part of one, with a reference: (B, 3, h, w) uint8 RGB of any size."""
+        self._state = self.colorizer.start(shrink(rgb_to_lab(reference), self.size)[:, None])
+
+    def know(self, rgb: Tensor) -> None:
+        """Take a frame whose colour is given: (B, 3, H, W) uint8."""
+        lab = shrink(rgb_to_lab(rgb), self.size)
+        self._state = self.colorizer.know(lab[:, :1], lab[:, 1:], self._state)
+
+    def paint(self, rgb: Tensor) -> Tensor:
+        """Colour the next frame, of which only the luminance is used: (B, 3, H, W) uint8 to the same."""
+        luma = rgb_to_lab(rgb)[:, :1]
+        ab, self._state = self.colorizer.step(shrink(luma, self.size), self._state)
+        return lay_over(luma, ab)
+
+
+class Oracle(Painter):
+    """The truth through the painter's own resizing and rounding: the best that any colorizer can reach in it.
+
+    Args:
+        size: as in `Painter`.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def start(self, reference: Tensor) -> None:
+        """Needs no reference."""
+
+    def know(self, rgb: Tensor) -> None:
+        """Learns nothing."""
+
+    def paint(self, rgb: Tensor) -> Tensor:
+        """The frame's own colours, made small and large again: (B, 3, H, W) uint8."""
+        lab = rgb_to_lab(rgb)
+        return lay_over(lab[:, :1], shrink(lab[:, 1:], self.size))
+
+
+def lay_over(luma: Tensor, ab: Tensor) -> Tensor:
+    """Enlarge ab (B, 2, h, w) to L (B, 1, H, W): (B, 3, H, W) uint8 RGB."""
+    ab = F.interpolate(ab.float(), luma.shape[-2:], mode="bilinear", align_corners=False)
+    return lab_to_rgb8(torch.cat((luma, ab), dim=1))
+
+
+def shrink(image: Tensor, size: int) -> Tensor:
+    """Resize (B, C, H, W), antialiased, so that its short side is `size`; one that is smaller stays as it is."""
+    height, width = image.shape[-2:]
+    scale = size / min(height, width)
+    if scale >= 1:
+        return image
+    return F.interpolate(image, (round(height * scale), round(width * scale)), mode="bilinear", antialias=True)
