@@ -6,25 +6,43 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from flowchroma.data import ClipDataModule
-from flowchroma.settings import CONF, HOME, build_model
+from flowchroma.loading import build_model
+from flowchroma.settings import CONF, HOME
 
 STAGES = ("memflow", "swintexco", "fusion")
 # What has a file of its own test elsewhere, or is a command's whole configuration.
 GROUPS = ("loss", "optimizer", "scheduler", "trainer", "logger", "callbacks", "data", "model", "stage")
 
+TEST_SETS = ("davis30", "videvo20", "folder")  # for evaluation alone
 
 def choices(group: str) -> list[str]:
     return sorted(p.stem for p in Path(CONF, group).glob("*.yaml") if not p.stem.startswith("_"))
 
 
 def stage_of(model: str) -> str:
-    return {"memflow_small": "memflow", "swintexco_small": "swintexco"}.get(model, "fusion")
+    return {"memflow_small": "memflow", "memflow": "memflow", "swintexco_small": "swintexco"}.get(model, "fusion")
 
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_help_names_every_choice(compose, group: str) -> None:
     with_hydra = Path(CONF, "hydra", "help", "flowchroma.yaml").read_text()
-    assert all(name in with_hydra for name in choices(group)), choices(group)
+    trained_on = [name for name in choices(group) if name not in TEST_SETS]
+    assert all(name in with_hydra for name in trained_on), trained_on
+
+
+@pytest.mark.parametrize("group", ["data", "method"])
+def test_help_of_evaluate_names_every_choice(group: str) -> None:
+    text = Path(CONF, "evaluate.yaml").read_text()
+    assert all(name in text for name in choices(group)), choices(group)
+
+
+@pytest.mark.parametrize("method", choices("method"))
+def test_methods_are_built(compose, method: str) -> None:
+    config = compose(f"method={method}", name="evaluate")
+    (name,) = config.method
+    assert name == method
+    made = instantiate(config.method[name])
+    assert all(hasattr(made, step) for step in ("start", "know", "paint" if method == "oracle" else "step"))
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -5,6 +5,7 @@ from flowchroma.data.batches import collate, to_clip
 from flowchroma.data.films import Films
 from flowchroma.data.folders import FrameFolders
 from flowchroma.data.module import ClipDataModule
+from flowchroma.data.named import NamedFilms
 from flowchroma.data.sample import Sample, SampleFilm
 from flowchroma.data.sampler import ClipKey, ClipSampler
 from flowchroma.data.source import ReadableFilm, Source
@@ -16,6 +17,7 @@ __all__ = [
     "ClipSampler",
     "Films",
     "FrameFolders",
+    "NamedFilms",
     "ReadableFilm",
     "Sample",
     "SampleFilm",

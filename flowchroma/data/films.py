@@ -55,7 +55,7 @@ class Films:
             UserError: the root or a list is missing, the lists share a film, or the split is empty.
         """
         root = existing_root(self.root, "the films")
-        found = _find(root)
+        found = find_films(root)
         if not found:
             raise UserError(f"no film and no folder of frames lies under {root}: looked for *{', *'.join(_suffixes())}")
         if self.train_list is not None or self.val_list is not None:
@@ -91,7 +91,7 @@ class Films:
         return [*(LazyFilm(name, found[name]) for name in names), *(LazyFilm(name, root / name) for name in missing)]
 
 
-def _find(root: Path) -> dict[str, Path]:
+def find_films(root: Path) -> dict[str, Path]:
     """Find films under a folder: paths by name, which is the path from the root without a file's suffix."""
     found: dict[str, Path] = {}
     for here, folders, files in os.walk(root, followlinks=True):

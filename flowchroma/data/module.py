@@ -14,7 +14,7 @@ from flowchroma.data.batches import ClipLoader, collate, start_worker, to_clip
 from flowchroma.data.clips import Pool, TrainingClips, ValidationClips
 from flowchroma.data.recipe import Recipe
 from flowchroma.data.sampler import ClipSampler
-from flowchroma.data.source import Source
+from flowchroma.data.source import ReadableFilm, Source
 from flowchroma.data.windows import plan_windows
 from flowchroma.errors import UserError
 from flowchroma.types import Clip, RawClip
@@ -105,6 +105,20 @@ class ClipDataModule(LightningDataModule):
     def test_dataloader(self) -> ClipLoader:
         """The same as validation."""
         return self.val_dataloader()
+
+    def test_films(self) -> tuple[list[ReadableFilm], int]:
+        """Whole films to score methods on, and how many the sets' lists name: some may not be there.
+
+        Raises:
+            UserError: a source finds nothing.
+        """
+        films: list[ReadableFilm] = []
+        listed = 0
+        for source in self._sources():
+            found = source.films("test")
+            films += found
+            listed += len(getattr(source, "names", None) or found)
+        return films, listed
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Make a `Clip` of a `RawClip`, and report the films skipped on the way to it."""

@@ -1,7 +1,7 @@
 """Films made on the fly from photographs, with exact flow: the default data, which needs no download."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -44,6 +44,10 @@ class SampleFilm:
 
     def __len__(self) -> int:
         return self.frames
+
+    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
+        """Every frame in order, (H, W, 3) uint8 RGB."""
+        return (self.read([index])[0] for index in range(len(self)))
 
     def read(self, indices: Sequence[int], at_least: tuple[int, int] | None = None) -> list[NDArray[np.uint8]]:
         """Paint frames: (H, W, 3), uint8 RGB each, never smaller, whatever is `at_least` needed.

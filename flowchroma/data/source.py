@@ -1,6 +1,6 @@
 """What every source of films offers, and what the sources on disk share."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from copy import copy
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +26,9 @@ class ReadableFilm(Protocol):
 
     def read(self, indices: Sequence[int], at_least: tuple[int, int] | None = None) -> list[Any]:
         """Read frames as (H, W, 3) uint8 RGB; they may be smaller than `size` but not than `at_least`."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """Every frame in order, (H, W, 3) uint8 RGB."""
 
 
 class Source(Protocol):
@@ -76,6 +79,15 @@ class LazyFilm:
     def read(self, indices: Sequence[int], at_least: tuple[int, int] | None = None) -> list[Any]:
         """See `flowchroma.film.Film.read`."""
         return copy(self._film).read(indices, at_least)
+
+    def __iter__(self) -> Iterator[Any]:
+        """See `flowchroma.film.Film.__iter__`."""
+        return iter(copy(self._film))
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """The frames' files, where the film is a folder of frames; else none."""
+        return getattr(self._film, "files", ())
 
 
 def existing_root(root: str | Path | None, holds: str) -> Path:

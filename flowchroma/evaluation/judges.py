@@ -1,0 +1,82 @@
+"""The networks that judge colours, where their weights are to be had."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from flowchroma.errors import UserError
+from flowchroma.metrics import inception_features, lpips_distance
+from flowchroma.weights import WeightsAbsent, load_inception, load_lpips
+
+log = logging.getLogger(__name__)
+LPIPS = ("alex", "vgg")
+
+
+@dataclass(frozen=True)
+class Judges:
+    """LPIPS and Inception networks.
+
+    Args:
+        lpips: by trunk, "alex" or "vgg".
+        inception: for the features of FID; None for no FID.
+        absent: the reason why a figure cannot be had, by its key.
+    """
+
+    lpips: dict[str, nn.Module] = field(default_factory=dict)
+    inception: nn.Module | None = None
+    absent: dict[str, str] = field(default_factory=dict)
+
+    def distances(self, prediction: Tensor, target: Tensor) -> dict[str, float]:
+        """LPIPS by key, of one frame (1, 3, H, W) uint8."""
+        return {f"lpips_{net}": float(lpips_distance(n, prediction, target)) for net, n in self.lpips.items()}
+
+    def features(self, frame: Tensor) -> Tensor | None:
+        """Inception features of a frame, (1, 2048); None without the network."""
+        return None if self.inception is None else inception_features(self.inception, frame).cpu()
+
+    @property
+    def keys(self) -> list[str]:
+        """The figures that can be had."""
+        return [*(f"lpips_{net}" for net in self.lpips), *(["fid"] if self.inception is not None else [])]
+
+
+def find_judges(
+    lpips: Sequence[str], fid: bool, folder: str | Path | None, download: bool, device: torch.device
+) -> Judges:
+    """Load the networks whose weights are there; the others are told, with the reason.
+
+    Args:
+        lpips: trunks of LPIPS, of "alex" and "vgg".
+        fid: whether FID is wanted.
+        folder: where weights are looked for first.
+        download: whether what is in no cache may be downloaded.
+        device: where the networks are to work.
+
+    Raises:
+        UserError: LPIPS has no such trunk, or the folder is not there.
+    """
+    if unknown := sorted(set(lpips) - set(LPIPS)):
+        raise UserError(f"LPIPS has no trunk {unknown[0]}: give lpips=[{','.join(LPIPS)}] or fewer", code=2)
+    if folder is not None and not Path(folder).is_dir():
+        raise UserError(f"weights={folder} is not a folder: give the one that holds the files of weights")
+    place = None if folder is None else Path(folder)
+    absent = {f"lpips_{net}": "not asked for" for net in LPIPS if net not in lpips}
+    absent |= {} if fid else {"fid": "not asked for"}
+    wanted: dict[str, Callable[[], nn.Module]] = {
+        f"lpips_{net}": lambda net=net: load_lpips(net, place, download)  # type: ignore[misc]
+        for net in lpips
+    }
+    if fid:
+        wanted["fid"] = lambda: load_inception(place, download)
+    found: dict[str, nn.Module] = {}
+    for key, load in wanted.items():
+        try:
+            found[key] = load().to(device)
+        except WeightsAbsent as error:
+            absent[key] = str(error)
+    inception = found.pop("fid", None)
+    return Judges({key.removeprefix("lpips_"): network for key, network in found.items()}, inception, absent)

@@ -1,0 +1,88 @@
+"""The report for machines: JSON and CSV, written whole or not at all."""
+
+import csv
+import io
+import json
+import math
+import numbers
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from flowchroma.evaluation.measures import BY_KEY, known
+from flowchroma.evaluation.report.contents import MethodScores, Report
+
+
+def write_json(report: Report, path: Path) -> None:
+    """Write `{"protocol", "methods": {name: {"clips", "mean", "seconds_per_frame"}}}`, strictly valid JSON.
+
+    Infinity is the string "inf", which `float` reads; what could not be had, or is not a number, is null. What is known
+    about the methods stands in the protocol, under "about".
+
+    Args:
+        report: The evaluation.
+        path: Replaced at once when everything is written.
+    """
+    about = {name: scores.about for name, scores in report.methods.items() if scores.about}
+    protocol = {**report.protocol, "about": about} if about else report.protocol
+    methods = {name: _scores(scores) for name, scores in report.methods.items()}
+    text = json.dumps(plain({"protocol": protocol, "methods": methods}), indent=2, ensure_ascii=False, allow_nan=False)
+    write_whole(path, text + "\n")
+
+
+def write_csv(report: Report, path: Path) -> None:
+    """Write one row a method and clip, then the methods' means as rows of the clip "mean"; empty where absent.
+
+    Args:
+        report: The evaluation.
+        path: Replaced at once when everything is written.
+    """
+    keys = [*(key for key in BY_KEY if key in report.keys), *sorted(report.keys - set(BY_KEY))]
+    text = io.StringIO()
+    table = csv.DictWriter(text, ["method", "clip", *dict.fromkeys((*keys, "seconds_per_frame"))], lineterminator="\n")
+    table.writeheader()
+    for name, scores in report.methods.items():
+        for clip, values in scores.clips.items():
+            table.writerow({"method": name, "clip": clip, **_filled(values)})
+    for name, scores in report.methods.items():
+        mean = {"seconds_per_frame": scores.seconds_per_frame, **scores.mean}
+        table.writerow({"method": name, "clip": "mean", **_filled(mean)})
+    write_whole(path, text.getvalue())
+
+
+def plain(value: Any) -> Any:
+    """The value in what strict JSON knows: mappings, lists, text, finite numbers, null."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(inner) for inner in value]
+    if value is None or isinstance(value, str | bool):
+        return value
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    try:
+        number = float(value)  # also a scalar of NumPy or torch
+    except (TypeError, ValueError):
+        return str(value)
+    if math.isfinite(number):
+        return number
+    return None if math.isnan(number) else str(number)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a side file and put it in place: a reader never meets half a report."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    side = path.with_name(f".{path.name}.partial")
+    try:
+        side.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
+        side.replace(path)
+    finally:
+        side.unlink(missing_ok=True)
+
+
+def _scores(scores: MethodScores) -> dict[str, Any]:
+    return {"clips": scores.clips, "mean": scores.mean, "seconds_per_frame": scores.seconds_per_frame}
+
+
+def _filled(values: Mapping[str, float | None]) -> dict[str, float]:
+    return {key: float(value) for key, value in values.items() if known(value)}

@@ -1,0 +1,173 @@
+import csv
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from flowchroma import evaluate as command
+from flowchroma import options
+
+QUICK = ("lpips=[]", "fid=false", "download=false")
+
+
+@pytest.fixture
+def films(tmp_path):
+    """Two films of six frames in tmp_path/films."""
+    for seed, name in enumerate(("one", "two")):
+        folder = tmp_path / "films" / name
+        folder.mkdir(parents=True)
+        rng = np.random.default_rng(seed)
+        big = Image.fromarray(rng.integers(0, 255, (10, 16, 3), dtype=np.uint8)).resize((96, 60), Image.BILINEAR)
+        for n in range(6):
+            big.crop((n, 0, n + 80, 60)).save(folder / f"{n:05d}.png")
+    return tmp_path / "films"
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+    """Run the command in `tmp_path`: (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(options, "quiet", lambda: None)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["evaluate", *arguments])
+        code = 0
+        try:
+            command.main()
+        except SystemExit as end:
+            code = end.code or 0
+        said = capsys.readouterr()
+        assert "Traceback" not in said.err
+        return code, said.out, said.err
+
+    return run
+
+
+def report(tmp_path, output="out"):
+    return json.loads((tmp_path / output / "report.json").read_text())
+
+
+def test_one_command_gives_one_table_and_a_page(tmp_path, run, films):
+    code, out, _ = run("method=[gray,hold,dis,oracle]", "data=folder", f"data.root={films}", "output=out", *QUICK)
+    assert code == 0
+    assert "dis" in out
+    made = report(tmp_path)
+    assert list(made["methods"]) == ["gray", "hold", "dis", "oracle"]
+    psnr = {name: scores["mean"]["psnr"] for name, scores in made["methods"].items()}
+    assert float(psnr["oracle"]) > psnr["dis"] > psnr["hold"] > psnr["gray"]
+    assert set(made["methods"]["dis"]["clips"]) == {"one", "two"}
+    assert made["methods"]["dis"]["seconds_per_frame"] > 0
+    assert made["methods"]["dis"]["mean"]["fid"] is None
+    assert made["protocol"]["clips"] == "2 of 2"
+    assert made["protocol"]["metrics, seconds a frame"] > 0
+    rows = list(csv.DictReader((tmp_path / "out" / "report.csv").open()))
+    assert len(rows) == 4 * 3
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "data:image/jpeg;base64" in page
+
+
+def test_the_shipped_system_and_its_parts_are_methods(tmp_path, run, films):
+    code, *_ = run(
+        "method=[propagation,matching,fusion]",
+        "data=folder",
+        f"data.root={films / 'one'}",
+        "output=out",
+        "frames=3",
+        *QUICK,
+    )
+    assert code == 0
+    made = report(tmp_path)
+    parameters = {name: about["parameters"] for name, about in made["protocol"]["about"].items()}
+    assert parameters["fusion"] > parameters["matching"] > parameters["propagation"]
+    assert all(scores["mean"]["psnr"] > 10 for scores in made["methods"].values())
+
+
+def test_several_processes_share_the_clips(tmp_path, run, films):
+    first = run("method=dis", "data=folder", f"data.root={films}", "output=alone", *QUICK)
+    both = run("method=dis", "data=folder", f"data.root={films}", "output=shared", "processes=2", *QUICK)
+    assert first[0] == both[0] == 0
+    means = [report(tmp_path, where)["methods"]["dis"]["mean"] for where in ("alone", "shared")]
+    assert means[0] == means[1]
+
+
+def test_predictions_stand_alone_and_hostile_ones_are_named(tmp_path, run, films):
+    for name in ("one", "two"):
+        folder = tmp_path / "theirs" / name
+        folder.mkdir(parents=True)
+        for file in (films / name).iterdir():
+            if (name, file.stem) != ("two", "00003"):
+                Image.fromarray(np.asarray(Image.open(file)) // 2).save(folder / file.name)
+    code, _, err = run("predictions=theirs", "data=folder", f"data.root={films}", "output=out", *QUICK)
+    assert code == 1
+    assert "two by theirs is not scored" in err
+    assert "lacks the frame 00003" in err
+    made = report(tmp_path)
+    assert list(made["methods"]) == ["theirs"]
+    assert list(made["methods"]["theirs"]["clips"]) == ["one"]
+    assert made["methods"]["theirs"]["seconds_per_frame"] is None
+    assert any("00003" in line for line in made["protocol"]["problems"])
+
+
+def test_a_run_directory_is_a_method(tmp_path, run, films, build):
+    from omegaconf import OmegaConf
+
+    from flowchroma.training import save_weights
+    from flowchroma.weights import SHIPPED_SYSTEM
+
+    shipped = OmegaConf.load(SHIPPED_SYSTEM.with_name("config.yaml"))
+    folder = tmp_path / "outputs" / "my flow, 2"
+    folder.mkdir(parents=True)
+    OmegaConf.save(
+        OmegaConf.create({"stage": {"name": "memflow"}, "model": shipped.stage.flow}), folder / "config.yaml"
+    )
+    save_weights(build("memflow_small"), folder / "weights.safetensors")
+    where = ("data=folder", f"data.root={films / 'one'}", "output=out", "frames=3", *QUICK)
+    assert run("method=[hold,outputs/my flow]", *where)[0] == 2  # no such name, and no such directory
+    folder.rename(tmp_path / "outputs" / "my flow")
+    assert run("method=[hold,outputs/my flow]", *where)[0] == 0
+    assert list(report(tmp_path)["methods"]) == ["hold", "my_flow"]
+    code, _, err = run("method=matching", "checkpoint=outputs/my flow", *where)
+    assert code == 1
+    assert "stage memflow" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (("method=dis",), 1, "no output"),
+        (("method=nope", "output=o"), 2, "nope"),
+        (("metod=dis",), 2, "unknown option"),
+        (("method=dis", "data=folder", "output=o"), 1, "data.root is not set"),
+        (("method=dis", "data=folder", "data.root=nowhere", "output=o"), 1, "nothing at nowhere"),
+        (("method=dis", "output=o", "reference=last"), 2, "reference must be"),
+        (("method=dis", "output=o", "processes=0"), 2, "processes must be"),
+        (("method=[]", "data=sample", "output=o"), 1, "nothing to score"),
+    ],
+)
+def test_a_wrong_option_is_one_line(run, arguments, code, told):
+    got, _, err = run(*arguments, *QUICK)
+    assert (got, err.count("flowchroma:")) == (code, 1)
+    assert told in err
+
+
+def test_help_says_every_option(run):
+    _, out, _ = run("--help")
+    for option in ("method", "data.root", "output", "checkpoint", "predictions", "reference", "resize", "processes"):
+        assert f"{option}=" in out
+    assert max(map(len, out.splitlines())) <= 120
+
+
+def test_the_module_runs_as_a_command(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "flowchroma.evaluate", "method=dis", "output="],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("flowchroma: no output")
+    assert not list(tmp_path.iterdir())
