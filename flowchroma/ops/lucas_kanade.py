@@ -87,7 +87,7 @@ def _gradient(image: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _mean(image: Tensor, radius: int) -> Tensor:
-    """Mean over a square window, one axis after the other, the border repeated; its cost does not grow with the window."""
+    """Mean over a square window, the border repeated, by running sums: its cost does not grow with the window."""
     size = 2 * radius + 1
     sums = F.pad(image, (radius + 1, radius, radius + 1, radius), mode="replicate").cumsum(-1)
     sums = (sums[..., size:] - sums[..., :-size]).cumsum(-2)
