@@ -2,6 +2,7 @@
 
 import math
 
+import torch
 from torch import Tensor
 
 
@@ -15,6 +16,6 @@ def certainty(probabilities: Tensor, dim: int) -> Tensor:
     Returns:
         The same shape without `dim`, in [0, 1]: 1 where one outcome holds all, 0 where all n are alike.
     """
-    p = probabilities.float()
+    p = probabilities.to(torch.promote_types(probabilities.dtype, torch.float32))
     entropy = -(p * p.clamp(min=1e-12).log()).sum(dim)
     return (1 - entropy / math.log(p.shape[dim])).clamp(0, 1)

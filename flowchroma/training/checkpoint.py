@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from flowchroma.errors import UserError
 from flowchroma.models import VGGFeatures
+from flowchroma.training.memflow_import import published_extras
 from flowchroma.weights import SHIPPED_SYSTEM
 
 WEIGHTS = "weights.safetensors"
@@ -65,7 +67,8 @@ def load_weights(network: nn.Module, where: str | Path, part: str | None = None)
     if part and any(key.startswith(f"{part}.") for key in state):
         state = {k.removeprefix(f"{part}."): v for k, v in state.items() if k.startswith(f"{part}.")}
     trunk = network.state_dict().keys() - learned_state(network).keys()
-    own = {k: v.shape for k, v in learned_state(network).items()}
+    extras = published_extras(network, state)
+    own = {k: v.shape for k, v in learned_state(network).items()} | extras
     given = {k: v.shape for k, v in state.items() if k not in trunk}
     if own != given:
         wrong = [f"{k} missing" for k in own if k not in given]
@@ -73,7 +76,8 @@ def load_weights(network: nn.Module, where: str | Path, part: str | None = None)
         wrong += [f"{k} {tuple(given[k])} instead of {tuple(own[k])}" for k in own if k in given and given[k] != own[k]]
         shown = ", ".join(wrong[:4]) + (f" and {len(wrong) - 4} more" if len(wrong) > 4 else "")
         raise UserError(f"{path} is of another network than {type(network).__name__} as configured: {shown}")
-    network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()}, strict=False)
+    used = {k: v.float() if v.is_floating_point() else v for k, v in state.items() if k not in extras}
+    network.load_state_dict(used, strict=False)
 
 
 def _read(path: Path) -> Mapping[str, Tensor]:
@@ -82,9 +86,26 @@ def _read(path: Path) -> Mapping[str, Tensor]:
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file can make a reader raise anything
-        raise UserError(f"{path} cannot be read as weights: {type(error).__name__}; it may be cut off") from error
-    if isinstance(state, Mapping) and "state_dict" in state:
-        state = {k.removeprefix("network."): v for k, v in state["state_dict"].items() if k.startswith("network.")}
-    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
+        # What PyTorch says of a pickle that asks for something to be called.
+        foreign = isinstance(error, UnpicklingError) and "Unsupported" in str(error)
+        cause = "it holds more than tensors, and code in a file is never run" if foreign else "it may be cut off"
+        raise UserError(f"{path} cannot be read as weights: {type(error).__name__}; {cause}") from error
+    return _unwrap(state, path)
+
+
+def _unwrap(state: object, path: Path) -> Mapping[str, Tensor]:
+    """The table of weights inside what a training program saved around it."""
+    for wrapper in ("state_dict", "model", "params"):
+        if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
+            state = state[wrapper]
+            break
+    if not isinstance(state, Mapping) or not all(isinstance(k, str) for k in state):
         raise UserError(f"{path} is not a table of tensors by name")
-    return {k.removeprefix("module."): v for k, v in state.items()}
+    # Lightning keeps the network beside the losses; several processes at a time put "module." before every name.
+    if any(k.startswith("network.") for k in state):
+        state = {k.removeprefix("network."): v for k, v in state.items() if k.startswith("network.")}
+    if state and all(k.startswith("module.") for k in state):
+        state = {k.removeprefix("module."): v for k, v in state.items()}
+    if not all(isinstance(v, Tensor) for v in state.values()):
+        raise UserError(f"{path} is not a table of tensors by name")
+    return state

@@ -1,6 +1,7 @@
 """MemFlow: optical flow with a memory of past motion (Dong and Fu, CVPR 2024)."""
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -63,6 +64,9 @@ class MemFlow(nn.Module):
         iterations: refinements of each flow.
         memory_frames: past frames whose motion is remembered.
         average_tokens: number of attention keys that the scale of the memory read is normalised to.
+        volume_limit: MiB that the correlation of all pairs, and the table of attention weights, may each take; beyond
+            it they are computed piece by piece, to the same numbers, more slowly and in less memory. At 512 a step
+            of the published network at 1920 x 1080 stays below 2 GiB resident on a CPU, libraries included.
         start: gives each pair's first flow from the luminance of its frames, as `ops.lucas_kanade` does; zero, as
             published, without it.
     """
@@ -85,10 +89,11 @@ class MemFlow(nn.Module):
         iterations: int = 15,
         memory_frames: int = 1,
         average_tokens: int = 6624,
+        volume_limit: float = 512,
         start: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> None:
         super().__init__()
-        self.start = start
+        self.start, self.volume_limit = start, volume_limit
         self.channels, self.hidden, self.levels, self.radius = channels, hidden, levels, radius
         self.iterations, self.memory_frames, self.average_tokens = iterations, memory_frames, average_tokens
         self.fnet = Encoder(channels, widths, features, blocks)
@@ -107,7 +112,7 @@ class MemFlow(nn.Module):
 
         Args:
             luma: (B, 1, H, W), L in [0, 100].
-            state: what the frame before left, None at a film's or a shot's start.
+            state: what the frame before left; None at a film's start and after a cut, where nothing before counts.
 
         Returns:
             The flow back to the frame before (None without one), and the state for the next frame. Each frame is
@@ -119,7 +124,7 @@ class MemFlow(nn.Module):
             empty = now.key[:, :0]
             return None, FlowState(padded, now.features, empty, empty)
         start = self._first_flow(padded, state.luma)
-        *_, last = self.refine(now, state.features, state.keys, state.values, start)
+        last = deque(self.refine(now, state.features, state.keys, state.values, start), maxlen=1).pop()
         flow, confidence = self._upsample(last)
         return Flow(padding.crop(flow), padding.crop(confidence)), self._remember(padded, now, last, state)
 
@@ -174,20 +179,25 @@ class MemFlow(nn.Module):
         Yields:
             Each iteration's result. The flow is detached between iterations.
         """
-        correlation = ops.CorrelationPyramid(first.features, second, self.levels, self.radius)
-        grid = ops.pixel_grid(second.shape[-2], second.shape[-1], like=correlation.levels[0])
+        update, dtype = self.update_block, first.hidden.dtype
+        correlation = ops.correlate(first.features, second, self.levels, self.radius, self.volume_limit)
+        height, width = second.shape[-2:]
+        grid = ops.pixel_grid(height, width, like=second.to(torch.promote_types(second.dtype, torch.float32)))
         flow = torch.zeros_like(grid).expand(second.shape[0], -1, -1, -1) if start is None else start
-        hidden, update = first.hidden, self.update_block
         all_keys = torch.cat([keys, first.key], dim=1)
         scale = self.hidden**-0.5 * math.log(all_keys.shape[1]) / math.log(self.average_tokens)
+        # A table of attention weights costs as much as four reads without one.
+        table_limit = self.volume_limit if self.iterations > 4 else 0
+        read = ops.MemoryRead(first.query, all_keys, values, scale, table_limit)
+        hidden, context = _fast(first.hidden), _fast(first.context)
         for _ in range(self.iterations):
             flow = flow.detach()
-            motion = update.encoder(flow.to(hidden.dtype), correlation.lookup(grid + flow).to(hidden.dtype))
+            found = correlation.lookup(grid + flow)
+            motion = update.encoder(_fast(flow.to(dtype)), _fast(found.to(dtype)))
             value = update.aggregator.to_v(motion).flatten(2).transpose(1, 2)
-            everything = torch.cat([values.to(value.dtype), value], dim=1)
-            read = _attend(first.query, all_keys, everything, scale)
-            shared = motion + update.aggregator.gamma * read.transpose(1, 2).reshape(motion.shape)
-            hidden = update.gru(torch.cat([hidden, first.context, motion, shared], dim=1))
+            remembered = read(value).transpose(1, 2).unflatten(2, motion.shape[-2:])
+            shared = motion + update.aggregator.gamma * remembered
+            hidden = update.gru(torch.cat([hidden, context, motion, shared], dim=1))
             flow = flow + update.flow_head(hidden).to(flow.dtype)
             yield Iterate(flow, hidden, value)
 
@@ -203,18 +213,20 @@ class MemFlow(nn.Module):
         keys = torch.cat([state.keys, now.key], dim=1)
         values = torch.cat([state.values, last.value], dim=1)
         start = max(0, keys.shape[1] - kept)
-        return FlowState(luma, now.features, keys[:, start:], values[:, start:])
+        # Views would hold on to what is forgotten.
+        return FlowState(luma, now.features, keys[:, start:].clone(), values[:, start:].clone())
 
     def _first_flow(self, luma: Tensor, previous: Tensor) -> Tensor | None:
         """On the coarse grid and in its pixels."""
         return None if self.start is None else F.avg_pool2d(self.start(luma, previous), STRIDE) / STRIDE
 
     def _pad(self, luma: Tensor) -> tuple[Tensor, ops.Padding]:
+        # A frame cut from interleaved channels would hand its layout on, and pooling would take three times as long.
+        luma = luma.clone(memory_format=torch.contiguous_format)
         # The coarsest correlation level needs a pixel to read.
         return ops.pad_to_multiple(luma, STRIDE, at_least=STRIDE * 2 ** (self.levels - 1))
 
 
-def _attend(query: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor:
-    # With an axis for the single head and channels last, PyTorch takes a back end that never holds all scores at once.
-    q, k, v = (x.to(query.dtype).contiguous()[:, None] for x in (query, keys, values))
-    return F.scaled_dot_product_attention(q, k, v, scale=scale)[:, 0]
+def _fast(x: Tensor) -> Tensor:
+    """Laid out as the update works fastest: a CPU's large depthwise kernels take a tenth of the time, channels last."""
+    return x.contiguous(memory_format=torch.channels_last if x.device.type == "cpu" else torch.contiguous_format)
