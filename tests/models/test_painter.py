@@ -5,6 +5,7 @@ import torch
 
 from flowchroma.color import rgb_to_lab
 from flowchroma.models import ChainedDis, Gray, Hold, MatchingAlone, Oracle, Painter, PropagationAlone
+from flowchroma.models.painter import enlarge, shrink
 from flowchroma.ops import backward_warp, dis_flow
 from flowchroma.types import Flow, Match
 
@@ -68,6 +69,17 @@ def test_the_oracle_loses_only_what_resizing_loses():
     assert (
         0 < (small - rgb.float()).square().mean() < (Painter(Gray(), 60).paint(rgb) - rgb.float()).square().mean() / 4
     )
+
+
+def test_shrinking_gives_back_what_was_enlarged():
+    small = torch.rand(1, 2, 15, 20)
+    large = enlarge(small, (60, 80))
+    bilinear = torch.nn.functional.interpolate(small, (60, 80), mode="bilinear")
+    errors = [(shrink(x, 15) - small).abs().mean() for x in (large, bilinear)]
+    assert errors[0] < errors[1] / 2  # noise, the hardest case
+    assert enlarge(small, (15, 20)) is small
+    flat = torch.full((1, 2, 7, 9), 3.0)
+    torch.testing.assert_close(enlarge(flat, (31, 40)), torch.full((1, 2, 31, 40), 3.0))
 
 
 def test_gray_has_no_colour_and_hold_the_last_one():
