@@ -25,7 +25,7 @@ class Encoded(NamedTuple):
     hidden: Tensor  # (B, D, h, w), the hidden state's start
     context: Tensor  # (B, D, h, w)
     query: Tensor  # (B, h * w, D)
-    key: Tensor  # (B, h * w, D)
+    key: Tensor  # (B, n, D), of pooled positions
 
 
 class Iterate(NamedTuple):
@@ -33,7 +33,7 @@ class Iterate(NamedTuple):
 
     flow: Tensor  # (B, 2, h, w), in coarse pixels
     hidden: Tensor  # (B, D, h, w)
-    value: Tensor  # (B, h * w, D), from the flow that entered the iteration
+    value: Tensor  # (B, n, D), from the flow that entered the iteration
 
 
 class _QueryKey(nn.Module):
@@ -63,6 +63,7 @@ class MemFlow(nn.Module):
         expansion: see `update.ConvBlock`.
         iterations: refinements of each flow.
         memory_frames: past frames whose motion is remembered.
+        memory_pool: side of the square of coarse pixels that share a key and a value; 1 as published.
         average_tokens: number of attention keys that the scale of the memory read is normalised to.
         volume_limit: MiB that the correlation of all pairs, and the table of attention weights, may each take; beyond
             it they are computed piece by piece, to the same numbers, more slowly and in less memory. At 512 a step
@@ -88,12 +89,13 @@ class MemFlow(nn.Module):
         expansion: float = 1.5,
         iterations: int = 15,
         memory_frames: int = 1,
+        memory_pool: int = 1,
         average_tokens: int = 6624,
         volume_limit: float = 512,
         start: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> None:
         super().__init__()
-        self.start, self.volume_limit = start, volume_limit
+        self.start, self.volume_limit, self.memory_pool = start, volume_limit, memory_pool
         self.channels, self.hidden, self.levels, self.radius = channels, hidden, levels, radius
         self.iterations, self.memory_frames, self.average_tokens = iterations, memory_frames, average_tokens
         self.fnet = Encoder(channels, widths, features, blocks)
@@ -161,8 +163,8 @@ class MemFlow(nn.Module):
         """Encode what the published network takes: (B, channels, H, W) in [-1, 1]."""
         hidden, context = self.cnet(frame).split(self.hidden, dim=1)
         context = torch.relu(context)
-        query, key = self.att.to_qk(context).flatten(2).transpose(1, 2).split(self.hidden, dim=2)
-        return Encoded(self.fnet(frame), torch.tanh(hidden), context, query, key)
+        query, key = self.att.to_qk(context).split(self.hidden, dim=1)
+        return Encoded(self.fnet(frame), torch.tanh(hidden), context, _tokens(query), self._pooled(key))
 
     def refine(
         self, first: Encoded, second: Tensor, keys: Tensor, values: Tensor, start: Tensor | None = None
@@ -194,7 +196,7 @@ class MemFlow(nn.Module):
             flow = flow.detach()
             found = correlation.lookup(grid + flow)
             motion = update.encoder(_fast(flow.to(dtype)), _fast(found.to(dtype)))
-            value = update.aggregator.to_v(motion).flatten(2).transpose(1, 2)
+            value = self._pooled(update.aggregator.to_v(motion))
             remembered = read(value).transpose(1, 2).unflatten(2, motion.shape[-2:])
             shared = motion + update.aggregator.gamma * remembered
             hidden = update.gru(torch.cat([hidden, context, motion, shared], dim=1))
@@ -220,11 +222,22 @@ class MemFlow(nn.Module):
         """On the coarse grid and in its pixels."""
         return None if self.start is None else F.avg_pool2d(self.start(luma, previous), STRIDE) / STRIDE
 
+    def _pooled(self, features: Tensor) -> Tensor:
+        """(B, D, h, w) to (B, n, D)."""
+        if self.memory_pool > 1:
+            features = F.avg_pool2d(features, self.memory_pool, ceil_mode=True, count_include_pad=False)
+        return _tokens(features)
+
     def _pad(self, luma: Tensor) -> tuple[Tensor, ops.Padding]:
         # A frame cut from interleaved channels would hand its layout on, and pooling would take three times as long.
         luma = luma.clone(memory_format=torch.contiguous_format)
         # The coarsest correlation level needs a pixel to read.
         return ops.pad_to_multiple(luma, STRIDE, at_least=STRIDE * 2 ** (self.levels - 1))
+
+
+def _tokens(features: Tensor) -> Tensor:
+    """(B, D, h, w) to (B, h * w, D)."""
+    return features.flatten(2).transpose(1, 2)
 
 
 def _fast(x: Tensor) -> Tensor:
