@@ -15,6 +15,7 @@ GROUPS = ("loss", "optimizer", "scheduler", "trainer", "logger", "callbacks", "d
 
 TEST_SETS = ("davis30", "videvo20", "folder")  # for evaluation alone
 
+
 def choices(group: str) -> list[str]:
     return sorted(p.stem for p in Path(CONF, group).glob("*.yaml") if not p.stem.startswith("_"))
 
@@ -78,6 +79,24 @@ def test_losses_are_built(compose, loss: str) -> None:
     built = instantiate(compose(f"loss={loss}", *shipped).loss)
     assert built.weights
     assert all(weight > 0 for weight in built.weights.values())
+
+
+def test_flow_without_exact_flow_has_no_use_for_it(compose) -> None:
+    config = compose("stage=memflow", "loss=flow_self", "stage.module.occlusion=forward_backward")
+    assert set(instantiate(config.loss).weights) == {"color", "census", "smoothness"}
+    mixed = instantiate(compose("stage=memflow", "loss.photometric=0.2", "loss.color=0").loss)
+    assert mixed.weights == {"epe": 0.1, "photometric": 0.2}
+
+
+@pytest.mark.parametrize("trainer", choices("trainer"))
+def test_flow_is_trained_as_published(compose, trainer: str) -> None:
+    config = compose("stage=memflow", f"trainer={trainer}")
+    assert config.trainer.gradient_clip_val == 1.0
+    optimizer = instantiate(config.optimizer)([torch.nn.Parameter(torch.zeros(1))])
+    schedule = instantiate(config.scheduler)(optimizer)
+    assert isinstance(optimizer, torch.optim.AdamW)
+    assert isinstance(schedule, torch.optim.lr_scheduler.OneCycleLR)
+    assert schedule.total_steps == config.trainer.max_steps
 
 
 @pytest.mark.parametrize("data", choices("data"))

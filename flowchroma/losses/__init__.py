@@ -2,10 +2,13 @@
 
 from flowchroma.losses.batch import Prediction
 from flowchroma.losses.build import color_loss, flow_loss
+from flowchroma.losses.census import FlowCensus
 from flowchroma.losses.contextual import Contextual, contextual_loss
 from flowchroma.losses.flow import FlowColor, FlowEndPoint
 from flowchroma.losses.l1 import L1
 from flowchroma.losses.perceptual import Perceptual
+from flowchroma.losses.photometric import FlowPhotometric
+from flowchroma.losses.smoothness import FlowSmoothness
 from flowchroma.losses.temporal import Temporal
 from flowchroma.losses.trunk import SharedTrunk
 from flowchroma.losses.weighted import LossValues, WeightedSum, non_finite
@@ -13,8 +16,11 @@ from flowchroma.losses.weighted import LossValues, WeightedSum, non_finite
 __all__ = [
     "L1",
     "Contextual",
+    "FlowCensus",
     "FlowColor",
     "FlowEndPoint",
+    "FlowPhotometric",
+    "FlowSmoothness",
     "LossValues",
     "Perceptual",
     "Prediction",

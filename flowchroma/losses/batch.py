@@ -31,6 +31,7 @@ class Prediction:
     iterates: Sequence[Tensor] = ()  # each (B, 2, H, W): the estimate after each iteration, `flow` the last
     true_flow: Tensor | None = None  # (B, 2, H, W), meaningful where has_flow
     visible: Tensor | None = None  # (B, 1, H, W), 1 or 0: in frame t - 1 too; meaningful where has_flow
+    seen: Tensor | None = None  # (B, 1, H, W), in [0, 1]: the same, estimated, for the others; None where it is not
     has_flow: Tensor | None = None  # (B,), bool: true_flow and visible are exact; False for all by default
     _features: dict[object, Features] = field(default_factory=dict, init=False, repr=False)
 

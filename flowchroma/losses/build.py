@@ -6,10 +6,13 @@ from pathlib import Path
 from torch import nn
 
 from flowchroma.errors import UserError
+from flowchroma.losses.census import FlowCensus
 from flowchroma.losses.contextual import Contextual
 from flowchroma.losses.flow import FlowColor, FlowEndPoint
 from flowchroma.losses.l1 import L1
 from flowchroma.losses.perceptual import Perceptual
+from flowchroma.losses.photometric import FlowPhotometric
+from flowchroma.losses.smoothness import FlowSmoothness
 from flowchroma.losses.temporal import Temporal
 from flowchroma.losses.trunk import SharedTrunk
 from flowchroma.losses.weighted import WeightedSum
@@ -66,18 +69,39 @@ def color_loss(
     return WeightedSum(terms, {name: scale[name] for name in terms}, used)
 
 
-def flow_loss(*, color: float = 1.0, epe: float = 0.1, gamma: float = 0.85) -> WeightedSum:
-    """Build the loss of a flow's iterations.
+def flow_loss(
+    *,
+    color: float = 1.0,
+    epe: float = 0.1,
+    census: float = 0.0,
+    photometric: float = 0.0,
+    smoothness: float = 0.0,
+    order: int = 1,
+    gamma: float = 0.85,
+) -> WeightedSum:
+    """Build the loss of a flow's iterations. A term of weight 0 is not computed.
 
     Args:
         color: weight of `FlowColor`.
         epe: weight of `FlowEndPoint`.
+        census: weight of `FlowCensus`.
+        photometric: weight of `FlowPhotometric`.
+        smoothness: weight of `FlowSmoothness`.
+        order: of `FlowSmoothness`.
         gamma: discount of an iteration against the next.
 
     Raises:
-        UserError: a weight below 0.
+        UserError: a weight below 0, all of them 0, or an order other than 1 and 2.
     """
-    return WeightedSum({"color": FlowColor(gamma), "epe": FlowEndPoint(gamma)}, {"color": color, "epe": epe})
+    terms: dict[str, nn.Module] = {
+        "color": FlowColor(gamma),
+        "epe": FlowEndPoint(gamma),
+        "census": FlowCensus(gamma),
+        "photometric": FlowPhotometric(gamma),
+        "smoothness": FlowSmoothness(gamma, order),
+    }
+    scale = {"color": color, "epe": epe, "census": census, "photometric": photometric, "smoothness": smoothness}
+    return WeightedSum(terms, scale)
 
 
 def _serve(layers: Mapping[str, float], available: tuple[str, ...]) -> dict[str, float]:

@@ -1,31 +1,45 @@
 """Stage one: flow that carries colour."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
+from torchmetrics import Metric
 
 from flowchroma import ops
+from flowchroma.errors import UserError
 from flowchroma.losses import Prediction, WeightedSum
-from flowchroma.metrics import EndPointError
+from flowchroma.metrics import AUSE, EndPointError, epe_map
 from flowchroma.models import MemFlow
 from flowchroma.training.stage import Stage
-from flowchroma.types import Clip
+from flowchroma.types import Clip, Flow
+
+OCCLUSION = ("inside", "forward_backward")
+_LEAST_SEEN = 0.5  # share of a frame
 
 
 class MemFlowStage(Stage):
-    """Trains MemFlow on exact flow where a clip has it, and on the colour that the flow carries.
+    """Trains MemFlow on exact flow where a clip has it, and on the appearance that the flow carries.
 
-    Validation carries the first frame's colour through the clip along the chained flow, and adds `val/epe`, the mean
-    end-point error in pixels over clips with exact flow, and `val/psnr_hold`, the first colour left where it was.
+    Validation carries the first frame's colour through the clip along the chained flow, and adds `val/psnr_hold`, the
+    first colour left where it was. Over the clips with exact flow it adds `val/epe`, the mean end-point error in
+    pixels, and `val/ause`, how well the flow's confidence ranks that error; over the others `val/ause_color`, how well
+    it ranks the colour error of one step from the true colour.
 
     Args:
         model: the network.
         loss: see `Stage`.
         optimizer: see `Stage`.
         scheduler: see `Stage`.
+        occlusion: which pixels the appearance of clips without exact flow judges: "inside", all whose flow stays within
+            the frame; "forward_backward", of these the ones where the flow of the reversed clip, a second pass without
+            gradient, leads back (Meister et al., UnFlow, AAAI 2018, section 3.2), unless they are less than half.
+
+    Raises:
+        UserError: another `occlusion`.
     """
 
     compared = ("psnr_hold",)
@@ -36,9 +50,13 @@ class MemFlowStage(Stage):
         loss: WeightedSum,
         optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
         scheduler: Callable[[Optimizer], LRScheduler] | None = None,
+        occlusion: str = "inside",
     ) -> None:
         super().__init__(model, model, loss, optimizer, scheduler)
-        self.epe = EndPointError()
+        if occlusion not in OCCLUSION:
+            raise UserError(f"stage.module.occlusion={occlusion} is unknown: use {' or '.join(OCCLUSION)}")
+        self.occlusion = occlusion
+        self.measured = nn.ModuleDict({"epe": EndPointError(), "ause": AUSE(), "ause_color": AUSE()})
 
     @property
     def model(self) -> MemFlow:
@@ -47,7 +65,11 @@ class MemFlowStage(Stage):
 
     def predictions(self, clip: Clip) -> Iterator[Prediction]:
         """Each frame from the second on, its colour carried from the true one before it."""
-        for t, iterates in enumerate(self.model(clip.luma), start=1):
+        flows = self.model(clip.luma)
+        # In this order: autocast, until PyTorch's issue 158232 was fixed, hands weights that were cast without gradient
+        # on to the pass with gradient.
+        seen = self._seen(clip, flows)
+        for t, iterates in enumerate(flows, start=1):
             yield Prediction(
                 ab=ops.backward_warp(clip.ab[:, t - 1], iterates[-1]),
                 luma=clip.luma[:, t],
@@ -58,6 +80,7 @@ class MemFlowStage(Stage):
                 iterates=iterates,
                 true_flow=clip.flow[:, t - 1],
                 visible=clip.visible[:, t - 1],
+                seen=seen[t - 1],
                 has_flow=clip.has_flow,
             )
 
@@ -68,15 +91,47 @@ class MemFlowStage(Stage):
         for t in range(1, clip.lab.shape[1]):
             flow, state = self.model.step(clip.luma[:, t], state)
             assert flow is not None
-            if clip.has_flow.any():
-                known = clip.has_flow
-                self.epe.update(flow.flow[known], clip.flow[known, t - 1])
+            self._measure(flow, clip, t)
             ab = ops.backward_warp(ab, flow.flow)
             yield {"psnr": ab, "psnr_hold": clip.ab[:, 0]}
 
     def on_validation_epoch_end(self) -> None:
-        """Log the end-point error where any clip had exact flow."""
-        if self.epe.update_called:
-            self.log("val/epe", self.epe, prog_bar=True)
+        """Log what was measured of the flow itself: some clips have exact flow, others have not."""
+        for name in self.measured:
+            metric = self._metric(name)
+            # One process may have met such clips and another not; all of them have to log, or none.
+            if self.trainer.strategy.reduce_boolean_decision(metric.update_called, all=False):
+                self.log(f"val/{name}", metric, prog_bar=name == "epe")
 
     on_test_epoch_end = on_validation_epoch_end
+
+    @torch.no_grad()
+    def _seen(self, clip: Clip, flows: Sequence[Sequence[Tensor]]) -> list[Tensor | None]:
+        """For each flow where its pixels are in the frame before, (B, 1, H, W), 1 or 0; None where not estimated."""
+        if self.occlusion == "inside" or bool(clip.has_flow.all()):
+            return [None] * len(flows)
+        # The reversed clip's last flow leads from the first frame to the second.
+        back = reversed(self.model(clip.luma.flip(1)))
+        return [_seen_by(there[-1], here[-1]) for there, here in zip(flows, back, strict=True)]
+
+    def _measure(self, flow: Flow, clip: Clip, t: int) -> None:
+        """Compare frame t's flow, and its confidence, with what is known of the frame."""
+        exact = clip.has_flow
+        if exact.any():
+            truth = clip.flow[exact, t - 1]
+            self._metric("epe").update(flow.flow[exact], truth)
+            self._metric("ause").update(epe_map(flow.flow[exact], truth), flow.confidence[exact])
+        if not exact.all():
+            carried = ops.backward_warp(clip.ab[~exact, t - 1], flow.flow[~exact])
+            error = torch.linalg.vector_norm(carried - clip.ab[~exact, t], dim=1, keepdim=True)
+            self._metric("ause_color").update(error, flow.confidence[~exact])
+
+    def _metric(self, name: str) -> Metric:
+        return cast(Metric, self.measured[name])
+
+
+def _seen_by(flow: Tensor, back: Tensor) -> Tensor:
+    seen = (~ops.occlusion(flow, back)).float()
+    # Flows that disagree nearly everywhere are wrong, and a loss that looked away would leave them so.
+    trusted = seen.mean(dim=(1, 2, 3), keepdim=True) >= _LEAST_SEEN
+    return torch.where(trusted, seen, 1.0)

@@ -98,4 +98,4 @@ def test_validation_scores_what_it_says(build, clip: Clip) -> None:
     assert len(found) == 2
     torch.testing.assert_close(found[1]["psnr_hold"], clip.ab[:, 0])
     assert (found[1]["psnr"] - clip.ab[:, 2]).abs().mean() < (clip.ab[:, 0] - clip.ab[:, 2]).abs().mean()
-    assert stage.epe.compute() < 1.5
+    assert stage.measured["epe"].compute() < 1.5
