@@ -9,7 +9,9 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from flowchroma.evaluation import Entrant, Predictions, Protocol
+from flowchroma.data.source import ReadableFilm
+from flowchroma.errors import UserError
+from flowchroma.evaluation import LOCKS, TRUTH, Entrant, Predictions, Protocol, find_clip, fingerprint
 from flowchroma.loading import load_run
 from flowchroma.models import Painter
 from flowchroma.options import parts_of
@@ -42,11 +44,20 @@ def given(config: DictConfig, protocol: Protocol, alone: bool) -> dict[str, Entr
     if not config.predictions:
         return {}
     folder = Path(config.predictions).expanduser()
-    return {
-        folder.resolve().name: Entrant(
-            lambda film: Predictions(folder, film, protocol, alone), {"predictions": str(config.predictions)}
+    name = folder.resolve().name
+    if name in _taken() or name in (config.get("method") or {}) or name in config.runs:
+        raise UserError(
+            f"predictions={config.predictions} would stand as {name}, a name that is taken: rename the folder"
         )
-    }
+
+    def frames(film: ReadableFilm) -> str | None:
+        try:
+            return fingerprint(find_clip(folder, film.name, alone))
+        except UserError:  # told when the clip is scored
+            return None
+
+    about = {"predictions": str(config.predictions)}
+    return {name: Entrant(lambda film: Predictions(folder, film, protocol, alone), about, frames)}
 
 
 def with_runs(arguments: list[str]) -> list[str]:
@@ -55,7 +66,7 @@ def with_runs(arguments: list[str]) -> list[str]:
     Args:
         arguments: as typed; `method=[dis,RUN]` becomes `method=[dis]` and `+runs.NAME=RUN`.
     """
-    names = {path.stem for path in Path(CONF, "method").glob("*.yaml")}
+    names = _methods()
     told: list[str] = []
     for argument in arguments:
         key, _, value = argument.partition("=")
@@ -71,12 +82,25 @@ def with_runs(arguments: list[str]) -> list[str]:
     return told
 
 
+def _methods() -> set[str]:
+    return {path.stem for path in Path(CONF, "method").glob("*.yaml")}
+
+
+def _taken() -> set[str]:
+    """Names in the table and in the folder of scores that mean something already."""
+    return {*_methods(), TRUTH, LOCKS, ""}
+
+
 def _short(run: str, runs: list[str]) -> str:
-    """A run's name in the table: its directory's, with those above it as far as it takes to tell it from the others."""
-    own = Path(run).resolve().parts[1:]
-    others = [Path(other).resolve().parts[1:] for other in runs if other != run]
-    length = next((n for n in range(1, len(own)) if all(own[-n:] != other[-n:] for other in others)), len(own))
-    return re.sub(r"[^A-Za-z0-9_-]", "_", "_".join(own[-length:]))
+    """A run's name in the table: its directory's, with those above it as far as it takes to tell it from all others."""
+
+    def named(path: str, parts: int) -> str:
+        return re.sub(r"[^A-Za-z0-9_-]", "_", "_".join(Path(path).resolve().parts[1:][-parts:]))
+
+    others = [other for other in runs if other != run]
+    whole = len(Path(run).resolve().parts)
+    told = (n for n in range(1, whole) if named(run, n) not in {*_taken(), *(named(other, n) for other in others)})
+    return named(run, next(told, whole))
 
 
 def _fingerprint(network: torch.nn.Module) -> str:

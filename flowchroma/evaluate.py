@@ -5,7 +5,7 @@ import os
 import platform
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -47,7 +47,7 @@ def run(config: DictConfig) -> None:
     evaluation, header = prepare(config, 0, processes)
     for process in others:
         process.start()
-    with _bar(len(evaluation.films)) as progress:
+    with _writing(config.output), _bar(len(evaluation.films)) as progress:
         problems = evaluation.run(wait=not others, progress=progress)
     for process in others:
         process.join()
@@ -55,9 +55,10 @@ def run(config: DictConfig) -> None:
             print(
                 f"flowchroma: a process ended with exit code {process.exitcode}: going on without it", file=sys.stderr
             )
-    if others:
-        problems = evaluation.run(wait=True)
-    _write(evaluation, header, problems, Path(config.output))
+    with _writing(config.output):
+        if others:
+            problems = evaluation.run(wait=True)
+        _write(evaluation, header, problems, Path(config.output))
 
 
 def prepare(config: DictConfig, number: int = 0, processes: int = 1) -> tuple[Evaluation, dict[str, Any]]:
@@ -77,7 +78,7 @@ def prepare(config: DictConfig, number: int = 0, processes: int = 1) -> tuple[Ev
     if processes > 1:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))
     store = Store(
-        Path(config.output), {"set": name, **asdict(protocol), "resize": _sizes(config.resize) and [*config.resize]}
+        Path(config.output), {"set": name, **asdict(protocol), "resize": protocol.resize and [*protocol.resize]}
     )
     entrants = {**methods(config, protocol, device), **given(config, protocol, len(films) == 1)}
     if not entrants:
@@ -91,7 +92,12 @@ def prepare(config: DictConfig, number: int = 0, processes: int = 1) -> tuple[Ev
         "device": torch.cuda.get_device_name(device)
         if device.type == "cuda"
         else f"{device.type}, {processes} processes",
-        "versions": {"flowchroma": __version__, "torch": str(torch.__version__), "python": platform.python_version()},
+        "versions": {
+            "flowchroma": __version__,
+            "torch": str(torch.__version__),
+            "opencv": _opencv(),
+            "python": platform.python_version(),
+        },
     }
     return Evaluation(films, entrants, protocol, judges, store, device), header
 
@@ -111,8 +117,16 @@ def _processes(config: DictConfig) -> int:
     return config.processes
 
 
+def _opencv() -> str:
+    import cv2  # the flow that judges warp error is its
+
+    return str(cv2.__version__)
+
+
 def _sizes(resize: Any) -> tuple[int, int] | None:
-    return None if resize is None else tuple(resize)
+    if resize is None:
+        return None
+    return tuple(resize) if isinstance(resize, Sequence) and not isinstance(resize, str) else (resize,)
 
 
 def _write(evaluation: Evaluation, header: dict[str, Any], problems: list[str], output: Path) -> None:
@@ -127,6 +141,14 @@ def _write(evaluation: Evaluation, header: dict[str, Any], problems: list[str], 
         print(f"flowchroma: {line}", file=sys.stderr)
     if problems:
         raise UserError(f"{len(problems)} of the scores asked for could not be had, see above")
+
+
+@contextmanager
+def _writing(output: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:  # whatever is read tells its own
+        raise UserError(f"cannot write to {output}: {error.strerror or error}; run it again to go on") from error
 
 
 @contextmanager

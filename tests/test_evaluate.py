@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 import subprocess
 import sys
 
@@ -7,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from flowchroma import entrants, options
 from flowchroma import evaluate as command
-from flowchroma import options
+from flowchroma.evaluation import Store
 
 QUICK = ("lpips=[]", "fid=false", "download=false")
 
@@ -145,12 +147,43 @@ def test_a_run_directory_is_a_method(tmp_path, run, films, build):
         (("method=dis", "output=o", "reference=last"), 2, "reference must be"),
         (("method=dis", "output=o", "processes=0"), 2, "processes must be"),
         (("method=[]", "data=sample", "output=o"), 1, "nothing to score"),
+        (("method=dis", "output=o", "resize=224"), 2, "resize must be [height,width]"),
+        (("method=dis", "data=sample", "output=o", "fid=maybe"), 2, "fid must be true or false"),
+        (("method=dis", "data=sample", "output=o", "predictions=x/oracle"), 1, "a name that is taken"),
+        (("method=hold", "data=sample", "output=o", "predictions=dis"), 1, "a name that is taken"),
+        (("predictions=truth", "data=sample", "output=o"), 1, "a name that is taken"),
     ],
 )
 def test_a_wrong_option_is_one_line(run, arguments, code, told):
-    got, _, err = run(*arguments, *QUICK)
+    got, _, err = run(*QUICK, *arguments)
     assert (got, err.count("flowchroma:")) == (code, 1)
     assert told in err
+
+
+def test_a_run_has_no_name_of_a_method(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine" / "dis").mkdir(parents=True)
+    assert entrants.with_runs(["method=[dis,mine/dis]"]) == ["method=[dis]", "+runs.mine_dis=mine/dis"]
+
+
+def test_predictions_that_were_made_again_are_scored_again(tmp_path, run, films):
+    shutil.copytree(films, tmp_path / "theirs")
+    where = ("predictions=theirs", "data=folder", f"data.root={films}", "output=out", *QUICK)
+    assert run(*where)[0] == 0
+    for file in (tmp_path / "theirs").rglob("*.png"):
+        Image.fromarray(np.asarray(Image.open(file)) // 2).save(file)
+    assert run(*where)[0] == 0
+    assert report(tmp_path)["methods"]["theirs"]["mean"]["psnr"] < 20
+
+
+def test_a_full_disk_is_one_line(tmp_path, run, films, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Store, "put", full)
+    code, _, err = run("method=gray", "data=folder", f"data.root={films}", "output=out", *QUICK)
+    assert code == 1
+    assert "cannot write to out: No space left on device" in err
 
 
 def test_help_says_every_option(run):

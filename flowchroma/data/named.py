@@ -53,7 +53,7 @@ class NamedFilms:
         if self.names is None:
             if not found:
                 raise UserError(f"no film and no folder of frames lies under {root}")
-            return [LazyFilm(name, path) for name, path in found.items()]
+            return [LazyFilm(name or path.resolve().name, path) for name, path in found.items()]
         by_name: dict[str, list[Path]] = {}
         for name, path in found.items():
             by_name.setdefault(name.rsplit("/", 1)[-1], []).append(path)

@@ -2,13 +2,15 @@
 
 from flowchroma.evaluation.collect import collect
 from flowchroma.evaluation.judges import Judges, find_judges
-from flowchroma.evaluation.predictions import Predictions
+from flowchroma.evaluation.predictions import Predictions, find_clip
 from flowchroma.evaluation.protocol import Protocol
 from flowchroma.evaluation.runner import Entrant, Evaluation
-from flowchroma.evaluation.scoring import score_clip
-from flowchroma.evaluation.store import Store, identify
+from flowchroma.evaluation.scoring import TRUTH, score_clip
+from flowchroma.evaluation.store import LOCKS, Store, fingerprint, identify
 
 __all__ = [
+    "LOCKS",
+    "TRUTH",
     "Entrant",
     "Evaluation",
     "Judges",
@@ -16,7 +18,9 @@ __all__ = [
     "Protocol",
     "Store",
     "collect",
+    "find_clip",
     "find_judges",
+    "fingerprint",
     "identify",
     "score_clip",
 ]

@@ -1,6 +1,6 @@
 """From the scores on disk to a report."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +8,11 @@ import numpy as np
 import torch
 
 from flowchroma.data.source import ReadableFilm
+from flowchroma.errors import UserError
 from flowchroma.evaluation.report import MethodScores, Report, Still
 from flowchroma.evaluation.runner import Evaluation
-from flowchroma.evaluation.scoring import TRUTH, Score
-from flowchroma.evaluation.store import Store
+from flowchroma.evaluation.scoring import TRUTH, Score, mean_of
+from flowchroma.evaluation.store import Store, identify
 from flowchroma.metrics import FID
 
 
@@ -25,12 +26,14 @@ def collect(evaluation: Evaluation, header: Mapping[str, Any], problems: Sequenc
     """
     store, films = evaluation.store, evaluation.films
     before = [name for name in store.methods() if name not in evaluation.entrants and name != TRUTH]
-    scores: dict[str, dict[str, Score]] = {}
-    for name in [*evaluation.entrants, *before]:
-        found = {film.name: _score(evaluation, name, film) for film in films}
-        if kept := {clip: score for clip, score in found.items() if score is not None}:
-            scores[name] = kept
-    truth = {film.name: score for film in films if (score := _score(evaluation, TRUTH, film)) is not None}
+    known = {film.name: ids for film in films if (ids := _identities(evaluation, film)) is not None}
+    found = {name: _found(store, name, {c: ids[name] for c, ids in known.items()}) for name in evaluation.entrants}
+    left_out: list[str] = []
+    for name in before:
+        found[name], said = _earlier(store, name, {clip: ids[TRUTH]["film"] for clip, ids in known.items()})
+        left_out += said
+    scores = {name: clips for name, clips in found.items() if clips}
+    truth = _found(store, TRUTH, {clip: ids[TRUTH] for clip, ids in known.items()})
     methods = {name: _method(evaluation, name, clips, truth) for name, clips in scores.items()}
     every = [score for clips in scores.values() for score in clips.values()]
     count = max((len(clips) for clips in scores.values()), default=0)
@@ -39,34 +42,50 @@ def collect(evaluation: Evaluation, header: Mapping[str, Any], problems: Sequenc
         **header,
         "clips scored": count,
         "frames scored": sum(len(s.frames["frame"]) for s in truth.values()),
-        "metrics, seconds a frame": _mean(score.seconds["metrics"] for score in every),
-        "networks of LPIPS and FID, seconds a frame": _mean(score.seconds["networks"] for score in every),
+        "metrics, seconds a frame": mean_of(score.seconds["metrics"] for score in every),
+        "networks of LPIPS and FID, seconds a frame": mean_of(score.seconds["networks"] for score in every),
         "the originals' own": {
-            key: _mean(s.metrics.get(key) for s in truth.values()) for key in ("colorfulness", "cdc", "warp_error")
+            key: mean_of(s.metrics.get(key) for s in truth.values()) for key in ("colorfulness", "cdc", "warp_error")
         },
         "absent": evaluation.judges.absent,
-        "problems": [*problems, *notices],
+        "problems": [*problems, *left_out, *notices],
         "error maps": "CIEDE2000, from black for 0 to bright for 20 and above",
     }
     return Report(protocol, methods, _stills(store, films, list(methods)))
 
 
-def _score(evaluation: Evaluation, name: str, film: ReadableFilm) -> Score | None:
-    """A score by what the method is now; of a method of an earlier run, as it was then."""
-    current = name in evaluation.entrants or name == TRUTH
+def _identities(evaluation: Evaluation, film: ReadableFilm) -> dict[str, dict[str, Any]] | None:
     try:
-        identity = evaluation.identity(name, film) if current else None
-    except Exception:  # a film that cannot be opened has been told as a problem
+        return evaluation.identities(film)
+    except UserError:  # a film that cannot be read has been told as a problem
         return None
-    return evaluation.store.get(name, film.name, identity)
+
+
+def _found(store: Store, name: str, identities: Mapping[str, Mapping[str, Any]]) -> dict[str, Score]:
+    """A method's scores by clip."""
+    found = {clip: store.get(name, clip, identity) for clip, identity in identities.items()}
+    return {clip: score for clip, score in found.items() if score is not None}
+
+
+def _earlier(store: Store, name: str, films: Mapping[str, str]) -> tuple[dict[str, Score], list[str]]:
+    """The scores of a method of an earlier run that belong into one row, and a line on those that do not."""
+    every = _found(store, name, {clip: {} for clip in films})
+    alike: dict[str, dict[str, Score]] = {}
+    for clip, score in _found(store, name, {clip: {"film": film} for clip, film in films.items()}).items():
+        alike.setdefault(identify(score.about), {})[clip] = score
+    kept = max(alike.values(), key=len, default={})
+    if not (lost := [clip for clip in every if clip not in kept]):
+        return kept, []
+    some = ", ".join(lost[:3]) + (" and more" if len(lost) > 3 else "")
+    return kept, [f"{name} has scores of other films or by other weights ({some}), left out: score it again"]
 
 
 def _method(evaluation: Evaluation, name: str, clips: Mapping[str, Score], truth: Mapping[str, Score]) -> MethodScores:
     keys = dict.fromkeys(key for score in clips.values() for key in score.metrics)
-    mean = {key: _mean(score.metrics.get(key) for score in clips.values()) for key in keys}
+    mean = {key: mean_of(score.metrics.get(key) for score in clips.values()) for key in keys}
     mean["fid"] = _fid(evaluation.store, name, [clip for clip in clips if clip in truth])
     mean |= dict.fromkeys(evaluation.judges.absent) | {k: v for k, v in mean.items() if v is not None}
-    seconds = _mean(score.seconds["method"] for score in clips.values())
+    seconds = mean_of(score.seconds["method"] for score in clips.values())
     return MethodScores(
         clips={clip: score.metrics for clip, score in clips.items()},
         mean=mean,
@@ -105,8 +124,3 @@ def _stills(store: Store, films: Sequence[ReadableFilm], methods: Sequence[str])
 def _there(folder: Path, frame: str, methods: Sequence[str], suffix: str) -> dict[str, Path]:
     paths = {name: folder / f"{frame}_{name}{suffix}" for name in methods}
     return {name: path for name, path in paths.items() if path.is_file()}
-
-
-def _mean(values: Iterable[float | None]) -> float | None:
-    there = [value for value in values if value is not None]
-    return sum(there) / len(there) if there else None

@@ -59,6 +59,9 @@ def find_judges(
     Raises:
         UserError: LPIPS has no such trunk, or the folder is not there.
     """
+    lpips = [lpips] if isinstance(lpips, str) else lpips
+    if not isinstance(fid, bool):
+        raise UserError(f"fid must be true or false, not {fid}", code=2)
     if unknown := sorted(set(lpips) - set(LPIPS)):
         raise UserError(f"LPIPS has no trunk {unknown[0]}: give lpips=[{','.join(LPIPS)}] or fewer", code=2)
     if folder is not None and not Path(folder).is_dir():

@@ -1,12 +1,15 @@
 """Somebody else's frames, checked before they are scored."""
 
+import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Protocol as Interface
 
 import torch
 from torch import Tensor
 
+from flowchroma.data.films import FILM_SUFFIXES
 from flowchroma.errors import UserError
 from flowchroma.evaluation.protocol import Protocol
 from flowchroma.film import Film, open_film
@@ -94,17 +97,19 @@ def find_clip(folder: Path, name: str, alone: bool) -> Path:
     """Where a clip's predictions are.
 
     Raises:
-        UserError: nowhere.
+        UserError: nowhere, or at two places.
     """
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder: predictions=FOLDER holds a folder of frames or a film a clip")
-    if (folder / name).is_dir():
-        return folder / name
     place = folder / Path(name).parent
     stem = Path(name).name
-    films = sorted(p for p in place.iterdir() if p.is_file() and p.stem == stem) if place.is_dir() else []
-    if films:
-        return films[0]
+    files = sorted(p for p in place.iterdir() if p.is_file() and p.stem == stem) if place.is_dir() else []
+    found = [p for p in files if p.suffix.lower() in FILM_SUFFIXES]
+    found += [folder / name] if (folder / name).is_dir() else []
+    if len(found) > 1:
+        raise UserError(f"{folder} has the clip {name} twice, as {found[0].name} and {found[1].name}: leave one there")
+    if found or files:
+        return (found or files)[0]
     if alone and any(p.is_file() for p in folder.iterdir()):
         return folder
     raise UserError(f"{folder} has nothing for the clip {name}: looked for the folder {name} and for {name}.mp4")
@@ -116,17 +121,37 @@ def _order(film: Film, original: Original, protocol: Protocol) -> Sequence[int]:
     frames = range(protocol.length(len(original)))
     scored = protocol.scored(len(original))
     own, theirs = ([file.stem for file in getattr(f, "files", ())] for f in (film, original))
+    if double := next((stem for stem, other in pairwise(sorted(own)) if stem == other), None):
+        raise UserError(f"{path} has the frame {double} twice, in files of two kinds: leave one there")
     if own and theirs and set(own) & set(theirs):
         place = {stem: index for index, stem in enumerate(own)}
         if missing := [theirs[frame] for frame in scored if theirs[frame] not in place]:
             raise UserError(f"{path} lacks the frame {missing[0]} ({len(missing)} of {len(scored)} missing)")
         if extra := sorted(set(own) - set(theirs)):
             raise UserError(f"{path} has the frame {extra[0]}, which the original has not: remove what is not its own")
+        if len(own) == len(frames) and theirs[0] not in place:
+            raise UserError(f"{path} has {own[0]} to {own[-1]}, one frame too late: the original begins at {theirs[0]}")
         return [place.get(theirs[frame], -1) for frame in frames]
     if own and len(film) == len(scored):
+        _check_numbers(path, own, scored)
         place_of = {frame: index for index, frame in enumerate(scored)}
         return [place_of.get(frame, -1) for frame in frames]
     if len(film) not in (len(frames), len(original)):
         fit = f"{len(original)}, or the {len(scored)} that are scored" if own else f"{len(original)}"
         raise UserError(f"{path} has {len(film)} frames, and the original {fit}: write one for each")
     return list(frames)
+
+
+def _check_numbers(path: object, stems: Sequence[str], scored: Sequence[int]) -> None:
+    """As many frames as are scored may be these, or all but some: their numbers tell.
+
+    Raises:
+        UserError: they are not those of the scored frames, counted from 0 or from 1.
+    """
+    numbers = [int(found[-1]) for stem in stems if (found := re.findall("[0-9]+", stem))]
+    wanted = [[frame + start for frame in scored] for start in (0, 1)]
+    if len(numbers) == len(stems) and numbers not in (*wanted, list(range(1, len(stems) + 1))):
+        raise UserError(
+            f"{path} has {len(stems)} frames, as many as are scored, but {stems[0]} to {stems[-1]} are not numbered as "
+            "these: write every frame, or name them as the original's"
+        )

@@ -68,11 +68,12 @@ class Protocol:
         """What a report says of it, in words."""
         every = self.reference
         return {
-            "reference": "first frame, never scored" if every == "first" else f"every {every}th frame, never scored",
+            "reference": "first frame, never scored" if every == "first" else f"one frame in {every}, never scored",
             "size": "the file's own size" if self.resize is None else "{} x {} (h x w)".format(*self.resize),
             "frames of a clip": "all" if self.frames is None else f"the first {self.frames}",
             "scored on": "8-bit RGB as written; mean over frames, then over clips",
             "colour computed at": f"short side {self.size}",
+            "PSNR ab": "peak 220 CIELAB units",
             "warp error's flow": JUDGE,
         }
 

@@ -12,9 +12,9 @@ from flowchroma.evaluation.judges import Judges
 from flowchroma.evaluation.protocol import Protocol
 from flowchroma.evaluation.scoring import TRUTH, Paints, Score, score_clip
 from flowchroma.evaluation.stills import Stills
-from flowchroma.evaluation.store import Store, identify
+from flowchroma.evaluation.store import Store, fingerprint, identify
 
-_RULES = 1  # raised when a figure changes its meaning: what was scored before is then scored again
+_RULES = 2  # raised when a figure changes its meaning: what was scored before is then scored again
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,12 @@ class Entrant:
     Args:
         begin: gives what paints a clip.
         about: its parameters and weights, for the report; figures are kept as long as this stays the same.
+        frames: a short name for the frames of a clip that are already there; figures are kept as long as it does.
     """
 
     begin: Callable[[ReadableFilm], Paints]
     about: Mapping[str, Any] = field(default_factory=dict)
+    frames: Callable[[ReadableFilm], str | None] = lambda film: None
 
 
 @dataclass(frozen=True)
@@ -72,23 +74,23 @@ class Evaluation:
                 progress(film.name, 0)
         return problems
 
-    def todo(self, film: ReadableFilm) -> list[str]:
-        """Methods that have no score on the clip by what they are now.
+    def identities(self, film: ReadableFilm) -> dict[str, dict[str, Any]]:
+        """What each method's figures on a clip, and the original's own, depend on.
 
         Raises:
-            UserError: the film cannot be opened.
+            UserError: the film cannot be read.
         """
-        wanted = [*self.entrants, TRUTH]
-        missing = [n for n in wanted if self.store.get(n, film.name, self.identity(n, film)) is None]
-        return [] if not missing else [name for name in wanted if name != TRUTH and name in missing] or [TRUTH]
-
-    def identity(self, name: str, film: ReadableFilm) -> str:
-        """What a method's figures on a clip depend on."""
-        about = self.entrants[name].about if name in self.entrants else {}
-        return identify([_RULES, dict(about), self.judges.keys, len(film), film.size])
+        original = identify([_RULES, len(film), film.size, fingerprint(getattr(film, "path", None))])
+        own = {"film": original, "method": identify([{}, self.judges.keys]), "frames": None}
+        return {TRUTH: own} | {
+            name: own | {"method": identify([dict(e.about), self.judges.keys]), "frames": e.frames(film)}
+            for name, e in self.entrants.items()
+        }
 
     def _score(self, film: ReadableFilm, progress: Callable[[str, int], None]) -> list[str]:
-        names = self.todo(film)
+        identities = self.identities(film)
+        missing = [name for name, own in identities.items() if self.store.get(name, film.name, own) is None]
+        names = [name for name in self.entrants if name in missing] or missing
         if not names:
             return []
         problems, painters = [], {}
@@ -112,7 +114,7 @@ class Evaluation:
         for name, score in scores.items():
             if isinstance(score, Score):
                 score.about = dict(self.entrants[name].about) if name in self.entrants else {}
-                self.store.put(name, film.name, self.identity(name, film), score)
+                self.store.put(name, film.name, identities[name], score)
             else:
                 problems.append(f"{film.name} by {name} is not scored: {score}")
         return problems

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from typing import Protocol as Interface
@@ -156,7 +156,7 @@ class Tally:
         """
         keys = list(dict.fromkeys(key for row in self.rows for key in row))
         frames = {key: [row.get(key, math.nan) for row in self.rows] for key in keys}
-        figures = {key: _mean(values) for key, values in frames.items() if key != "frame"}
+        figures = {key: mean_of(values) for key, values in frames.items() if key != "frame"}
         figures["cdc"] = _known(self._cdc.value())
         if original is not None:
             figures |= _beside(figures, original.metrics)
@@ -167,7 +167,11 @@ class Tally:
             "networks": self.learned.seconds / count,
         }
         features = torch.cat(self._features).float().numpy() if self._features else None
-        return Score(figures, frames, seconds, features=features)
+        exact = sum(map(math.isinf, frames.get("psnr", [])))
+        notices = (
+            [f"{exact} of {count} frames equal the original and do not count in PSNR"] if 0 < exact < count else []
+        )
+        return Score(figures, frames, seconds, notices, features=features)
 
 
 def score_clip(
@@ -194,11 +198,9 @@ def score_clip(
         A method's score, or why it has none; and the original's, under `TRUTH`.
 
     Raises:
-        UserError: the original cannot be read, or has nothing to score.
+        UserError: the original cannot be read, is too small, or has nothing to score.
     """
-    scored = protocol.scored(len(film))
-    if not scored:
-        raise UserError(f"{film.name} has {len(film)} frames, none of them to score: the reference is not scored")
+    scored = _frames_to_score(film, protocol)
     original, truth = Original(device), Tally(judges, device, truth=True)
     tallies = {name: Tally(judges, device) for name in painters}
     lost: dict[str, Score | UserError] = {}
@@ -226,10 +228,26 @@ def score_clip(
     own = truth.score(None, original.watch.seconds)
     done = {name: tally.score(own, original.watch.seconds) for name, tally in tallies.items() if name not in lost}
     for name, score in done.items():
-        score.notices = list(getattr(painters[name], "notices", list)())
+        score.notices = [f"{film.name} by {name}: {line}" for line in score.notices]
+        score.notices += getattr(painters[name], "notices", list)()
         if isinstance(painters[name], Predictions):
             score.seconds["method"] = None  # reading somebody's frames says nothing of the method
     return {**lost, **done, TRUTH: own}
+
+
+def _frames_to_score(film: ReadableFilm, protocol: Protocol) -> list[int]:
+    """The numbers of the frames that are scored.
+
+    Raises:
+        UserError: there are none, or they are too small.
+    """
+    if not (scored := protocol.scored(len(film))):
+        raise UserError(f"{film.name} has {len(film)} frames, none of them to score: the reference is not scored")
+    height, width = protocol.resize or film.size
+    if min(height, width) < metrics.SMALLEST:
+        least = f"{metrics.SMALLEST} x {metrics.SMALLEST}"
+        raise UserError(f"{film.name} has frames of {width} x {height}, and SSIM needs {least} at least: leave it out")
+    return scored
 
 
 def _next(painter: Paints, rgb: Tensor, tally: Tally, reference: bool) -> Tensor | None:
@@ -269,9 +287,10 @@ def _beside(figures: Mapping[str, float | None], original: Mapping[str, float | 
     }
 
 
-def _mean(values: Sequence[float]) -> float | None:
-    """Mean of what is there."""
-    there = [value for value in values if not math.isnan(value)]
+def mean_of(values: Iterable[float | None]) -> float | None:
+    """Mean of what is there; what is infinite counts only where all is, as one exact frame would hide all others."""
+    there = [value for value in values if value is not None and not math.isnan(value)]
+    there = [value for value in there if math.isfinite(value)] or there
     return sum(there) / len(there) if there else None
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
@@ -13,7 +14,9 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from flowchroma.errors import UserError
-from flowchroma.evaluation.scoring import Score
+from flowchroma.evaluation.scoring import TRUTH, Score
+
+LOCKS = "locks"  # a folder beside those of the methods
 
 
 class Store:
@@ -38,6 +41,8 @@ class Store:
         except OSError as error:
             raise UserError(f"cannot write to {folder}: {error.strerror or error}") from error
         there = _read(place)
+        if not there:
+            raise UserError(f"{place} is damaged: give another output=, or remove {folder}")
         if differing := [key for key in {**there, **protocol} if there.get(key) != protocol.get(key)]:
             key = differing[0]
             raise UserError(
@@ -48,7 +53,7 @@ class Store:
     @contextmanager
     def claim(self, clip: str, wait: bool) -> Iterator[bool]:
         """Hold a clip against other processes; whether it was had. A process that dies lets go of what it holds."""
-        lock = FileLock(self._place("locks", clip, ".lock"))
+        lock = FileLock(self._place(LOCKS, clip, ".lock"))
         try:
             lock.acquire(timeout=-1 if wait else 0)
         except Timeout:
@@ -59,23 +64,28 @@ class Store:
         finally:
             lock.release()
 
-    def get(self, method: str, clip: str, identity: str | None) -> Score | None:
-        """A method's score of a clip; None if it was not scored, or by another `identity` than the one given."""
+    def get(self, method: str, clip: str, identity: Mapping[str, Any]) -> Score | None:
+        """A method's score of a clip; None if it was not scored, or differs in a part of the `identity` given."""
         path = self._place(method, clip, ".json")
         kept = _read(path) if path.is_file() else {}
-        if not kept or (identity is not None and kept.pop("identity") != identity):
+        own = kept.pop("identity", None)
+        if not isinstance(own, dict) or any(own.get(part) != value for part, value in identity.items()):
             return None
-        kept.pop("identity", None)
         return Score(**kept)
 
-    def put(self, method: str, clip: str, identity: str, score: Score) -> None:
-        """Keep a score."""
+    def put(self, method: str, clip: str, identity: Mapping[str, Any], score: Score) -> None:
+        """Keep a score, in the place of an earlier one."""
         if score.features is not None:
             features = self.features(method, clip)
             side = features.with_suffix(".part.npy")
             np.save(side, score.features)
             side.replace(features)
-        kept = {"identity": identity, **{f.name: getattr(score, f.name) for f in fields(score) if f.name != "features"}}
+        elif method != TRUTH:  # those of an earlier score are not this one's; the original's stay what they are
+            self.features(method, clip).unlink(missing_ok=True)
+        kept = {
+            "identity": dict(identity),
+            **{f.name: getattr(score, f.name) for f in fields(score) if f.name != "features"},
+        }
         _write(self._place(method, clip, ".json"), json.dumps(kept))
 
     def features(self, method: str, clip: str) -> Path:
@@ -84,7 +94,7 @@ class Store:
 
     def methods(self) -> list[str]:
         """Every method that has scores, in the order of their names."""
-        return sorted(p.name for p in (self.folder / "scores").iterdir() if p.is_dir() and p.name != "locks")
+        return sorted(p.name for p in (self.folder / "scores").iterdir() if p.is_dir() and p.name != LOCKS)
 
     def _place(self, method: str, clip: str, suffix: str) -> Path:
         path = self.folder / "scores" / method / f"{clip}{suffix}"
@@ -97,6 +107,25 @@ def identify(facts: Any) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
+def fingerprint(path: Path | None) -> str | None:
+    """A short name for what a film's files hold, wherever they lie; None for a film that is not on disk.
+
+    Raises:
+        UserError: a file cannot be read.
+    """
+    if path is None:
+        return None
+    digest = hashlib.blake2b(digest_size=8)
+    try:
+        for file in sorted(f for f in path.iterdir() if f.is_file()) if path.is_dir() else [path]:
+            digest.update(os.fsencode(file.name))
+            with file.open("rb") as content:
+                digest.update(hashlib.file_digest(content, "blake2b").digest())
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+    return digest.hexdigest()
+
+
 def _write(path: Path, text: str) -> None:
     side = path.with_name(f"{path.name}.part")
     side.write_text(text, encoding="utf-8")
@@ -106,9 +135,10 @@ def _write(path: Path, text: str) -> None:
 def _read(path: Path) -> dict[str, Any]:
     """What a file of ours holds; nothing if it is damaged."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_constant)
+        kept = json.loads(path.read_text(encoding="utf-8"), parse_constant=_constant)
     except ValueError:
         return {}
+    return kept if isinstance(kept, dict) else {}
 
 
 def _constant(name: str) -> float:

@@ -26,11 +26,13 @@ def test_a_resolution_is_chosen_as_in_training(davis):
         NamedFilms(root, ["a"], "1080p").films("test")
 
 
-def test_any_folder_is_a_set(tmp_path, write_frames):
+def test_any_folder_is_a_set(tmp_path, write_frames, monkeypatch):
     write_frames(tmp_path / "one", 3)
     write_frames(tmp_path / "deep" / "two", 3)
     assert names(NamedFilms(tmp_path)) == ["deep/two", "one"]
     assert names(NamedFilms(tmp_path / "one")) == ["one"]
+    monkeypatch.chdir(tmp_path / "one")
+    assert names(NamedFilms(".")) == ["one"]
     assert names(NamedFilms(tmp_path, ["two"])) == ["two"]
 
 

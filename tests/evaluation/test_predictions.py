@@ -1,9 +1,12 @@
+import shutil
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from flowchroma.errors import UserError
-from flowchroma.evaluation import Predictions, Protocol
+from flowchroma.evaluation import Predictions, Protocol, find_clip
 from flowchroma.film import open_film, open_writer
 
 
@@ -73,6 +76,37 @@ def test_what_does_not_fit_is_named_before_anything_is_scored(tmp_path, write_cl
     write_clip(tmp_path / "made" / "clip", **how)
     with pytest.raises(UserError, match=told):
         Predictions(tmp_path / "made", original, Protocol())
+
+
+def test_numbers_tell_the_scored_frames_from_all_but_one(tmp_path, write_clip, original):
+    for without in (3, 5):  # a gap, and the last one
+        folder = write_clip(tmp_path / f"made{without}" / "clip", leave_out=(without,), name="out_{}.png")
+        with pytest.raises(UserError, match="5 frames, as many as are scored, but out_0 to"):
+            Predictions(folder.parent, original, Protocol())
+
+
+def test_frames_counted_from_one_are_not_taken_for_those_counted_from_zero(tmp_path, write_clip, original):
+    folder = write_clip(tmp_path / "made" / "clip", frames=5, leave_out=(0,))
+    assert len(check(folder.parent, original, Protocol(frames=5))) == 4
+    shutil.copy(folder / "00004.png", folder / "00005.png")
+    with pytest.raises(UserError, match="00001 to 00005, one frame too late: the original begins at 00000"):
+        Predictions(folder.parent, original, Protocol(frames=5))
+
+
+def test_what_is_there_twice_is_named(tmp_path, write_clip, original):
+    folder = write_clip(tmp_path / "made" / "clip")
+    Image.open(folder / "00003.png").save(folder / "00003.jpg")
+    with pytest.raises(UserError, match="has the frame 00003 twice"):
+        Predictions(tmp_path / "made", original, Protocol())
+    (tmp_path / "made" / "clip.mp4").write_bytes(b"")
+    with pytest.raises(UserError, match=r"has the clip clip twice, as clip\.mp4 and clip"):
+        Predictions(tmp_path / "made", original, Protocol())
+
+
+def test_a_note_beside_a_film_is_not_the_film(tmp_path):
+    for name in ("clip.json", "clip.mp4"):
+        (tmp_path / name).write_bytes(b"")
+    assert find_clip(tmp_path, "clip", alone=False) == tmp_path / "clip.mp4"
 
 
 def test_an_unreadable_frame_is_named(tmp_path, write_clip, original):

@@ -14,7 +14,7 @@ def test_the_first_frame_is_the_reference_and_all_others_are_scored():
 
 def test_every_nth_frame_is_a_reference_and_none_of_these_is_scored():
     assert Protocol(reference=3).scored(8) == [1, 2, 4, 5, 7]
-    assert "every 3" in Protocol(reference=3).describe()["reference"]
+    assert "in 3" in Protocol(reference=3).describe()["reference"]
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,13 @@
 import csv
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from flowchroma.evaluation.report import MethodScores, Report, write_csv, write_json
+from flowchroma.evaluation.report.files import write_whole
 
 NAN, INF = math.nan, math.inf
 
@@ -94,3 +96,17 @@ def test_a_report_that_fails_leaves_the_old_one_and_nothing_else(report, tmp_pat
         write(report, path)
     assert [file.name for file in tmp_path.iterdir()] == ["report"]
     assert path.read_text() == "the last report"
+
+
+def test_two_processes_may_write_the_report_at_once(tmp_path, monkeypatch):
+    path, replace = tmp_path / "report.json", Path.replace
+
+    def meanwhile(side, target):
+        monkeypatch.setattr(Path, "replace", replace)
+        write_whole(path, "the other's")
+        return replace(side, target)
+
+    monkeypatch.setattr(Path, "replace", meanwhile)
+    write_whole(path, "ours")
+    assert path.read_text() == "ours"
+    assert [file.name for file in tmp_path.iterdir()] == ["report.json"]

@@ -1,9 +1,13 @@
+import shutil
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from flowchroma.errors import UserError
 from flowchroma.evaluation import Entrant, Evaluation, Judges, Protocol, Store, collect
+from flowchroma.film import open_film
 from flowchroma.models import Hold, Painter
 
 
@@ -66,10 +70,117 @@ def test_a_damaged_score_is_scored_again(evaluation, tmp_path):
     assert Counted.painted == 15
 
 
+@pytest.mark.parametrize("text", ["[1]", '{"psnr": 1}', ""])
+def test_a_file_that_is_no_score_is_scored_again(evaluation, tmp_path, text):
+    evaluation().run(wait=True)
+    (tmp_path / "out" / "scores" / "hold" / "a.json").write_text(text)
+    assert evaluation().run(wait=True) == []
+    assert Counted.painted == 15
+
+
+@pytest.fixture
+def on_disk(tmp_path, write_clip):
+    """A film in a folder of frames; another seed gives another one of the same name, length and size."""
+
+    class Film:
+        def __init__(self, folder):
+            self.name, self._film = "a", open_film(folder)
+
+        def __getattr__(self, name):
+            return getattr(self._film, name)
+
+        def __len__(self):
+            return len(self._film)
+
+        def __iter__(self):
+            return iter(self._film)
+
+    def make(seed):
+        folder = tmp_path / f"film{seed}" / "a"
+        return Film(folder if folder.is_dir() else write_clip(folder, seed=seed))
+
+    return make
+
+
+def test_another_film_of_the_same_name_is_scored_anew(evaluation, on_disk):
+    first, second = evaluation(films=("a",)), evaluation(films=("a",))
+    first.films[:], second.films[:] = [on_disk(0)], [on_disk(1)]
+    first.run(wait=True)
+    was = collect(first, {}, []).methods["hold"].mean["psnr"]
+    second.run(wait=True)
+    assert Counted.painted == 10
+    assert collect(second, {}, []).methods["hold"].mean["psnr"] != was
+
+
+def test_a_film_that_was_copied_elsewhere_is_the_same(evaluation, on_disk, tmp_path):
+    first, second = evaluation(films=("a",)), evaluation(films=("a",))
+    first.films[:] = [on_disk(0)]
+    first.run(wait=True)
+    shutil.copytree(tmp_path / "film0", tmp_path / "film7")
+    second.films[:] = [on_disk(7)]
+    second.run(wait=True)
+    assert Counted.painted == 5
+
+
+def test_figures_of_another_film_stand_in_no_table_of_this_one(evaluation, on_disk):
+    first, second = evaluation(names=("old",), films=("a",)), evaluation(names=("new",), films=("a",))
+    first.films[:], second.films[:] = [on_disk(0)], [on_disk(1)]
+    first.run(wait=True)
+    second.run(wait=True)
+    report = collect(second, {}, [])
+    assert list(report.methods) == ["new"]
+    (line,) = report.protocol["problems"]
+    assert line.startswith("old has scores of other films")
+
+
+def test_a_row_is_of_one_version_of_a_method(evaluation):
+    evaluation({"weights": "1"}).run(wait=True)
+    evaluation({"weights": "2"}, films=("a",)).run(wait=True)  # and then it was interrupted
+    last = evaluation(names=("other",))
+    last.run(wait=True)
+    report = collect(last, {}, [])
+    assert len(report.methods["hold"].clips) == 1
+    assert any(
+        line.startswith("hold has scores of other films or by other weights") for line in report.protocol["problems"]
+    )
+
+
+def test_frames_that_were_replaced_are_scored_again(evaluation):
+    for version in ("1", "1", "2"):
+        run = evaluation()
+        entrants = {name: Entrant(e.begin, e.about, lambda film, v=version: v) for name, e in run.entrants.items()}
+        replace(run, entrants=entrants).run(wait=True)
+    assert Counted.painted == 20
+
+
+def test_features_do_not_outlive_their_score(evaluation, monkeypatch):
+    monkeypatch.setattr(Judges, "features", lambda self, frame: frame.double().mean((2, 3)))
+    evaluation({"weights": "1"}, judges=Judges(inception=torch.nn.Identity())).run(wait=True)
+    monkeypatch.undo()
+    without = evaluation({"weights": "2"})
+    without.run(wait=True)
+    assert collect(without, {}, []).methods["hold"].mean.get("fid") is None
+
+
+def test_a_clip_smaller_than_the_window_is_told(evaluation):
+    run = evaluation(films=("small", "good"))
+    run.films[0].size = (10, 40)
+    (line,) = run.run(wait=True)
+    assert line.startswith("small is not scored: small has frames of 40 x 10")
+    assert list(collect(run, {}, [line]).methods["hold"].clips) == ["good"]
+
+
 def test_a_folder_holds_one_protocol(evaluation):
     evaluation(protocol={"reference": "first"})
     with pytest.raises(UserError, match="reference: first, now it is 10"):
         evaluation(protocol={"reference": 10})
+
+
+def test_a_damaged_protocol_is_told(evaluation, tmp_path):
+    evaluation()
+    (tmp_path / "out" / "scores" / "protocol.json").write_text("[1")
+    with pytest.raises(UserError, match=r"protocol\.json is damaged"):
+        evaluation()
 
 
 def test_a_clip_that_another_process_is_at_is_left_to_it(evaluation):

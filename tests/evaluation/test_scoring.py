@@ -131,3 +131,17 @@ def test_the_original_has_figures_of_its_own_and_no_error(clip):
     own = score(clip())[TRUTH]
     assert set(own.metrics) == {"colorfulness", "warp_error", "cdc"}
     assert own.seconds["method"] is None
+
+
+def test_a_frame_without_error_hides_no_other(clip):
+    class ExactOnce(Noisy):
+        def paint(self, rgb):
+            painted = super().paint(rgb)
+            return rgb if self.index == 4 else painted
+
+    got = score(clip(), exact=ExactOnce())["exact"]
+    rest = [value for value in got.frames["psnr"] if np.isfinite(value)]
+    assert len(rest) == 4
+    assert got.metrics["psnr"] == pytest.approx(np.mean(rest))
+    assert "1 of 5 frames equal the original" in got.notices[0]
+    assert score(clip(), oracle=Oracle(48))["oracle"].metrics["psnr"] == np.inf
