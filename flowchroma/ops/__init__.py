@@ -1,28 +1,35 @@
 """Pure tensor functions, without parameters."""
 
-from flowchroma.ops.attention import MemoryRead, match
-from flowchroma.ops.consistency import forward_backward_error, motion_boundary, occlusion, visible
+from flowchroma.ops.attention import MemoryRead, Neighbourhood, match
+from flowchroma.ops.consistency import forward_backward_error, light_fitted, motion_boundary, occlusion, visible
 from flowchroma.ops.correlation import Correlation, CorrelationOnDemand, CorrelationPyramid, correlate
+from flowchroma.ops.cut import is_cut
 from flowchroma.ops.dis import dis_flow
+from flowchroma.ops.enlarging import conv_of_enlarged
 from flowchroma.ops.entropy import certainty
 from flowchroma.ops.lucas_kanade import lucas_kanade
 from flowchroma.ops.padding import Padding, pad_to_multiple
 from flowchroma.ops.upsampling import convex_upsample
 from flowchroma.ops.warp import backward_warp, inside, pixel_grid, sample_at
+from flowchroma.ops.window import window_mean
 
 __all__ = [
     "Correlation",
     "CorrelationOnDemand",
     "CorrelationPyramid",
     "MemoryRead",
+    "Neighbourhood",
     "Padding",
     "backward_warp",
     "certainty",
+    "conv_of_enlarged",
     "convex_upsample",
     "correlate",
     "dis_flow",
     "forward_backward_error",
     "inside",
+    "is_cut",
+    "light_fitted",
     "lucas_kanade",
     "match",
     "motion_boundary",
@@ -31,4 +38,5 @@ __all__ = [
     "pixel_grid",
     "sample_at",
     "visible",
+    "window_mean",
 ]

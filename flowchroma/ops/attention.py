@@ -1,12 +1,42 @@
 """Attention: matching, and reading a memory; neither needs memory that grows with the square of the frame."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import repeat
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+_HELD_SCORES = 2**26  # with gradients, more than these are computed again instead of held: 256 MiB
+
+
+@dataclass(frozen=True)
+class Neighbourhood:
+    """Which keys a query may match: those within `radius` of it along both axes. Any unit."""
+
+    queries: Tensor  # (N, 2)
+    keys: Tensor  # (M, 2)
+    radius: float
+
+    def split(self, chunk: int) -> Iterator["Neighbourhood"]:
+        """The same for `chunk` queries at a time."""
+        return (Neighbourhood(part, self.keys, self.radius) for part in self.queries.split(chunk))
+
+    def outside(self) -> Tensor:
+        """(N, M), bool: the key is too far."""
+        return torch.cdist(self.queries.float(), self.keys.float(), p=float("inf")) > self.radius
 
 
 def match(
-    queries: Tensor, keys: Tensor, values: Tensor, temperature: Tensor | float, chunk: int = 512
+    queries: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    temperature: Tensor | float,
+    chunk: int = 512,
+    top: int | None = None,
+    near: Neighbourhood | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Read `values` where `keys` resemble `queries`: softmax(q k / temperature) v (SwinTExCo, section on WarpNet).
 
@@ -15,7 +45,9 @@ def match(
         keys: (B, M, C), unit length.
         values: (B, M, V).
         temperature: the lower, the closer to the single best match.
-        chunk: queries scored at a time; bounds memory at chunk * M scores.
+        chunk: queries scored at a time; bounds memory at chunk * M scores, also with gradients.
+        top: read only this many of each query's best keys; None reads all.
+        near: read only keys in the neighbourhood; None reads all. A query with none reads zeros, at similarity -1.
 
     Returns:
         What was read, (B, N, V), and the best cosine similarity of each query, (B, N, 1) in [-1, 1]. Float32 at least,
@@ -24,12 +56,45 @@ def match(
     with torch.autocast(queries.device.type, enabled=False):
         dtype = torch.promote_types(queries.dtype, torch.float32)
         queries, keys, values = queries.to(dtype), keys.to(dtype).transpose(1, 2), values.to(dtype)
-        read, best = [], []
-        for part in queries.split(chunk, dim=1):
-            scores = part @ keys
-            best.append(scores.amax(-1, keepdim=True))
-            read.append(torch.softmax(scores / temperature, dim=-1) @ values)
+        parts = queries.split(chunk, dim=1)
+        regions = repeat(None) if near is None else near.split(chunk)
+        scores = queries.shape[0] * queries.shape[1] * keys.shape[2]
+        learns = torch.is_grad_enabled() and (queries.requires_grad or keys.requires_grad)
+        found = []
+        for part, region in zip(parts, regions, strict=False):
+            if learns and scores > _HELD_SCORES:
+                inputs = (part, keys, values, temperature, top, region)
+                found.append(checkpoint(_match_part, *inputs, use_reentrant=False))
+            else:
+                found.append(_match_part(part, keys, values, temperature, top, region))
+        read, best = zip(*found, strict=True)
         return torch.cat(read, dim=1), torch.cat(best, dim=1)
+
+
+def _match_part(
+    queries: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    temperature: Tensor | float,
+    top: int | None,
+    near: Neighbourhood | None,
+) -> tuple[Tensor, Tensor]:
+    scores = queries @ keys
+    lost = None
+    if near is not None:
+        outside = near.outside()
+        lost = outside.all(dim=1)[None, :, None]
+        # A row without any key would be softmax's 0 / 0.
+        scores = scores.masked_fill(outside & ~lost, -torch.inf)
+    best = scores.amax(-1, keepdim=True)
+    if top is None or top >= scores.shape[2]:
+        read = torch.softmax(scores / temperature, dim=-1) @ values
+    else:
+        scores, places = scores.topk(top, dim=-1)
+        chosen = values[:, None].expand(-1, places.shape[1], -1, -1)
+        chosen = chosen.gather(2, places[..., None].expand(-1, -1, -1, values.shape[2]))
+        read = (torch.softmax(scores / temperature, dim=-1)[..., None] * chosen).sum(dim=2)
+    return (read, best) if lost is None else (read.masked_fill(lost, 0), best.masked_fill(lost, -1))
 
 
 class MemoryRead:

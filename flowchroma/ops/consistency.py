@@ -1,4 +1,7 @@
-"""Where two opposite flows agree, and where one of them tears (Ruder et al. 2016, section 3; Sundaram et al. 2010)."""
+"""Where flows can be trusted: where opposite ones agree, where one tears, where the frames agree along it.
+
+Ruder et al. 2016, section 3, and Sundaram et al. 2010 for the first two.
+"""
 
 import torch
 from torch import Tensor
@@ -57,3 +60,31 @@ def motion_boundary(flow: Tensor) -> Tensor:
 def visible(flow: Tensor, back: Tensor) -> Tensor:
     """Where a flow can be trusted: (B, 1, H, W), bool, neither `occlusion` nor `motion_boundary`."""
     return ~(occlusion(flow, back) | motion_boundary(flow))
+
+
+def light_fitted(warped: Tensor, luma: Tensor) -> Tensor:
+    """Give a warped frame the light of the frame that it should equal: one gain and one offset for all of it.
+
+    Least squares, then once more with every pixel weighed by 1 / (1 + |difference|), so that what is uncovered, which
+    no light explains, counts little.
+
+    Args:
+        warped: (B, 1, H, W), L in [0, 100].
+        luma: the same.
+
+    Returns:
+        gain * warped + offset, (B, 1, H, W); the gain is between 1/2 and 2.
+    """
+    weight = torch.ones_like(luma)
+    fitted = warped
+    for _ in range(2):
+        weight = weight / weight.mean(dim=(1, 2, 3), keepdim=True)
+        mean, target = ((weight * x).mean(dim=(1, 2, 3), keepdim=True) for x in (warped, luma))
+        centred = weight * (warped - mean)
+        covariance = (centred * (luma - target)).mean(dim=(1, 2, 3), keepdim=True)
+        variance = (centred * (warped - mean)).mean(dim=(1, 2, 3), keepdim=True)
+        # A flat frame says nothing of the gain.
+        gain = ((covariance + 1e-3) / (variance + 1e-3)).clamp(0.5, 2)
+        fitted = target + gain * (warped - mean)
+        weight = 1 / (1 + (luma - fitted).abs())
+    return fitted

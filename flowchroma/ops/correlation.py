@@ -18,6 +18,8 @@ _GATHERED_ELSEWHERE = 256 * 2**20
 class Correlation(Protocol):
     """How well every position of one frame fits the positions of another, at several scales."""
 
+    radius: int
+
     def lookup(self, points: Tensor) -> Tensor:
         """Read a window around each position's present match.
 

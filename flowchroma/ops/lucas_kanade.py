@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from flowchroma.ops.warp import backward_warp
+from flowchroma.ops.window import window_mean
 
 _CONTRAST_FLOOR = 3.0  # in units of L: weaker texture is noise
 _DAMPING = 0.1  # of the squared gradient of normalised luminance; keeps flat regions still
@@ -45,7 +46,7 @@ def lucas_kanade(
         for frame, before in zip(*(reversed(p[min(finest, len(p) - 1) :]) for p in pyramids), strict=True):
             flow = _enlarged(flow, frame)
             for _ in range(iterations):
-                flow = _mean(flow + _step(frame, backward_warp(before, flow), radius), smoothing)
+                flow = window_mean(flow + _step(frame, backward_warp(before, flow), radius), smoothing)
         return _enlarged(flow, luma)
 
 
@@ -61,7 +62,7 @@ def _step(frame: Tensor, warped: Tensor, radius: int) -> Tensor:
     gx, gy = _gradient((frame + warped) / 2)
     difference = frame - warped
     products = torch.cat([gx * gx, gx * gy, gy * gy, gx * difference, gy * difference], dim=1)
-    xx, xy, yy, bx, by = _mean(products, radius).split(1, dim=1)
+    xx, xy, yy, bx, by = window_mean(products, radius).split(1, dim=1)
     xx, yy = xx + _DAMPING, yy + _DAMPING
     step = torch.cat([yy * bx - xy * by, xx * by - xy * bx], dim=1) / (xx * yy - xy * xy)
     return step.clamp(-1, 1)
@@ -75,8 +76,8 @@ def _pyramid(luma: Tensor, levels: int) -> list[Tensor]:
 
 
 def _normalise(luma: Tensor, radius: int = 4) -> Tensor:
-    centred = luma - _mean(luma, radius)
-    return centred / (_mean(centred.square(), radius).sqrt() + _CONTRAST_FLOOR)
+    centred = luma - window_mean(luma, radius)
+    return centred / (window_mean(centred.square(), radius).sqrt() + _CONTRAST_FLOOR)
 
 
 def _gradient(image: Tensor) -> tuple[Tensor, Tensor]:
@@ -84,14 +85,6 @@ def _gradient(image: Tensor) -> tuple[Tensor, Tensor]:
     gx = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) / 2
     gy = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) / 2
     return gx, gy
-
-
-def _mean(image: Tensor, radius: int) -> Tensor:
-    """Mean over a square window, the border repeated, by running sums: its cost does not grow with the window."""
-    size = 2 * radius + 1
-    sums = F.pad(image, (radius + 1, radius, radius + 1, radius), mode="replicate").cumsum(-1)
-    sums = (sums[..., size:] - sums[..., :-size]).cumsum(-2)
-    return (sums[..., size:, :] - sums[..., :-size, :]) / size**2
 
 
 def _at_least_float32(x: Tensor) -> Tensor:

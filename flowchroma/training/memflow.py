@@ -90,9 +90,9 @@ class MemFlowStage(Stage):
         ab = clip.ab[:, 0]
         for t in range(1, clip.lab.shape[1]):
             flow, state = self.model.step(clip.luma[:, t], state)
-            assert flow is not None
-            self._measure(flow, clip, t)
-            ab = ops.backward_warp(ab, flow.flow)
+            if flow is not None:  # after a cut nothing is carried
+                self._measure(flow, clip, t)
+                ab = ops.backward_warp(ab, flow.flow)
             yield {"psnr": ab, "psnr_hold": clip.ab[:, 0]}
 
     def on_validation_epoch_end(self) -> None:

@@ -3,6 +3,7 @@
 import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import torch
@@ -11,6 +12,7 @@ from torch.nn import functional as F
 
 from flowchroma import ops
 from flowchroma.color import scale_luma
+from flowchroma.models.memflow.confidence import Confidence, Evidence, Photometric
 from flowchroma.models.memflow.encoder import NORMS, Encoder
 from flowchroma.models.memflow.update import Update
 from flowchroma.types import Flow, FlowState
@@ -34,6 +36,7 @@ class Iterate(NamedTuple):
     flow: Tensor  # (B, 2, h, w), in coarse pixels
     hidden: Tensor  # (B, D, h, w)
     value: Tensor  # (B, n, D), from the flow that entered the iteration
+    correlation: ops.Correlation  # of the two frames
 
 
 class _QueryKey(nn.Module):
@@ -93,8 +96,11 @@ class MemFlow(nn.Module):
         average_tokens: int = 6624,
         volume_limit: float = 512,
         start: Callable[[Tensor, Tensor], Tensor] | None = None,
+        confidence: Confidence | None = None,
+        cut: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> None:
         super().__init__()
+        self.confidence, self.cut = confidence or Photometric(), cut
         self.start, self.volume_limit, self.memory_pool = start, volume_limit, memory_pool
         self.channels, self.hidden, self.levels, self.radius = channels, hidden, levels, radius
         self.iterations, self.memory_frames, self.average_tokens = iterations, memory_frames, average_tokens
@@ -117,17 +123,21 @@ class MemFlow(nn.Module):
             state: what the frame before left; None at a film's start and after a cut, where nothing before counts.
 
         Returns:
-            The flow back to the frame before (None without one), and the state for the next frame. Each frame is
-            encoded once.
+            The flow back to the frame before, and the state for the next frame, which was encoded once. There is no
+            flow, and the state is that of a film's start, without a frame before and where every item of the batch
+            cuts. Items that cut alone get confidence 0; what they remember fades with the memory.
         """
         padded, padding = self._pad(luma)
         now = self.encode(padded)
-        if state is None:
+        cut = self.cut(padded, state.luma) if self.cut and state is not None else None
+        if state is None or (cut is not None and cut.all()):
             empty = now.key[:, :0]
             return None, FlowState(padded, now.features, empty, empty)
         start = self._first_flow(padded, state.luma)
         last = deque(self.refine(now, state.features, state.keys, state.values, start), maxlen=1).pop()
-        flow, confidence = self._upsample(last)
+        flow, confidence = self._judged(last, now, padded, state.luma)
+        if cut is not None:
+            confidence = confidence * ~cut.view(-1, 1, 1, 1)
         return Flow(padding.crop(flow), padding.crop(confidence)), self._remember(padded, now, last, state)
 
     def forward(self, luma: Tensor) -> list[list[Tensor]]:
@@ -201,14 +211,25 @@ class MemFlow(nn.Module):
             shared = motion + update.aggregator.gamma * remembered
             hidden = update.gru(torch.cat([hidden, context, motion, shared], dim=1))
             flow = flow + update.flow_head(hidden).to(flow.dtype)
-            yield Iterate(flow, hidden, value)
+            yield Iterate(flow, hidden, value, correlation)
 
     def _upsample(self, iterate: Iterate) -> tuple[Tensor, Tensor]:
-        """Flow in pixels, (B, 2, H, W), and confidence, (B, 1, H, W), from the entropy of the upsampling weights."""
+        """Flow in pixels, (B, 2, H, W), and the weights that enlarged it."""
         weights = self.update_block.upsampling_weights(iterate.hidden)
-        flow = ops.convex_upsample(iterate.flow, weights, STRIDE)
-        sure = ops.certainty(weights, dim=1).permute(0, 3, 1, 4, 2).reshape(len(flow), 1, *flow.shape[-2:])
-        return flow, sure
+        return ops.convex_upsample(iterate.flow, weights, STRIDE), weights
+
+    def _judged(self, last: Iterate, now: Encoded, luma: Tensor, previous: Tensor) -> tuple[Tensor, Tensor]:
+        """Flow in pixels, (B, 2, H, W), and how far it can be trusted, (B, 1, H, W)."""
+
+        def opposite(iterations: int) -> Tensor:
+            before = self.encode(previous)
+            nothing = before.key[:, :0]
+            refined = self.refine(before, now.features, nothing, nothing, self._first_flow(previous, luma))
+            return self._upsample(deque(islice(refined, iterations), maxlen=1).pop())[0]
+
+        flow, weights = self._upsample(last)
+        evidence = Evidence(luma, previous, flow, last.flow, weights, last.correlation, opposite)
+        return flow, self.confidence(evidence)
 
     def _remember(self, luma: Tensor, now: Encoded, last: Iterate, state: FlowState) -> FlowState:
         kept = self.memory_frames * now.key.shape[1]

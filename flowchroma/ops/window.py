@@ -1,0 +1,20 @@
+"""Means over square windows."""
+
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def window_mean(image: Tensor, radius: int) -> Tensor:
+    """Mean over a square window, the border repeated, by running sums: its cost does not grow with the window.
+
+    Args:
+        image: (B, C, H, W).
+        radius: the window has 2 * radius + 1 pixels a side.
+
+    Returns:
+        The same shape.
+    """
+    size = 2 * radius + 1
+    sums = F.pad(image, (radius + 1, radius, radius + 1, radius), mode="replicate").cumsum(-1)
+    sums = (sums[..., size:] - sums[..., :-size]).cumsum(-2)
+    return (sums[..., size:, :] - sums[..., :-size, :]) / size**2
