@@ -23,7 +23,7 @@ def build_model(config: DictConfig, part: str) -> Any:
         config: a file of conf/model.
         part: "flow", "matcher" or "fusion", see `load_weights`.
     """
-    model = instantiate({k: v for k, v in config.items() if k != "checkpoint"})
+    model = _blank(config) if config.checkpoint else instantiate({k: v for k, v in config.items() if k != "checkpoint"})
     if config.checkpoint:
         load_weights(model, config.checkpoint, part)
     return model
@@ -89,7 +89,9 @@ def _open(checkpoint: Checkpoint) -> tuple[Path, Any]:
 
 
 def _blank(config: DictConfig) -> Any:
-    return build_model(OmegaConf.merge(config, {"checkpoint": None}), "")  # type: ignore[arg-type]
+    """A network that gets all its weights from a file: its trunk's need not be found."""
+    own = {"trunk": {"weights": "none"}} if "weights" in (config.get("trunk") or {}) else {}
+    return build_model(OmegaConf.merge(config, {"checkpoint": None}, own), "")  # type: ignore[arg-type]
 
 
 def _frozen(network: Any) -> Any:

@@ -113,12 +113,19 @@ class State:
     references: ReferenceMemory
     flow: FlowState | None = None  # None before the first frame
     ab: Tensor | None = None  # (B, 2, H, W), the colour given to the last frame
+    luma: Tensor | None = None  # (B, 1, H, W), that frame's luminance
+
+    @property
+    def last(self) -> Tensor | None:
+        """The last frame as coloured, (B, 3, H, W), CIELAB; None before the first frame."""
+        return None if self.ab is None or self.luma is None else torch.cat([self.luma, self.ab], dim=1)
 
 
 @dataclass(frozen=True)
 class Signals:
     """What both networks say of a frame, before they are weighed."""
 
+    luma: Tensor  # (B, 1, H, W), the frame's own
     propagation: Propagation
     match: Match
     flow: Flow | None  # None at a film's first frame

@@ -41,7 +41,10 @@ def build(compose):
     from flowchroma.loading import build_model
 
     def built(name: str, *overrides: str):
-        stage = {"memflow_small": "memflow", "memflow": "memflow", "swintexco_small": "swintexco"}.get(name, "fusion")
-        return build_model(compose(f"stage={stage}", f"model={name}", *overrides).model, "").eval()
+        matchers = {"swintexco_small": "swintexco", "swintexco": "swintexco"}
+        stage = {"memflow_small": "memflow", "memflow": "memflow", **matchers}.get(name, "fusion")
+        # Pretrained weights are not on every machine.
+        blank = ["model.trunk.weights=none"] if name == "swintexco" else []
+        return build_model(compose(f"stage={stage}", f"model={name}", *blank, *overrides).model, "").eval()
 
     return built

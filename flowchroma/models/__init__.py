@@ -5,7 +5,7 @@ from flowchroma.models.flowchroma import FlowChroma
 from flowchroma.models.fusion import PlaceholderFusion, SimpleFusion, UNetFusion
 from flowchroma.models.memflow import MemFlow
 from flowchroma.models.painter import Colorizer, Oracle, Painter
-from flowchroma.models.swintexco import SwinTExCoSmall
+from flowchroma.models.swintexco import SwinTExCo, SwinTExCoSmall
 from flowchroma.models.vgg import VGGFeatures
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "PlaceholderFusion",
     "PropagationAlone",
     "SimpleFusion",
+    "SwinTExCo",
     "SwinTExCoSmall",
     "UNetFusion",
     "VGGFeatures",

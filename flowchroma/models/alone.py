@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor, nn
 
 from flowchroma import ops
 from flowchroma.models.memflow import MemFlow
-from flowchroma.models.swintexco import SwinTExCoSmall
+from flowchroma.models.swintexco import Matcher
 from flowchroma.types import FlowState, ReferenceMemory
 
 
@@ -99,25 +100,34 @@ class PropagationAlone(nn.Module):
         return ab, replace(state, ab=ab, flow=kept)
 
 
+@dataclass(frozen=True)
+class Matched:
+    """The references, and the last frame as coloured."""
+
+    references: ReferenceMemory
+    last: Tensor | None = None  # (B, 3, H, W), CIELAB
+
+
 class MatchingAlone(nn.Module):
-    """Every frame matched against the references for itself.
+    """Every frame matched against the references, with no flow.
 
     Args:
         matcher: SwinTExCo.
     """
 
-    def __init__(self, matcher: SwinTExCoSmall) -> None:
+    def __init__(self, matcher: Matcher) -> None:
         super().__init__()
         self.matcher = matcher
 
-    def start(self, references: Tensor) -> ReferenceMemory:
+    def start(self, references: Tensor) -> Matched:
         """Encode the references."""
-        return self.matcher.remember(references)
+        return Matched(self.matcher.remember(references))
 
-    def know(self, luma: Tensor, ab: Tensor, state: ReferenceMemory) -> ReferenceMemory:
-        """Learns nothing from a frame."""
-        return state
+    def know(self, luma: Tensor, ab: Tensor, state: Matched) -> Matched:
+        """Remember the frame."""
+        return replace(state, last=torch.cat([luma, ab], dim=1))
 
-    def step(self, luma: Tensor, state: ReferenceMemory) -> tuple[Tensor, ReferenceMemory]:
+    def step(self, luma: Tensor, state: Matched) -> tuple[Tensor, Matched]:
         """The matched colour."""
-        return self.matcher(luma, state).ab, state
+        ab = self.matcher(luma, state.references, state.last).ab
+        return ab, self.know(luma, ab, state)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from flowchroma import ops
 from flowchroma.models.memflow import MemFlow
-from flowchroma.models.swintexco import SwinTExCoSmall
+from flowchroma.models.swintexco import Matcher
 from flowchroma.types import Flow, Propagation, Signals, State
 
 
@@ -25,7 +25,7 @@ class FlowChroma(nn.Module):
         ...     ab, state = system.step(luma, state)
     """
 
-    def __init__(self, flow: MemFlow, matcher: SwinTExCoSmall, fusion: nn.Module) -> None:
+    def __init__(self, flow: MemFlow, matcher: Matcher, fusion: nn.Module) -> None:
         super().__init__()
         self.flow, self.matcher, self.fusion = flow, matcher, fusion
 
@@ -50,12 +50,13 @@ class FlowChroma(nn.Module):
     def know(self, luma: Tensor, ab: Tensor, state: State) -> State:
         """Take a frame whose colour is given, (B, 2, H, W) in CIELAB units, such as the reference itself."""
         _, flow_state = self.flow.step(luma, state.flow)
-        return replace(state, flow=flow_state, ab=ab)
+        return replace(state, flow=flow_state, ab=ab, luma=luma)
 
     def look(self, luma: Tensor, state: State) -> Signals:
         """What both networks say of the next frame (B, 1, H, W), before they are weighed."""
         flow, flow_state = self.flow.step(luma, state.flow)
-        return Signals(propagate(state.ab, flow, luma), self.matcher(luma, state.references), flow, flow_state)
+        found = self.matcher(luma, state.references, state.last)
+        return Signals(luma, propagate(state.ab, flow, luma), found, flow, flow_state)
 
     def fuse(self, luma: Tensor, signals: Signals) -> Tensor:
         """Weigh the two colours of a frame: (B, 2, H, W), CIELAB units."""
@@ -64,7 +65,7 @@ class FlowChroma(nn.Module):
     @staticmethod
     def advance(state: State, signals: Signals, ab: Tensor) -> State:
         """The state after a frame was given the colour `ab`, (B, 2, H, W)."""
-        return replace(state, flow=signals.flow_state, ab=ab)
+        return replace(state, flow=signals.flow_state, ab=ab, luma=signals.luma)
 
 
 def propagate(ab: Tensor | None, flow: Flow | None, luma: Tensor) -> Propagation:

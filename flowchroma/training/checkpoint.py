@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from flowchroma.errors import UserError
 from flowchroma.models import VGGFeatures
 from flowchroma.training.memflow_import import published_extras
+from flowchroma.training.swintexco_import import published_files
 from flowchroma.weights import SHIPPED_SYSTEM
 
 WEIGHTS = "weights.safetensors"
@@ -62,8 +63,12 @@ def load_weights(network: nn.Module, where: str | Path, part: str | None = None)
     Raises:
         UserError: no such file, unreadable, or of another network; the message lists what does not fit.
     """
-    path = find_weights(where)
-    state = _read(path)
+    if parts := published_files(network, where):
+        path = Path(where)
+        state: Mapping[str, Tensor] = {f"{name}.{k}": v for name, file in parts.items() for k, v in _read(file).items()}
+    else:
+        path = find_weights(where)
+        state = _read(path)
     if part and any(key.startswith(f"{part}.") for key in state):
         state = {k.removeprefix(f"{part}."): v for k, v in state.items() if k.startswith(f"{part}.")}
     trunk = network.state_dict().keys() - learned_state(network).keys()

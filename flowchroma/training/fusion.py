@@ -10,7 +10,8 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from flowchroma import ops
 from flowchroma.losses import Prediction, WeightedSum
-from flowchroma.models import FlowChroma, MemFlow, SwinTExCoSmall
+from flowchroma.models import FlowChroma, MemFlow
+from flowchroma.models.swintexco import Matcher
 from flowchroma.training.stage import Shown, Stage, freeze
 from flowchroma.types import Clip, Signals
 
@@ -39,7 +40,7 @@ class FusionStage(Stage):
         self,
         model: nn.Module,
         flow: MemFlow,
-        matcher: SwinTExCoSmall,
+        matcher: Matcher,
         loss: WeightedSum,
         optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
         scheduler: Callable[[Optimizer], LRScheduler] | None = None,

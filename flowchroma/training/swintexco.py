@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from flowchroma.losses import Prediction, WeightedSum
-from flowchroma.models import SwinTExCoSmall
+from flowchroma.models.swintexco import Matcher
 from flowchroma.training.stage import Stage
 from flowchroma.types import Clip
 
@@ -27,7 +28,7 @@ class SwinTExCoStage(Stage):
 
     def __init__(
         self,
-        model: SwinTExCoSmall,
+        model: Matcher,
         loss: WeightedSum,
         optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
         scheduler: Callable[[Optimizer], LRScheduler] | None = None,
@@ -35,9 +36,9 @@ class SwinTExCoStage(Stage):
         super().__init__(model, model, loss, optimizer, scheduler)
 
     @property
-    def model(self) -> SwinTExCoSmall:
+    def model(self) -> Matcher:
         """The matching network."""
-        return cast(SwinTExCoSmall, self.network)
+        return cast(Matcher, self.network)
 
     def predictions(self, clip: Clip) -> Iterator[Prediction]:
         """Every frame of the clip; the first only where the reference is another frame."""
@@ -45,11 +46,16 @@ class SwinTExCoStage(Stage):
         reference = clip.references[:, 0]
         for t in range(1 if clip.starts_coloured.all() else 0, clip.lab.shape[1]):
             luma = clip.luma[:, t]
-            found = self.model(luma, memory)
+            # The frame before is the true one: no gradient reaches back, no error adds up.
+            found = self.model(luma, memory, clip.lab[:, t - 1] if t else None)
             yield Prediction(ab=found.ab, luma=luma, target_ab=clip.ab[:, t], reference=reference)
 
     def colours(self, clip: Clip) -> Iterator[dict[str, Tensor]]:
-        """Each frame matched against the references on its own."""
+        """Each frame matched against the references, with the one before as it was coloured."""
         memory = self.model.remember(clip.references)
+        last = clip.lab[:, 0]
         for t in range(1, clip.lab.shape[1]):
-            yield {"psnr": self.model(clip.luma[:, t], memory).ab, "psnr_hold": clip.ab[:, 0]}
+            luma = clip.luma[:, t]
+            ab = self.model(luma, memory, last).ab
+            last = torch.cat([luma, ab], dim=1)
+            yield {"psnr": ab, "psnr_hold": clip.ab[:, 0]}

@@ -5,6 +5,7 @@ from flowchroma.weights.download import DownloadError, download_file
 from flowchroma.weights.inception import load_inception
 from flowchroma.weights.lpips import load_lpips
 from flowchroma.weights.shipped import SHIPPED_SYSTEM, shipped_trunk
+from flowchroma.weights.trunks import matching_trunk
 from flowchroma.weights.vgg import SHIPPED_VGG, load_vgg
 
 __all__ = [
@@ -16,5 +17,6 @@ __all__ = [
     "load_inception",
     "load_lpips",
     "load_vgg",
+    "matching_trunk",
     "shipped_trunk",
 ]

@@ -49,6 +49,18 @@ def download_file(url: str, target: Path, timeout: float = 3.0) -> None:
         raise DownloadError(str(reason) or type(reason).__name__) from error
 
 
+def unreachable(url: str, timeout: float = 1.5) -> str:
+    """Why no server answers at `url` within `timeout` seconds; empty if one does, whatever it says."""
+    try:
+        with _open(url, timeout):
+            return ""
+    except urllib.error.HTTPError:
+        return ""
+    except (DownloadError, OSError, http.client.HTTPException) as error:
+        reason = error.reason if type(error) is urllib.error.URLError else error
+        return str(reason) or type(reason).__name__
+
+
 def _fetch(url: str, target: Path, timeout: float) -> None:
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     side = Path(name)

@@ -5,14 +5,17 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
 from flowchroma.errors import UserError
+from flowchroma.models.swintexco.vgg import VGGLevels
 from flowchroma.models.vgg import BLOCKS, VGGFeatures, conv_indices, nearest_layer
 from flowchroma.weights.cache import fetch, read_tensors, torchvision_url
 
 log = logging.getLogger(__name__)
+Trunk = TypeVar("Trunk", VGGFeatures, VGGLevels)
 
 SHIPPED_VGG = Path(__file__).with_name("vgg16_relu3_3_fp16.safetensors")
 _SHIPPED_LAYERS = ("relu1_2", "relu2_2", "relu3_3")
@@ -52,11 +55,11 @@ def load_vgg(
     if str(weights) == "shipped":
         return _shipped(wanted)
     if str(weights) != "auto":
-        return _fill(wanted, Path(weights)), f"{arch} ({weights})"
+        return fill(wanted, Path(weights)), f"{arch} ({weights})"
     url = url or torchvision_url(arch)
     cached, why = fetch(url, download)
     if not why:
-        return _fill(wanted, cached), f"{arch} (torchvision, IMAGENET1K_V1)"
+        return fill(wanted, cached), f"{arch} (torchvision, IMAGENET1K_V1)"
     trunk, used = _shipped(wanted)
     # One process a machine says it; all of them have it in their record.
     level = logging.WARNING if os.environ.get("LOCAL_RANK", "0") == "0" else logging.DEBUG
@@ -67,14 +70,19 @@ def load_vgg(
 
 def _shipped(wanted: VGGFeatures) -> tuple[VGGFeatures, str]:
     served = {layer: nearest_layer(layer, _SHIPPED_LAYERS) for layer in wanted.layers}
-    trunk = _fill(VGGFeatures("vgg16", list(served.values())), SHIPPED_VGG)
+    trunk = fill(VGGFeatures("vgg16", list(served.values())), SHIPPED_VGG)
     moved = ", ".join(f"{a} -> {b}" for a, b in served.items() if a != b)
     place = f" in place of {wanted.arch}" if wanted.arch != "vgg16" or moved else ""
     place += f": {moved}" if moved else ""
     return trunk, f"vgg16 to relu3_3 (shipped with FlowChroma{place})"
 
 
-def _fill(trunk: VGGFeatures, path: Path) -> VGGFeatures:
+def fill(trunk: Trunk, path: Path) -> Trunk:
+    """Load torchvision's weights into a VGG, or a part of one, that has torchvision's names.
+
+    Raises:
+        UserError: the file is missing, unreadable or of another network.
+    """
     if not path.is_file():
         raise UserError(f"no VGG weights at {path}: name an existing file, or weights=auto")
     state = read_tensors(path, "torchvision's VGG")

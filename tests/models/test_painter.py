@@ -124,12 +124,12 @@ def test_propagation_alone_warps_along_the_networks_flow():
     assert twice[0, 0, 0].tolist() == pytest.approx([2, 3, 4, 5, 5, 5])
 
 
-def test_matching_alone_forgets_frames():
+def test_matching_alone_colours_from_the_references():
     class Matcher(torch.nn.Module):
         def remember(self, references):
             return references.mean()
 
-        def forward(self, luma, memory):
+        def forward(self, luma, memory, last):
             return Match(luma.expand(-1, 2, -1, -1) + memory, luma)
 
     alone = MatchingAlone(Matcher())

@@ -1,5 +1,9 @@
 """Colour found by matching against references."""
 
+from flowchroma.models.swintexco.embed import Embed
+from flowchroma.models.swintexco.network import SwinTExCo
 from flowchroma.models.swintexco.small import SwinTExCoSmall
 
-__all__ = ["SwinTExCoSmall"]
+Matcher = SwinTExCo | SwinTExCoSmall
+
+__all__ = ["Embed", "Matcher", "SwinTExCo", "SwinTExCoSmall"]

@@ -8,9 +8,9 @@ from torch.nn import functional as F
 
 from flowchroma import ops
 from flowchroma.color import scale_ab, scale_luma, unscale_ab
+from flowchroma.models.swintexco.tokens import STRIDE, gather, standard, tokens
 from flowchroma.types import Match, ReferenceMemory
 
-STRIDE = 4  # of the grid on which frames are matched
 MULTIPLE = 16  # the deepest level is a sixteenth of the frame
 
 
@@ -63,9 +63,9 @@ class Embedding(nn.Module):
         half = F.interpolate(luma, scale_factor=0.5, mode="bilinear", antialias=True)
         features = self.trunk((half / 100).expand(-1, 3, -1, -1))
         fine, coarse = features[self.fine_name], features[self.coarse_name]
-        levels = (self.fine(_standard(fine)), self.coarse(_standard(coarse)), self.wide(coarse))
+        levels = (self.fine(standard(fine)), self.coarse(standard(coarse)), self.wide(coarse))
         grid = fine.shape[-2:]
-        enlarged = (F.interpolate(_standard(x), size=grid, mode="bilinear") for x in levels)
+        enlarged = (F.interpolate(standard(x), size=grid, mode="bilinear") for x in levels)
         return F.normalize(torch.cat([g * x for g, x in zip(self.gains, enlarged, strict=True)], dim=1), dim=1)
 
 
@@ -126,35 +126,23 @@ class SwinTExCoSmall(nn.Module):
         """
         count = references.shape[1]
         lab, _ = ops.pad_to_multiple(references.flatten(0, 1), MULTIPLE)
-        keys = self.embed(lab[:, :1])
-        colours = F.avg_pool2d(lab[:, 1:], STRIDE)
-        together = (x.unflatten(0, (-1, count)).transpose(1, 2) for x in (keys, colours))
-        return ReferenceMemory(*(_tokens(x) for x in together))
+        return gather(self.embed(lab[:, :1]), lab, count)
 
-    def forward(self, luma: Tensor, memory: ReferenceMemory) -> Match:
+    def forward(self, luma: Tensor, memory: ReferenceMemory, last: Tensor | None = None) -> Match:
         """Find colour for frames.
 
         Args:
             luma: (B, 1, H, W), L in [0, 100]; any size.
             memory: what `remember` made of the references.
+            last: the frame before, as in `SwinTExCo`; not used.
         """
         padded, padding = ops.pad_to_multiple(luma, MULTIPLE)
         queries = self.embed(padded)
         grid = queries.shape[-2:]
         temperature = self.log_temperature.exp().clamp(min=0.005)
-        colours, best = ops.match(_tokens(queries), memory.keys, memory.ab, temperature)
+        colours, best = ops.match(tokens(queries), memory.keys, memory.ab, temperature)
         ab, similarity = (
             F.interpolate(x.transpose(1, 2).unflatten(2, grid), scale_factor=float(STRIDE), mode="bilinear")
             for x in (colours, best.clamp(min=0))
         )
         return Match(padding.crop(self.refine(padded, ab, similarity)), padding.crop(similarity))
-
-
-def _standard(features: Tensor) -> Tensor:
-    """Centre over the frame, so that what all positions share does not count, and bring to unit length."""
-    return F.normalize(features - features.mean(dim=(2, 3), keepdim=True), dim=1)
-
-
-def _tokens(grid: Tensor) -> Tensor:
-    """(B, C, ...) to (B, N, C)."""
-    return grid.flatten(2).transpose(1, 2)
