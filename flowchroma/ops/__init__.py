@@ -7,7 +7,7 @@ from flowchroma.ops.cut import is_cut
 from flowchroma.ops.dis import dis_flow
 from flowchroma.ops.enlarging import conv_of_enlarged
 from flowchroma.ops.entropy import certainty
-from flowchroma.ops.lucas_kanade import lucas_kanade
+from flowchroma.ops.lucas_kanade import lucas_kanade, polish
 from flowchroma.ops.padding import Padding, pad_to_multiple
 from flowchroma.ops.upsampling import convex_upsample
 from flowchroma.ops.warp import backward_warp, inside, pixel_grid, sample_at
@@ -36,6 +36,7 @@ __all__ = [
     "occlusion",
     "pad_to_multiple",
     "pixel_grid",
+    "polish",
     "sample_at",
     "visible",
     "window_mean",

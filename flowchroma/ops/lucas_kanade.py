@@ -44,18 +44,57 @@ def lucas_kanade(
         pyramids = [_pyramid(_at_least_float32(frame), levels) for frame in (luma, previous)]
         flow = torch.zeros_like(pyramids[0][-1]).expand(-1, 2, -1, -1)
         for frame, before in zip(*(reversed(p[min(finest, len(p) - 1) :]) for p in pyramids), strict=True):
-            flow = _enlarged(flow, frame)
+            flow = _resized(flow, frame)
             for _ in range(iterations):
                 flow = window_mean(flow + _step(frame, backward_warp(before, flow), radius), smoothing)
-        return _enlarged(flow, luma)
+        return _resized(flow, luma)
 
 
-def _enlarged(flow: Tensor, frame: Tensor) -> Tensor:
-    """The flow on a larger frame's grid, in its pixels."""
+@torch.no_grad()
+def polish(
+    flow: Tensor,
+    luma: Tensor,
+    previous: Tensor,
+    *,
+    levels: int = 2,
+    steps: int = 2,
+    radius: int = 2,
+    smoothing: int = 1,
+) -> Tensor:
+    """Correct a flow by what the light still tells: a few of `lucas_kanade`'s steps, at half the size and at the whole.
+
+    Only the corrections are averaged over their neighbourhood, so that the flow keeps its edges.
+
+    Args:
+        flow: (B, 2, H, W), pixels, (x, y), of frame t back to t - 1.
+        luma: (B, 1, H, W), L in [0, 100], of frame t.
+        previous: the same, of frame t - 1.
+        levels: of the pyramid, 1 for the frame itself alone.
+        steps: corrections a level, each at most a pixel of it.
+        radius: of the window.
+        smoothing: radius of the averaging.
+
+    Returns:
+        The corrected flow, (B, 2, H, W). Without gradient.
+    """
+    with torch.autocast(luma.device.type, enabled=False):
+        pyramids = [_pyramid(_at_least_float32(image), levels) for image in (luma, previous)]
+        flow = _at_least_float32(flow)
+        for frame, before in zip(*(reversed(p) for p in pyramids), strict=True):
+            start = here = _resized(flow, frame)
+            for _ in range(steps):
+                here = here + window_mean(_step(frame, backward_warp(before, here), radius), smoothing)
+            flow = flow + _resized(here - start, flow)
+        return flow
+
+
+def _resized(flow: Tensor, frame: Tensor) -> Tensor:
+    """The flow on another frame's grid, in its pixels."""
     if flow.shape[-2:] == frame.shape[-2:]:
         return flow
     ratio = flow.new_tensor([frame.shape[-1] / flow.shape[-1], frame.shape[-2] / flow.shape[-2]]).view(1, 2, 1, 1)
-    return ratio * F.interpolate(flow, size=frame.shape[-2:], mode="bilinear")
+    smaller = frame.shape[-1] < flow.shape[-1]
+    return ratio * F.interpolate(flow, size=frame.shape[-2:], mode="bilinear", antialias=smaller)
 
 
 def _step(frame: Tensor, warped: Tensor, radius: int) -> Tensor:

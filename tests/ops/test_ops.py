@@ -114,3 +114,27 @@ def test_lucas_kanade_finds_a_shift_under_a_change_of_light(shift: tuple[float, 
 def test_lucas_kanade_leaves_a_flat_frame_still() -> None:
     flat = torch.full((1, 1, 32, 32), 50.0)
     assert ops.lucas_kanade(flat, flat + 1).abs().max() < 1e-3
+
+
+@pytest.mark.parametrize("gain", [1.0, 1.3])
+def test_polish_takes_the_last_fraction_of_a_pixel_and_keeps_what_is_right(gain: float) -> None:
+    torch.manual_seed(1)
+    texture = torch.nn.functional.interpolate(torch.rand(1, 1, 20, 24) * 60 + 20, (80, 96), mode="bicubic")
+    true = torch.tensor([1.6, -0.7]).view(1, 2, 1, 1).expand(1, 2, 80, 96)
+    luma = (ops.backward_warp(texture, true) * gain).clamp(0, 100)
+    inner = (slice(None), slice(None), slice(8, -8), slice(8, -8))
+    off = true + torch.tensor([0.4, 0.3]).view(1, 2, 1, 1)
+    errors = [(flow - true)[inner].norm(dim=1).mean() for flow in (off, ops.polish(off, luma, texture))]
+    assert errors[1] < errors[0] / 4
+    assert (ops.polish(true, luma, texture) - true)[inner].norm(dim=1).mean() < 0.1
+
+
+def test_polish_keeps_the_edge_between_two_motions() -> None:
+    torch.manual_seed(2)
+    texture = torch.nn.functional.interpolate(torch.rand(1, 1, 20, 40) * 60 + 20, (80, 160), mode="bicubic")
+    true = torch.zeros(1, 2, 80, 160)
+    true[:, 0, :, 80:] = 3
+    luma = ops.backward_warp(texture, true)
+    polished = ops.polish(true, luma, texture)
+    assert (polished[:, 0, 10:-10, 70:80]).abs().mean() < 0.3
+    assert (polished[:, 0, 10:-10, 80:90] - 3).abs().mean() < 0.3

@@ -25,7 +25,7 @@ def stage(build):
     """A stage whose network moves its flow already, with every term."""
 
     def made(**options) -> MemFlowStage:
-        model = build("memflow_small")
+        model = build("memflow_small", "model.iterations=3", "model.finish=null")
         with torch.no_grad():
             for parameter in model.update_block.flow_head.ffn2[-1].parameters():
                 parameter.add_(0.02 * torch.randn_like(parameter))

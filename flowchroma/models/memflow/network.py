@@ -73,6 +73,7 @@ class MemFlow(nn.Module):
             of the published network at 1920 x 1080 stays below 2 GiB resident on a CPU, libraries included.
         start: gives each pair's first flow from the luminance of its frames, as `ops.lucas_kanade` does; zero, as
             published, without it.
+        finish: corrects the last flow in pixels, given with the luminance of its frames, as `ops.polish` does.
     """
 
     def __init__(
@@ -96,12 +97,14 @@ class MemFlow(nn.Module):
         average_tokens: int = 6624,
         volume_limit: float = 512,
         start: Callable[[Tensor, Tensor], Tensor] | None = None,
+        finish: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None,
         confidence: Confidence | None = None,
         cut: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> None:
         super().__init__()
         self.confidence, self.cut = confidence or Photometric(), cut
-        self.start, self.volume_limit, self.memory_pool = start, volume_limit, memory_pool
+        self.start, self.finish = start, finish
+        self.volume_limit, self.memory_pool = volume_limit, memory_pool
         self.channels, self.hidden, self.levels, self.radius = channels, hidden, levels, radius
         self.iterations, self.memory_frames, self.average_tokens = iterations, memory_frames, average_tokens
         self.fnet = Encoder(channels, widths, features, blocks)
@@ -161,7 +164,9 @@ class MemFlow(nn.Module):
         for frame, now in zip(lumas[1:], frames[1:], strict=True):
             start = self._first_flow(frame, state.luma)
             iterates = list(self.refine(now, state.features, state.keys, state.values, start))
-            flows.append([padding.crop(self._upsample(iterate)[0]) for iterate in iterates])
+            upsampled = [self._upsample(iterate)[0] for iterate in iterates]
+            upsampled[-1] = self._finished(upsampled[-1], frame, state.luma)
+            flows.append([padding.crop(flow) for flow in upsampled])
             state = self._remember(frame, now, iterates[-1], state)
         return flows
 
@@ -218,6 +223,10 @@ class MemFlow(nn.Module):
         weights = self.update_block.upsampling_weights(iterate.hidden)
         return ops.convex_upsample(iterate.flow, weights, STRIDE), weights
 
+    def _finished(self, flow: Tensor, luma: Tensor, previous: Tensor) -> Tensor:
+        """The flow with the last word of `finish`; its gradient passes as if nothing had been said."""
+        return flow if self.finish is None else flow + (self.finish(flow, luma, previous) - flow).detach()
+
     def _judged(self, last: Iterate, now: Encoded, luma: Tensor, previous: Tensor) -> tuple[Tensor, Tensor]:
         """Flow in pixels, (B, 2, H, W), and how far it can be trusted, (B, 1, H, W)."""
 
@@ -228,6 +237,7 @@ class MemFlow(nn.Module):
             return self._upsample(deque(islice(refined, iterations), maxlen=1).pop())[0]
 
         flow, weights = self._upsample(last)
+        flow = self._finished(flow, luma, previous)
         evidence = Evidence(luma, previous, flow, last.flow, weights, last.correlation, opposite)
         return flow, self.confidence(evidence)
 
