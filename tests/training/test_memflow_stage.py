@@ -199,7 +199,7 @@ def test_self_supervision_learns_without_exact_flow(compose, build, clip: Clip) 
     config = compose("stage=memflow", "loss=flow_self", "stage.module.occlusion=forward_backward")
     small = {"lab": clip.lab[:, :2, :, :32, :48], "visible": clip.visible[:, :1, :, :32, :48]}
     clip = without_flow(replace(clip, flow=torch.full((2, 1, 2, 32, 48), torch.nan), **small))
-    model = build("memflow_small", "model.start=null", "model.iterations=2")
+    model = build("memflow_small", "model.start=null", "model.finish=null", "model.iterations=2")
     stage = MemFlowStage(model, instantiate(config.loss), adam, occlusion=config.stage.module.occlusion)
     stage.log = lambda *_, **__: None
     assert "epe" not in stage.loss.weights
