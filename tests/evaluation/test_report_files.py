@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from flowchroma.evaluation.report import MethodScores, Report, write_csv, write_json
-from flowchroma.evaluation.report.files import write_whole
+from flowchroma.pages import write_whole
 
 NAN, INF = math.nan, math.inf
 

@@ -7,13 +7,9 @@ from typing import Any
 from flowchroma.evaluation.measures import BY_KEY, MEASURES, known
 from flowchroma.evaluation.report.contents import Report
 from flowchroma.evaluation.report.ranking import BOUNDS, Table
+from flowchroma.pages import look
 
-# Okabe and Ito's colours, told apart by colour-blind readers; their yellow darkened, as white swallows it. Gray is the
-# bounds'.
-_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#b5a800")
-_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star")
-_DASHES = ("solid", "dash", "dot")
-_BOUND = "#8a8a8a"
+_BOUND = "#8a8a8a"  # gray, in no competition
 _MEAN = "mean of all clips"
 
 _Series = dict[int, float | None]  # by the frame's number
@@ -21,15 +17,8 @@ _Series = dict[int, float | None]  # by the frame's number
 
 def styles(report: Report) -> dict[str, dict[str, str]]:
     """Each method's colour, symbol and dash: the same in every chart, by the order in the report."""
-    looks = {}
     contenders = [name for name in report.methods if name not in BOUNDS]
-    for i, name in enumerate(contenders):
-        lap = i // len(_COLORS)
-        looks[name] = {
-            "color": _COLORS[i % len(_COLORS)],
-            "symbol": _SYMBOLS[(i + lap) % len(_SYMBOLS)],
-            "dash": _DASHES[lap % len(_DASHES)],
-        }
+    looks = {name: look(i) for i, name in enumerate(contenders)}
     bounds = [name for name in report.methods if name in BOUNDS]
     for name, symbol, dash in zip(bounds, ("circle-open", "square-open"), ("dash", "dot"), strict=False):
         looks[name] = {"color": _BOUND, "symbol": symbol, "dash": dash}

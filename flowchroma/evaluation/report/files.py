@@ -8,10 +8,10 @@ import numbers
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from flowchroma.evaluation.measures import BY_KEY, known
 from flowchroma.evaluation.report.contents import MethodScores, Report
+from flowchroma.pages import write_whole
 
 
 def write_json(report: Report, path: Path) -> None:
@@ -68,17 +68,6 @@ def plain(value: Any) -> Any:
     if math.isfinite(number):
         return number
     return None if math.isnan(number) else str(number)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a side file and put it in place: a reader never meets half a report."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    side = path.with_name(f".{path.name}.{uuid4().hex}.partial")  # another process may be writing the same report
-    try:
-        side.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
-        side.replace(path)
-    finally:
-        side.unlink(missing_ok=True)
 
 
 def _scores(scores: MethodScores) -> dict[str, Any]:

@@ -1,25 +1,12 @@
 "use strict";
 (() => {
-  const data = JSON.parse(document.getElementById("data").textContent);
+  const { data, config, byId, plain, shorten, widest, fill, spike, layout } = house;
   const methods = data.methods;
   const contenders = methods.filter((method) => !method.bound);
   const hidden = new Set(contenders.length ? methods.filter((method) => method.bound).map((method) => method.name) : []);
   const BARS = 60; // more than these in one chart are drawn as dots
-  const config = { responsive: true, displayModeBar: false };
   const redraws = [];
 
-  const byId = (id) => document.getElementById(id);
-  // Plotly reads names as markup
-  const plain = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
-  const shorten = (text) => {
-    const room = innerWidth < 640 ? 14 : 28;
-    return text.length > room ? text.slice(0, room - 1) + "…" : text;
-  };
-  const widest = (texts) => {
-    const pen = document.createElement("canvas").getContext("2d");
-    pen.font = `13px ${getComputedStyle(document.body).fontFamily}`;
-    return Math.max(...texts.map((text) => pen.measureText(text).width));
-  };
   const above = (method) => methods.length - methods.indexOf(method); // the best lies on top
   const scaled = (measure, value) => (value === null || value === undefined ? null : value * measure.scale);
   const axisTitle = (measure) => plain(measure.title + (measure.unit ? ` (${measure.unit})` : ""));
@@ -29,28 +16,6 @@
     if (measure.direction === "closest to 1") return Math.abs(value - 1);
     return measure.direction === "lower" ? value : -value;
   };
-
-  function fill(select, options) {
-    for (const [value, title] of options) select.append(new Option(title, value));
-    select.parentElement.hidden = options.length < 2;
-  }
-
-  const spike = { spikethickness: 1, spikedash: "solid", spikecolor: "#9aa0a8" };
-
-  function layout(height, left, x, y, hovermode) {
-    return {
-      height,
-      margin: { l: left, r: 8, t: 8, b: 48 },
-      paper_bgcolor: "transparent",
-      plot_bgcolor: "transparent",
-      font: { family: getComputedStyle(document.body).fontFamily, size: 13 },
-      showlegend: false,
-      hovermode,
-      dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom",
-      xaxis: { zeroline: false, ...x },
-      yaxis: { zeroline: false, ticks: "outside", ticklen: 8, tickcolor: "transparent", ...y },
-    };
-  }
 
   // ---- by clip
   function clipOrder(measure, rows) {
@@ -159,90 +124,6 @@
       choice.ends === null ? "" : "The dotted line is where the shortest clip ends: beyond it the mean is over ever fewer clips. ";
   }
 
-  // ---- methods on and off, in every chart at once
-  function legends() {
-    if (methods.length < 2) return;
-    for (const legend of document.querySelectorAll(".legend")) {
-      for (const method of methods) {
-        const button = document.createElement("button");
-        const chip = document.createElement("span");
-        chip.className = "chip";
-        chip.dataset.symbol = method.symbol;
-        chip.style.setProperty("--method", method.color);
-        button.type = "button";
-        button.dataset.method = method.name;
-        button.append(chip, method.name);
-        button.addEventListener("click", () => {
-          if (!hidden.delete(method.name)) hidden.add(method.name);
-          refresh();
-        });
-        legend.append(button);
-      }
-    }
-  }
-
-  function refresh() {
-    for (const button of document.querySelectorAll(".legend button")) {
-      button.setAttribute("aria-pressed", String(!hidden.has(button.dataset.method)));
-    }
-    for (const redraw of redraws) redraw();
-  }
-
-  // ---- table
-  function sortable() {
-    const table = document.querySelector("table.scores");
-    const order = (row, column) => {
-      const text = row.cells[column].dataset.order;
-      return text === "" ? Infinity : Number(text.replace("inf", "Infinity"));
-    };
-    table.querySelectorAll("thead button").forEach((button) => {
-      const head = button.parentElement;
-      button.addEventListener("click", () => {
-        const back = head.getAttribute("aria-sort") === "descending"; // best first, then worst first
-        table.querySelectorAll("[aria-sort]").forEach((other) => other.removeAttribute("aria-sort"));
-        head.setAttribute("aria-sort", back ? "ascending" : "descending");
-        const rows = [...table.tBodies[0].rows];
-        const key = (row) => {
-          const value = order(row, head.cellIndex);
-          return value === Infinity ? value : back ? -value : value;
-        };
-        const competing = rows.filter((row) => !row.classList.contains("bound"));
-        const compare = (a, b) => (key(a) === key(b) ? 0 : key(a) - key(b));
-        table.tBodies[0].append(...competing.sort(compare), ...rows.filter((row) => !competing.includes(row)));
-      });
-    });
-  }
-
-  // ---- stills
-  function viewer() {
-    const dialog = byId("viewer");
-    const image = dialog.querySelector("img");
-    let shown = [];
-    let at = 0;
-    const show = (step) => {
-      at = (at + step + shown.length) % shown.length;
-      image.src = shown[at].querySelector("img").src;
-      image.alt = shown[at].dataset.caption;
-      dialog.querySelector("span").textContent = shown[at].dataset.caption;
-    };
-    document.addEventListener("click", (event) => {
-      const still = event.target.closest(".still");
-      if (!still) return;
-      const errors = (other) => other.dataset.caption.endsWith(", error");
-      shown = [...still.closest(".strip").querySelectorAll(".still")].filter((other) => errors(other) === errors(still));
-      at = shown.indexOf(still);
-      show(0);
-      dialog.showModal();
-    });
-    dialog.addEventListener("click", (event) => {
-      if (event.target.dataset.step) show(Number(event.target.dataset.step));
-      else if (event.target === dialog || event.target === image) dialog.close();
-    });
-    dialog.addEventListener("keydown", (event) => {
-      if (event.key === "ArrowLeft" || event.key === "ArrowRight") show(event.key === "ArrowLeft" ? -1 : 1);
-    });
-  }
-
   const titles = (keys) => keys.map((key) => [key, data.measures[key].title]);
   if (byId("clips-chart")) {
     fill(byId("clips-measure"), titles(Object.keys(data.byClip)));
@@ -256,13 +137,5 @@
     byId("frames-clip").addEventListener("change", drawFrames);
     redraws.push(drawFrames);
   }
-  legends();
-  sortable();
-  viewer();
-  refresh();
-
-  // Charts do not shrink to the sheet by themselves.
-  const charts = () => document.querySelectorAll(".js-plotly-plot");
-  addEventListener("beforeprint", () => charts().forEach((chart) => Plotly.relayout(chart, { width: 680 })));
-  addEventListener("afterprint", () => charts().forEach((chart) => Plotly.relayout(chart, { width: null, autosize: true })));
+  house.legends(methods, hidden, redraws);
 })();

@@ -1,0 +1,74 @@
+"""From a template and its figures to one file."""
+
+import base64
+import mimetypes
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from flowchroma.errors import UserError
+
+_ROOM = Path(__file__).parent
+
+
+def render(template: Path, script: Path, charts: bool, **context: Any) -> str:
+    """A page: base.html.j2 filled by a template that extends it, with the house's style and script inside.
+
+    Args:
+        template: extends "base.html.j2", and may use what "macros.html.j2" has.
+        script: of the page itself; runs after house.js and plotly.
+        charts: whether it draws any: plotly is 5 MB.
+        context: what the template names; `data` is what the scripts read, as plain values.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+    from plotly.offline import get_plotlyjs
+
+    environment = Environment(
+        loader=FileSystemLoader([template.parent, _ROOM]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}  # and in the order given
+    return environment.get_template(template.name).render(
+        style=Markup((_ROOM / "house.css").read_text(encoding="utf-8")),
+        house=Markup((_ROOM / "house.js").read_text(encoding="utf-8")),
+        script=Markup(script.read_text(encoding="utf-8")),
+        plotly=Markup(get_plotlyjs()) if charts else "",
+        **context,
+    )
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a side file and put it in place: a reader never meets half a page."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    side = path.with_name(f".{path.name}.{uuid4().hex}.partial")  # another process may be writing the same one
+    try:
+        side.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
+        side.replace(path)
+    finally:
+        side.unlink(missing_ok=True)
+
+
+@lru_cache(maxsize=1)
+def _suffixes() -> mimetypes.MimeTypes:
+    return mimetypes.MimeTypes()  # the library's own table, whatever the machine's says
+
+
+def data_uri(path: Path) -> str:
+    """A picture as text that stands in the page itself.
+
+    Raises:
+        UserError: it is no JPEG, PNG or WebP file, or cannot be read.
+    """
+    kind = _suffixes().guess_type(path.name)[0]
+    if kind not in ("image/jpeg", "image/png", "image/webp"):
+        raise UserError(f"{path}: a still is a JPEG or PNG file: remove it, and evaluate again")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: the still cannot be read ({error.strerror}): evaluate again") from error
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
