@@ -1,11 +1,13 @@
 """What is typed after a command, read so that a path needs no care of the user's."""
 
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from functools import wraps
 
 from hydra import compose, initialize_config_dir
-from hydra.errors import HydraException
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
@@ -60,8 +62,34 @@ def compose_options(name: str, arguments: Sequence[str], texts: Sequence[str]) -
     try:
         return compose(name, overrides=[quote(argument, texts) for argument in arguments])
     except (HydraException, OmegaConfBaseException) as error:
-        reason = " ".join(line.strip() for line in str(error).splitlines()[:2])
-        raise UserError(f"cannot read the options: {reason}; see --help", code=2) from error
+        raise misread(error) from error
+
+
+def say_options(main: Callable[[], None]) -> Callable[[], None]:
+    """Let a `hydra.main` say in one line which of its options is wrong."""
+
+    @wraps(main)
+    def run() -> None:
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # or Hydra would print what it raises, and leave
+        try:
+            main()
+        except (ConfigCompositionException, OverrideParseException, UserError) as error:
+            advice = advice_in(error) or misread(error)
+            print(f"flowchroma: {advice}", file=sys.stderr)
+            sys.exit(advice.code)
+
+    return run
+
+
+def misread(error: Exception) -> UserError:
+    """One line for what Hydra says of an option that it cannot use."""
+    if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
+        group, _, name = error.missing_cfg_file.rpartition("/")
+        plugins = "; pip install 'flowchroma[sweeps]' brings the others" if group.startswith("hydra/") else ""
+        choices = ", ".join(option for option in error.options if not option.startswith("_"))
+        return UserError(f"no {group}={name}: choose from {choices}{plugins}", code=2)
+    reason = " ".join(line.strip() for line in str(error).splitlines()[:2])
+    return UserError(f"cannot read the options: {reason}; see --help", code=2)
 
 
 def quote(argument: str, texts: Sequence[str]) -> str:

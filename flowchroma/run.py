@@ -11,35 +11,43 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from lightning.pytorch import LightningDataModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
 from flowchroma.errors import UserError
+from flowchroma.identity import git_state
 from flowchroma.loading import build_model
-from flowchroma.settings import CONF, say_errors
-from flowchroma.training import MONITOR, Stage, save_weights
+from flowchroma.options import say_options
+from flowchroma.settings import CONF, HOME, say_errors
+from flowchroma.training import MONITOR, Stage, Wandb, save_weights
 from flowchroma.training.checkpoint import WEIGHTS
 
 
+@say_options
 @hydra.main(version_base="1.3", config_path=CONF, config_name="config")
 @say_errors
-def main(config: DictConfig) -> None:
-    """Compose, train, keep the best by validation, and write what it reached."""
+def main(config: DictConfig) -> float:
+    """Compose, train, keep the best by validation, write what it reached, and return the figure that sweeps go by."""
     refuse_misfit(config)
     run_dir = Path(config.run_dir)
     seed_everything(config.seed, workers=True, verbose=False)
     stage = build_stage(config)
     data = instantiate(config.data)
     trainer = build_trainer(config)
-    if trainer.is_global_zero:
-        record(config, stage, run_dir / "config.yaml")
-    if stage.has_parameters:
-        trainer.fit(stage, datamodule=data)
-    scores = score_best(trainer, stage, data)
+    try:
+        if trainer.is_global_zero:
+            log_config(trainer, record(config, stage, run_dir / "config.yaml"))
+        if stage.has_parameters:
+            trainer.fit(stage, datamodule=data)
+        scores = score_best(trainer, stage, data)
+    finally:
+        close_loggers(trainer)
     if trainer.is_global_zero:
         save_weights(stage.network, run_dir / WEIGHTS)
         report(config, stage, scores, run_dir)
+    return float(scores[MONITOR])
 
 
 def score_best(trainer: Trainer, stage: Stage, data: LightningDataModule) -> Mapping[str, float]:
@@ -97,12 +105,35 @@ def build_trainer(config: DictConfig) -> Trainer:
     )
 
 
-def record(config: DictConfig, stage: Stage, path: Path) -> None:
-    """Write the composed config, and which feature network the loss really had."""
+def close_loggers(trainer: Trainer) -> None:
+    """End what a logger would go on writing the next run of a sweep into."""
+    for logger in trainer.loggers:
+        if isinstance(logger, Wandb):
+            logger.close()
+
+
+def record(config: DictConfig, stage: Stage, path: Path) -> DictConfig:
+    """Write the composed config, what was chosen and typed, the code's state, and which network the loss really had."""
     composed = cast(dict[str, Any], OmegaConf.to_container(config))
-    composed["record"] = {"loss_trunk": stage.loss.trunk_used, "torch": str(torch.__version__)}
+    hydra_config = HydraConfig.get()
+    composed["record"] = {
+        "loss_trunk": stage.loss.trunk_used,
+        "torch": str(torch.__version__),
+        "git": git_state(HOME),
+        "overrides": list(hydra_config.overrides.task),
+        "choices": {k: v for k, v in hydra_config.runtime.choices.items() if "hydra" not in k},
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(OmegaConf.create(composed), path, resolve=True)
+    recorded = OmegaConf.create(composed)
+    OmegaConf.save(recorded, path, resolve=True)
+    return recorded
+
+
+def log_config(trainer: Trainer, config: DictConfig) -> None:
+    """Give the recorded config to loggers that keep one; beside CSV files it lies as config.yaml."""
+    for logger in trainer.loggers:
+        if not isinstance(logger, CSVLogger):
+            logger.log_hyperparams(cast(dict[str, Any], OmegaConf.to_container(config, resolve=True)))
 
 
 def report(config: DictConfig, stage: Stage, scores: Mapping[str, float], run_dir: Path) -> None:

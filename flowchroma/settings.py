@@ -1,29 +1,30 @@
 """What the entry points share: where the configuration is, how it becomes objects, and how errors are said."""
 
-import csv
 import logging
+import math
 import sys
+import traceback
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
-from hydra.experimental.callback import Callback
 from hydra.plugins.search_path_plugin import SearchPathPlugin
-from omegaconf import DictConfig
-from rich.console import Console
-from rich.table import Table
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
 
 from flowchroma.errors import UserError
-from flowchroma.training import MONITOR
+from flowchroma.identity import name_of
 
 _PACKAGE = Path(__file__).parent
 # Beside the package in a checkout, inside it once installed.
 HOME = _PACKAGE if (_PACKAGE / "conf").is_dir() else _PACKAGE.parent
 CONF = str(HOME / "conf")
+ERROR = "error.txt"  # in the directory of a run that failed
 
 
 class Experiments(SearchPathPlugin):
@@ -34,35 +35,31 @@ class Experiments(SearchPathPlugin):
         search_path.append("flowchroma", f"file://{HOME}")
 
 
+def in_sweep() -> bool:
+    """Whether Hydra runs this task as one of several."""
+    return HydraConfig.get().mode == RunMode.MULTIRUN
+
+
+def special_overrides() -> list[str]:
+    """What was typed for this run; in a sweep, what of it the sweep varies."""
+    typed = [str(override) for override in HydraConfig.get().overrides.task]
+    kept = Path(HydraConfig.get().sweep.dir, "multirun.yaml")
+    if not in_sweep() or not kept.is_file():
+        return typed
+    sweep = OmegaConf.load(kept).hydra
+    parsed = OverridesParser.create().parse_overrides([str(override) for override in sweep.overrides.task])
+    varied = {override.get_key_element() for override in parsed if override.is_sweep_override()}
+    varied |= set(sweep.sweeper.get("params") or {})
+    return [override for override in typed if override.partition("=")[0] in varied]
+
+
 Plugins.instance().register(Experiments)
-
-
-class SweepTable(Callback):
-    """Ends a sweep in one table of its runs, the best first."""
-
-    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Collect each run's results.csv; write the table beside them and print it."""
-        folder = Path(config.hydra.sweep.dir)
-        rows = []
-        for path in sorted(folder.glob("*/results.csv")):
-            with path.open(newline="") as file:
-                rows += [{"run": path.parent.name, **row} for row in csv.DictReader(file)]
-        if not rows:
-            return
-        given = [row.get("overrides", "").split() for row in rows]
-        common = set(given[0]).intersection(*given)
-        for row, overrides in zip(rows, given, strict=True):
-            row["overrides"] = " ".join(o for o in overrides if o not in common)
-        rows.sort(key=lambda row: -float(row.get(MONITOR) or "-inf"))
-        names = list(dict.fromkeys(name for row in rows for name in row))
-        with (folder / "results.csv").open("w", newline="") as file:
-            writer = csv.DictWriter(file, names)
-            writer.writeheader()
-            writer.writerows(rows)
-        table = Table(*names, title=f"{len(rows)} runs by {MONITOR}")
-        for row in rows:
-            table.add_row(*(row.get(name, "") for name in names))
-        Console().print(table)
+OmegaConf.register_new_resolver(
+    "name_of", lambda stage, model, seed: name_of(stage, model, seed, special_overrides()), replace=True
+)
+OmegaConf.register_new_resolver(
+    "group_of", lambda alone: Path(HydraConfig.get().sweep.dir).name if in_sweep() else alone, replace=True
+)
 
 
 def pick_device(name: str) -> torch.device:
@@ -96,21 +93,39 @@ def quiet() -> None:
     warnings.showwarning = lambda message, *_, **__: print(f"flowchroma: {message}", file=sys.stderr)
 
 
-def say_errors(task: Callable[..., None]) -> Callable[..., None]:
-    """Run an entry point's task; a UserError becomes one line and an exit code instead of a traceback."""
+def say_errors(task: Callable[..., float | None]) -> Callable[..., float | None]:
+    """Run an entry point's task; a UserError becomes one line and an exit code instead of a traceback.
 
-    def run(config: DictConfig) -> None:
+    What it died of is kept in the run's directory. In a sweep it ends this run alone, whose figure is then NaN.
+    """
+
+    def run(config: DictConfig) -> float | None:
         quiet()
+        kept = Path(config.run_dir, ERROR)
+        kept.unlink(missing_ok=True)
         try:
-            task(config)
+            return task(config)
         except Exception as error:
             advice = advice_in(error)
+            line = str(advice) if advice else f"{type(error).__name__}: {error}"
+            _keep(kept, line if advice else f"{line}\n\n{traceback.format_exc()}")
+            if in_sweep():
+                print(f"flowchroma: {kept.parent}: {line}", file=sys.stderr)
+                return math.nan
             if advice is None:
                 raise
-            print(f"flowchroma: {advice}", file=sys.stderr)
+            print(f"flowchroma: {line}", file=sys.stderr)
             sys.exit(advice.code)
 
     return run
+
+
+def _keep(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + "\n")
+    except OSError:  # the disk may be what it died of
+        return
 
 
 def advice_in(error: BaseException | None) -> UserError | None:

@@ -1,8 +1,9 @@
-"""The three stages as LightningModules, their callbacks, and weights in files."""
+"""The three stages as LightningModules, their callbacks and loggers, and weights in files."""
 
 from flowchroma.training.callbacks import CountSkipped, Panels, Progress
 from flowchroma.training.checkpoint import load_weights, save_weights
 from flowchroma.training.fusion import FusionStage
+from flowchroma.training.loggers import Wandb
 from flowchroma.training.memflow import MemFlowStage
 from flowchroma.training.stage import MONITOR, Stage
 from flowchroma.training.swintexco import SwinTExCoStage
@@ -16,6 +17,7 @@ __all__ = [
     "Progress",
     "Stage",
     "SwinTExCoStage",
+    "Wandb",
     "load_weights",
     "save_weights",
 ]

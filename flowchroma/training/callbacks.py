@@ -1,12 +1,14 @@
 """What happens around training: progress, pictures, counts."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import RichProgressBar
-from torchvision.utils import make_grid, save_image
+from torch import Tensor
+from torchvision.utils import make_grid
 
 
 class Progress(RichProgressBar):
@@ -24,32 +26,47 @@ class Progress(RichProgressBar):
 
 
 class Panels(Callback):
-    """Writes one row of pictures at each validation, and hands it to loggers that take images.
+    """Writes one row of pictures at validations, and hands it to loggers that take images.
 
     Args:
         directory: where PNG files go, named by step.
-        limit: files kept; the oldest are removed first.
+        limit: pictures of a whole run, evenly spaced where it validates more often; and files kept where its length is
+            not known, the oldest removed first.
     """
 
     def __init__(self, directory: str, limit: int = 50) -> None:
         self.directory, self.limit = Path(directory), limit
+        self._due = 0.0  # the step from which the next one is wanted
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write what the stage showed of its first batch."""
+        """Write what the stage showed of its first batch, if a picture is due."""
         if not trainer.is_global_zero or trainer.sanity_checking:
             return
+        step, length = trainer.global_step, trainer.max_steps
+        if length > 0 and step < min(self._due, length):
+            return
+        self._due = step + max(length, 0) / self.limit
         for shown in getattr(pl_module, "shown", ()):
             images = [image.float().cpu().clamp(0, 1) for image in shown.images.values()]
-            row = make_grid(images, nrow=len(images))
             self.directory.mkdir(parents=True, exist_ok=True)
-            path = self.directory / f"{trainer.global_step:07d}.png"
-            save_image(row, path)
+            path = self.directory / f"{step:07d}.png"
             caption = " | ".join([*shown.images, shown.caption])
+            _save_row(images, path, caption)
             for logger in trainer.loggers:
                 if hasattr(logger, "log_image"):
-                    logger.log_image("val/panel", [str(path)], caption=[caption], step=trainer.global_step)
+                    logger.log_image("val/panel", [str(path)], caption=[caption], step=step)
         for old in sorted(self.directory.glob("*.png"))[: -self.limit]:
             old.unlink()
+
+
+def _save_row(images: Sequence[Tensor], path: Path, caption: str) -> None:
+    """Write pictures beside each other, and in the file itself what they are."""
+    from PIL.PngImagePlugin import PngInfo
+    from torchvision.transforms.functional import to_pil_image
+
+    told = PngInfo()
+    told.add_itxt("caption", caption)
+    to_pil_image(make_grid(list(images), nrow=len(images))).save(path, pnginfo=told)
 
 
 class CountSkipped(Callback):

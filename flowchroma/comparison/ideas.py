@@ -1,0 +1,178 @@
+"""What differs between runs, which of them are one idea with several seeds, and how far seeds alone lead apart."""
+
+import json
+import math
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flowchroma.comparison.runs import MONITOR, Run, is_lower_better
+from flowchroma.identity import told
+
+_ABSENT = object()
+_SURE = 0.95
+
+
+@dataclass(frozen=True)
+class Idea:
+    """Runs that differ by their seed alone.
+
+    Args:
+        label: what is special about it, `lr=0.001 model=unet`.
+        runs: all of them.
+        values: figures of the finished ones.
+    """
+
+    label: str
+    runs: tuple[Run, ...]
+    values: tuple[float, ...]
+
+    @property
+    def mean(self) -> float | None:
+        """Of the finished runs."""
+        return sum(self.values) / len(self.values) if self.values else None
+
+    @property
+    def spread(self) -> float | None:
+        """Standard deviation between seeds, with one degree of freedom less than runs; None below two."""
+        if len(self.values) < 2 or self.mean is None:
+            return None
+        return math.sqrt(sum((value - self.mean) ** 2 for value in self.values) / (len(self.values) - 1))
+
+
+@dataclass(frozen=True)
+class Noise:
+    """How far apart two runs of one idea are, taken over all ideas with several seeds.
+
+    Args:
+        deviation: pooled standard deviation between seeds; None where no idea has two finished runs.
+        freedom: degrees of freedom behind it.
+        ideas: how many are compared.
+    """
+
+    deviation: float | None
+    freedom: int
+    ideas: int
+
+    def margin(self, one: int, other: int) -> float | None:
+        """What the means of two ideas must differ by to be told apart with 95 % confidence.
+
+        Tukey and Kramer's test: the studentised range takes into account that the winner was picked among all of them.
+        With two ideas it is the t-test with pooled variance.
+
+        Args:
+            one: runs of the first idea.
+            other: runs of the second.
+        """
+        if self.deviation is None or self.ideas < 2:
+            return None
+        from scipy.stats import studentized_range
+
+        quantile = float(studentized_range.ppf(_SURE, self.ideas, self.freedom))
+        return quantile / math.sqrt(2) * self.deviation * math.sqrt(1 / one + 1 / other)
+
+
+def differences(runs: Sequence[Run]) -> dict[str, list[Any]]:
+    """The options that differ between runs, and each run's value; seeds first, None where a run has no such option.
+
+    Where another class was chosen, that choice stands for whatever comes with it. Of several options that have the same
+    values, as a size and what is set to it, the shortest is named.
+    """
+    configs = [run.config for run in runs]
+    keys = [key for key in dict.fromkeys(key for config in configs for key in config) if told(key)]
+    columns: dict[str, list[Any]] = {}
+    for key in keys:
+        values = [config.get(key, _ABSENT) for config in configs]
+        if len({_hashable(value) for value in values}) < 2 or (_is_seed(key) and key != "seed"):
+            continue
+        columns[key] = values
+    chosen = {key.removesuffix("._target_") for key in columns if key.endswith("_target_")}
+    kept: dict[str, list[Any]] = {}
+    for key, values in columns.items():
+        group = next((group for group in chosen if key.startswith(f"{group}.")), None)
+        if key.endswith("._target_"):
+            name = key.removesuffix("._target_")
+            kept[name] = [_choice(run, name, value) for run, value in zip(runs, values, strict=True)]
+        elif not (group and _comes_with(columns[f"{group}._target_"], values)):
+            kept[key] = values
+    return _without_repeats({key: [None if v is _ABSENT else v for v in values] for key, values in kept.items()})
+
+
+def ideas_of(runs: Sequence[Run], metric: str = MONITOR) -> list[Idea]:
+    """Group runs that differ by their seed alone; the best mean first, ideas without a finished run last."""
+    table = differences(runs)
+    table.pop("seed", None)
+    groups: dict[tuple[Hashable, ...], list[Run]] = {}
+    labels = {}
+    for i, run in enumerate(runs):
+        values = {key: column[i] for key, column in table.items()}
+        # A run that left no config is no other run's twin.
+        identity = (*(_hashable(value) for value in values.values()), None if run.config else run.path)
+        groups.setdefault(identity, []).append(run)
+        labels[identity] = label(values) if run.config else ""
+    ideas = []
+    for identity, members in groups.items():
+        figures = [run.figure(metric) for run in members if run.state == "finished"]
+        known = tuple(figure for figure in figures if figure is not None)
+        ideas.append(Idea(labels[identity] or _plain_name(members[0]), tuple(members), known))
+    sign = 1 if is_lower_better(metric) else -1
+    return sorted(ideas, key=lambda idea: math.inf if idea.mean is None else sign * idea.mean)
+
+
+def noise_of(ideas: Sequence[Idea]) -> Noise:
+    """The spread between seeds, pooled over the ideas."""
+    freedom = sum(max(len(idea.values) - 1, 0) for idea in ideas)
+    squares = sum(idea.spread**2 * (len(idea.values) - 1) for idea in ideas if idea.spread is not None)
+    compared = sum(idea.mean is not None for idea in ideas)
+    return Noise(math.sqrt(squares / freedom) if freedom else None, freedom, compared)
+
+
+def label(values: dict[str, Any]) -> str:
+    """`lr=0.001 model=unet`."""
+    return " ".join(f"{name}={shown(values[key])}" for key, name in short_names(values).items())
+
+
+def short_names(keys: Iterable[str]) -> dict[str, str]:
+    """The last part of each key, or all of it where another ends alike."""
+    last = {key: key.rsplit(".", 1)[-1] for key in keys}
+    return {key: key if [*last.values()].count(name) > 1 else name for key, name in last.items()}
+
+
+def shown(value: Any) -> str:
+    """A config's value as people read it."""
+    if value is None:
+        return "—"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _without_repeats(table: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    named: dict[Hashable, str] = {}
+    for key in sorted(table, key=lambda key: (key != "seed", key.count("."), len(key))):
+        named.setdefault(tuple(_hashable(value) for value in table[key]), key)
+    names = set(named.values())
+    return {key: table[key] for key in sorted(table, key=lambda key: key != "seed") if key in names}
+
+
+def _comes_with(targets: Sequence[Any], values: Sequence[Any]) -> bool:
+    """Whether runs of one class all have the same value."""
+    pairs = {(_hashable(target), _hashable(value)) for target, value in zip(targets, values, strict=True)}
+    return len(pairs) == len({target for target, _ in pairs})
+
+
+def _choice(run: Run, group: str, target: Any) -> Any:
+    """The name of the chosen file, or of the class."""
+    if target is _ABSENT:
+        return _ABSENT
+    return (run.record.get("choices") or {}).get(group) or str(target).rsplit(".", 1)[-1]
+
+
+def _is_seed(key: str) -> bool:
+    return key.rsplit(".", 1)[-1] == "seed"
+
+
+def _hashable(value: Any) -> Hashable:
+    return "\0absent" if value is _ABSENT else json.dumps(value, sort_keys=True, default=str)
+
+
+def _plain_name(run: Run) -> str:
+    return run.name.rsplit("-seed", 1)[0]

@@ -1,0 +1,74 @@
+"""Which run this is: a name that says what is special about it, and the code that it was made with."""
+
+import re
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+LONGEST = 80
+# Where a run computes, how fast, and what it writes: none of it is the idea.
+_ELSEWHERE = ("hydra", "run_dir", "logger", "trainer", "callbacks", "resume", "data.num_workers", "data.root")
+_IDEAS = ("trainer.max_steps", "trainer.precision", "trainer.accumulate_grad_batches", "trainer.gradient_clip_val")
+_NUMBER = re.compile(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?", re.IGNORECASE)
+
+
+def name_of(stage: str, model: str, seed: int, overrides: Iterable[str]) -> str:
+    """A short name from what was typed.
+
+    Args:
+        stage: of the run.
+        model: the chosen file of conf/model.
+        seed: of the run.
+        overrides: as Hydra lists them.
+
+    Returns:
+        Such as `fusion-unet-lr1e-4-seed1`: safe as a file's name, and at most 80 characters long.
+    """
+    typed = [override.lstrip("+~").partition("=") for override in overrides]
+    parts = [_part(key, value) for key, _, value in typed if key not in ("stage", "model", "seed") and told(key)]
+    head, tail = "-".join([stage, model, *parts]), f"-seed{seed}"
+    return f"{head[: LONGEST - len(tail)].rstrip('-')}{tail}"
+
+
+def told(key: str) -> bool:
+    """Whether an option changes what is learned, and not only where, how fast, or what is written down."""
+
+    def below(places: Iterable[str]) -> bool:
+        return any(f"{key.split('@')[0].replace('/', '.')}.".startswith(f"{place}.") for place in places)
+
+    return below(_IDEAS) or not below(_ELSEWHERE)
+
+
+def git_state(folder: Path) -> dict[str, str | bool] | None:
+    """The commit that `folder` is a checkout of, and whether tracked files were changed since.
+
+    Returns:
+        `{"commit": ..., "dirty": ...}`; None where it is no checkout of its own, or there is no git.
+    """
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(folder), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.strip()
+
+    try:
+        if Path(git("rev-parse", "--show-toplevel")).resolve() != folder.resolve():
+            return None
+        dirty = bool(git("status", "--porcelain", "--untracked-files=no"))
+        return {"commit": git("rev-parse", "HEAD"), "dirty": dirty}
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _part(key: str, value: str) -> str:
+    names = [name for name in re.split(r"[./@]", key) if name]
+    if names[-1] == "checkpoint":
+        names.pop()
+    value = value.strip("'\"").rstrip("/").rsplit("/", 1)[-1]
+    if names[-1] == "experiments":
+        return _safe(value)
+    joint = "" if _NUMBER.fullmatch(value) and not names[-1][-1].isdigit() else "_"
+    return _safe(f"{names[-1]}{joint}{value}")
+
+
+def _safe(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._+-]+", "_", text).strip("_")
