@@ -9,7 +9,7 @@ LONGEST = 80
 # Where a run computes, how fast, and what it writes: none of it is the idea.
 _ELSEWHERE = ("hydra", "run_dir", "logger", "trainer", "callbacks", "resume", "data.num_workers", "data.root")
 _IDEAS = ("trainer.max_steps", "trainer.precision", "trainer.accumulate_grad_batches", "trainer.gradient_clip_val")
-_NUMBER = re.compile(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?", re.IGNORECASE)
+_NUMBER = re.compile(r"[-+]?[0-9]*\.?[0-9]+(e[-+]?[0-9]+)?", re.IGNORECASE)
 
 
 def name_of(stage: str, model: str, seed: int, overrides: Iterable[str]) -> str:
@@ -66,7 +66,9 @@ def _part(key: str, value: str) -> str:
     value = value.strip("'\"").rstrip("/").rsplit("/", 1)[-1]
     if names[-1] == "experiments":
         return _safe(value)
-    joint = "" if _NUMBER.fullmatch(value) and not names[-1][-1].isdigit() else "_"
+    if number := _NUMBER.fullmatch(value):
+        value = min(value, f"{float(value):.3g}", key=len)  # as typed, but for the digits that a sampler draws
+    joint = "" if number and not names[-1][-1].isdigit() else "_"
     return _safe(f"{names[-1]}{joint}{value}")
 
 

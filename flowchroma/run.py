@@ -57,7 +57,10 @@ def score_best(trainer: Trainer, stage: Stage, data: LightningDataModule) -> Map
         stage.load_state_dict(torch.load(keeper.best_model_path, map_location="cpu", weights_only=True)["state_dict"])
         if keeper.best_model_score == trainer.callback_metrics.get(MONITOR):
             return {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
-    return trainer.validate(stage, datamodule=data, verbose=False)[0]
+    loggers, trainer.loggers = trainer.loggers, []  # or the best would stand at the end of the curve
+    scores = trainer.validate(stage, datamodule=data, verbose=False)[0]
+    trainer.loggers = loggers
+    return scores
 
 
 def refuse_misfit(config: DictConfig) -> None:

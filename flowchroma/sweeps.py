@@ -23,18 +23,18 @@ class SweepTable(Callback):
         atexit.register(self._write, Path(config.hydra.sweep.dir))
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Write the table, and leave with 1 if a run is not in it with a figure."""
+        """Write the table, and leave with 1 if a run failed."""
         atexit.unregister(self._write)
         failed = self._write(Path(config.hydra.sweep.dir))
         if failed:
-            print(f"flowchroma: {failed} of the sweep's runs did not finish, see the table", file=sys.stderr)
+            print(f"flowchroma: {failed} of the sweep's runs failed, see the table", file=sys.stderr)
             sys.exit(1)
 
     def _write(self, folder: Path) -> int:
-        """Write and print the table; how many runs have not finished."""
+        """Write and print the table; how many runs failed."""
         found = find_runs([folder]) if folder.is_dir() else None
         if found is None or not found.runs:
             return 0
         write_table(found.runs, folder / "results.csv")
         print_table(found.runs)
-        return sum(run.state != "finished" for run in found.runs)
+        return sum(run.state == "failed" for run in found.runs)

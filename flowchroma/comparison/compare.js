@@ -9,7 +9,7 @@
   // ---- which idea won
   function drawIdeas() {
     const shown = ideas.map((idea, i) => ({ ...idea, ...data.scores[i] })).filter((idea) => idea.mean !== null && !hidden.has(idea.name));
-    const labels = shown.map((idea) => shorten(idea.name));
+    const labels = shown.map((idea) => shorten(idea.name, 22, 60));
     const means = shown.map((idea, y) => ({
       type: "scatter",
       mode: "markers",
@@ -77,7 +77,7 @@
         hovertemplate: `%{y:.4g}<extra>${plain(name)}</extra>`,
         ...more,
       });
-      for (const of of runs) drawn(of, of.run, { line: { ...line, width: runs.length > 1 ? 1 : 2 }, opacity: runs.length > 1 ? 0.45 : 1 });
+      for (const of of runs) drawn(of, of.run, { line: { ...line, width: runs.length > 1 ? 1 : 2 }, opacity: runs.length > 1 ? 0.55 : 1 });
       if (runs.length > 1) drawn(mean(runs), `${idea.name}, mean`, { line: { ...line, width: 3 }, mode: "lines" });
     });
     const style = layout(420, 64, { title: { text: "step" }, showgrid: false, ...spike }, { title: { text: title(metric) } }, "closest");
@@ -92,5 +92,6 @@
     byId("curves-smoothing").addEventListener("change", drawCurves);
     redraws.push(drawCurves);
   }
-  house.legends(ideas, hidden, redraws);
+  const seen = new Set(Object.values(data.curves).flat().map((of) => of.idea));
+  house.legends(ideas.filter((_, i) => seen.has(i)), hidden, redraws);
 })();

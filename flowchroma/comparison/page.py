@@ -52,7 +52,8 @@ def write_page(runs: Sequence[Run], path: Path, metric: str = MONITOR, refused: 
         metrics=[(name, unit_of(name), is_lower_better(name)) for name in metrics_of(ordered, metric)],
         rows=_rows(ordered, looks, metric),
         scored=any(idea.values for idea in ideas),
-        strips=_strips(ordered, looks),
+        strips=strips(ordered),
+        ordered=[(run, looks[id(run)]) for run in ordered],
         abouts=[(run, looks[id(run)], _about(run)) for run in ordered],
     )
     write_whole(path, page)
@@ -123,23 +124,6 @@ def _order(values: Sequence[Any], i: int) -> int:
         return (not number, value if number else 0.0, str(value))
 
     return sorted({key(value) for value in values}).index(key(values[i]))
-
-
-def _strips(runs: Sequence[Run], looks: dict[int, dict[str, str]]) -> list[dict[str, Any]]:
-    found = []
-    for strip in strips(runs):
-        rows = list(dict.fromkeys(name for _, _, pictures in strip.columns for name in pictures))
-        shared = {name for name in rows if all(name in pictures for _, _, pictures in strip.columns)}
-        own = [name for name in rows if name not in shared]
-        columns = []
-        for i, step, pictures in strip.columns:
-            run = runs[i]
-            mine = [name for name in own if name in pictures]
-            pictured = [pictures[name] for name in mine[:1]] + [pictures[name] for name in rows if name in shared]
-            columns.append({"run": run, "look": looks[id(run)], "step": step, "pictures": pictured})
-        names = (["coloured"] if own else []) + [name for name in rows if name in shared]
-        found.append({"clip": strip.clip, "common": strip.common, "names": names, "columns": columns})
-    return found
 
 
 def _essentials(runs: Sequence[Run], ideas: Sequence[Idea]) -> dict[str, str]:

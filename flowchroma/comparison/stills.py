@@ -2,12 +2,13 @@
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flowchroma.comparison.runs import MONITOR, Run
+from flowchroma.comparison.runs import Run
+from flowchroma.pictures import colour_error, to_image
 
 _GAP = 2  # pixels around each picture of a panel, as torchvision's make_grid leaves them
 _KEY = "caption"
@@ -20,25 +21,27 @@ class Strip:
 
     Args:
         clip: its name; empty where a panel does not say.
-        common: what every run shows alike, by name, as data URIs.
-        columns: for each run, by its index in the list given: step, and what it shows by name.
+        truth: the original, a data URI; empty where a panel does not say.
+        rows: what is shown of each run.
+        columns: a run's index in the list given, its panel's step, and a data URI a row, None where it has none.
     """
 
     clip: str
-    common: Mapping[str, str]
-    columns: Sequence[tuple[int, int, Mapping[str, str]]]
+    truth: str
+    rows: Sequence[str]
+    columns: Sequence[tuple[int, int, Sequence[str | None]]]
 
 
 def strips(runs: Sequence[Run]) -> list[Strip]:
-    """The panels of the runs' best step, those of one clip and size together.
+    """The runs' last panels, those of one clip and size together. A finished run's last one shows its best weights.
 
     A panel's caption says what is in it. One without, of an earlier version, is shown whole.
     """
     clips: dict[tuple[str, tuple[int, int]], list[tuple[int, int, dict[str, Any]]]] = {}
     for i, run in enumerate(runs):
-        step = best_step(run)
-        if step is None:
+        if not run.panels:
             continue
+        step = max(run.panels)
         opened = _open(run.panels[step])
         if opened is not None:
             clip, pictures = opened
@@ -47,21 +50,34 @@ def strips(runs: Sequence[Run]) -> list[Strip]:
     return [_strip(clip, columns) for (clip, _), columns in clips.items()]
 
 
-def best_step(run: Run) -> int | None:
-    """The step of the panel that is nearest to where the run was best; None without a panel."""
-    if not run.panels:
-        return None
-    steps, values = run.curves.get(MONITOR, ([], []))
-    best = max(zip(values, steps, strict=True))[1] if steps else max(run.panels)
-    # The figures are logged under the step before the one that the panel is named after.
-    return min(run.panels, key=lambda step: abs(step - best - 1))
-
-
 def _strip(clip: str, columns: Sequence[tuple[int, int, dict[str, Any]]]) -> Strip:
-    first = columns[0][2]
-    common = {name: _uri(first[name]) for name in _COMMON if name in first}
-    own = [(i, step, {k: _uri(v) for k, v in p.items() if k not in _COMMON}) for i, step, p in columns]
-    return Strip(clip, common, own)
+    told = [(i, step, _renamed(pictures)) for i, step, pictures in columns]
+    names = list(dict.fromkeys(name for _, _, pictures in told for name in pictures if name not in _COMMON))
+    alike = {
+        name
+        for name in names[1:]
+        if len(told) > 1 and len({p[name].tobytes() if name in p else b"" for _, _, p in told}) == 1
+    }
+    rows = [name for name in names if name not in alike]
+    truth = next((_uri(pictures["truth"]) for _, _, pictures in told if "truth" in pictures), "")
+    shown = [(i, step, [_uri(p[name]) if name in p else None for name in rows]) for i, step, p in told]
+    return Strip(clip, truth, rows, shown)
+
+
+def _renamed(pictures: dict[str, Any]) -> dict[str, Any]:
+    """The run's own picture first, and after it its error: what it is called beside the truth is its network's name."""
+    names = list(pictures)
+    if "truth" not in pictures:
+        return pictures
+    own = names[names.index("truth") - 1]
+    made = {"coloured": pictures[own], "error": _error(pictures[own], pictures["truth"])}
+    return made | {name: picture for name, picture in pictures.items() if name != own}
+
+
+def _error(picture: Any, truth: Any) -> Any:
+    from torchvision.transforms.functional import to_tensor
+
+    return to_image(colour_error(to_tensor(picture), to_tensor(truth)))
 
 
 def _open(path: Path) -> tuple[str, dict[str, Any]] | None:

@@ -51,8 +51,9 @@ def _history(path: Path) -> Iterator[dict[str, Any]]:
         except DecodeError:
             return  # the file was cut off here
         if record.HasField("history"):
-            items = record.history.item
-            yield {item.key or ".".join(item.nested_key): json.loads(item.value_json) for item in items}
+            # A name of several parts is one of a picture's, such as its width.
+            named = [(item.key or "".join(item.nested_key[:1]), item) for item in record.history.item]
+            yield {name: json.loads(item.value_json) for name, item in named if len(item.nested_key) < 2}
 
 
 def records(content: bytes) -> Iterator[bytes]:

@@ -9,12 +9,12 @@ from torch import Tensor
 from flowchroma.color import rgb_to_lab
 from flowchroma.metrics import ciede2000_map
 from flowchroma.models.painter import shrink
+from flowchroma.pictures import error_colours
 
 if TYPE_CHECKING:
     from flowchroma.evaluation.scoring import Looked
 
 _SIDE = 240  # short side of a picture in pixels
-_WORST = 20.0  # CIEDE2000 at the bright end of an error map
 
 
 class Stills:
@@ -35,15 +35,7 @@ class Stills:
         _save(shrink(original.rgb.float(), _SIDE), Path(f"{stem}_truth.jpg"))
         _save(shrink(painted.float(), _SIDE), Path(f"{stem}_{name}.jpg"))
         error = ciede2000_map(rgb_to_lab(painted), original.lab)
-        _save(_coloured(shrink(error, _SIDE)), Path(f"{stem}_{name}.error.jpg"))
-
-
-def _coloured(error: Tensor) -> Tensor:
-    """Errors (1, 1, H, W) as colours, (1, 3, H, W) in [0, 255]: black for none, bright for `_WORST` and above."""
-    import cv2
-
-    level = (error[0, 0] / _WORST * 255).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
-    return torch.from_numpy(cv2.applyColorMap(level, cv2.COLORMAP_INFERNO)).flip(-1).permute(2, 0, 1)[None]
+        _save(error_colours(shrink(error, _SIDE)), Path(f"{stem}_{name}.error.jpg"))
 
 
 def _save(image: Tensor, path: Path) -> None:

@@ -7,8 +7,8 @@ const house = (() => {
   const byId = (id) => document.getElementById(id);
   // Plotly reads names as markup
   const plain = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
-  const shorten = (text) => {
-    const room = innerWidth < 640 ? 14 : 28;
+  const shorten = (text, narrow = 14, wide = 28) => {
+    const room = innerWidth < 640 ? narrow : wide;
     return text.length > room ? text.slice(0, room - 1) + "…" : text;
   };
   const widest = (texts) => {
@@ -77,8 +77,8 @@ const house = (() => {
     document.addEventListener("click", (event) => {
       const still = event.target.closest(".still");
       if (!still) return;
-      const errors = (other) => other.dataset.caption.endsWith(", error");
-      shown = [...still.closest(".strip").querySelectorAll(".still")].filter((other) => errors(other) === errors(still));
+      const row = (other) => other.dataset.row ?? "";
+      shown = [...still.closest(".strip").querySelectorAll(".still")].filter((other) => row(other) === row(still));
       at = shown.indexOf(still);
       show(0);
       dialog.showModal();

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import RichProgressBar
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 from torchvision.utils import make_grid
 
@@ -43,7 +44,8 @@ class Panels(Callback):
         if not trainer.is_global_zero or trainer.sanity_checking:
             return
         step, length = trainer.global_step, trainer.max_steps
-        if length > 0 and step < min(self._due, length):
+        # Validated by itself: the best weights, once training has ended.
+        if trainer.state.fn == TrainerFn.FITTING and length > 0 and step < min(self._due, length):
             return
         self._due = step + max(length, 0) / self.limit
         for shown in getattr(pl_module, "shown", ()):

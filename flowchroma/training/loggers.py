@@ -1,10 +1,11 @@
 """Where curves go beside CSV files."""
 
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
+from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.loggers import WandbLogger
-from lightning.pytorch.loggers.logger import rank_zero_experiment
 
 
 class Wandb(WandbLogger):
@@ -13,24 +14,27 @@ class Wandb(WandbLogger):
     Every run is one of its own: in a sweep, several follow each other in one process.
 
     Args:
-        summaries: metric, or the start of one and `*` -> "max" or "min".
+        summaries: pattern of metrics' names -> "max" or "min"; the first that fits counts.
         settings: see `WandbLogger`.
     """
 
     def __init__(self, summaries: Mapping[str, str] | None = None, **settings: Any) -> None:
         super().__init__(**settings)
         self._summaries = dict(summaries or {})
+        self._met: set[str] = set()
 
-    @property
-    @rank_zero_experiment
-    def experiment(self) -> Any:
-        """The run, begun when it is first asked for."""
-        begun = self._experiment is not None
-        run = super().experiment
-        if not begun:
-            for metric, best in self._summaries.items():
-                run.define_metric(metric, step_metric="trainer/global_step", summary=best)
-        return run
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Log figures; at the first of a name say what its summary is.
+
+        By its full name: Lightning has defined `*`, and of two patterns that fit wandb takes either.
+        """
+        for name in [name for name in metrics if name not in self._met]:
+            self._met.add(name)
+            best = next((best for pattern, best in self._summaries.items() if fnmatchcase(name, pattern)), None)
+            if best:
+                self.experiment.define_metric(name, step_metric="trainer/global_step", summary=best)
+        super().log_metrics(metrics, step)
 
     def close(self) -> None:
         """End the run, so that the next one in this process does not write into it."""
