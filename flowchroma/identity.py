@@ -63,7 +63,7 @@ def _part(key: str, value: str) -> str:
     names = [name for name in re.split(r"[./@]", key) if name]
     if names[-1] == "checkpoint":
         names.pop()
-    value = value.strip("'\"").rstrip("/").rsplit("/", 1)[-1]
+    value = value.strip("'\"[]").rstrip("/").rsplit("/", 1)[-1]
     if names[-1] == "experiments":
         return _safe(value)
     if number := _NUMBER.fullmatch(value):

@@ -55,7 +55,7 @@ def _strip(clip: str, columns: Sequence[tuple[int, int, dict[str, Any]]]) -> Str
     names = list(dict.fromkeys(name for _, _, pictures in told for name in pictures if name not in _COMMON))
     alike = {
         name
-        for name in names[1:]
+        for name in names[2:]  # its own picture and error stay
         if len(told) > 1 and len({p[name].tobytes() if name in p else b"" for _, _, p in told}) == 1
     }
     rows = [name for name in names if name not in alike]

@@ -25,7 +25,7 @@ def merged(base: dict, changes: dict) -> dict:
     return out
 
 
-def write_panel(path: Path, names: list[str], clip: str, side: int = 8) -> None:
+def _write_panel(path: Path, names: list[str], clip: str, side: int = 8) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     row = Image.new("RGB", (2 + len(names) * (side + 2), side + 4))
     for i in range(len(names)):
@@ -34,6 +34,12 @@ def write_panel(path: Path, names: list[str], clip: str, side: int = 8) -> None:
     told = PngInfo()
     told.add_itxt("caption", " | ".join([*names, clip]))
     row.save(path, pnginfo=told)
+
+
+@pytest.fixture
+def write_panel():
+    """Write a panel as training does: flat colours, the first colour held always the same."""
+    return _write_panel
 
 
 @pytest.fixture
@@ -56,7 +62,7 @@ def make_run(tmp_path: Path):
         if psnr is not None:
             (path / "results.csv").write_text(f"stage,val/psnr,val/psnr_hold\nfusion,{psnr},20.0\n")
         if options.get("panel", True):
-            write_panel(path / "panels" / "0000040.png", ["gray", "hold", "SimpleFusion", "truth"], "bear 0..7")
+            _write_panel(path / "panels" / "0000040.png", ["gray", "hold", "SimpleFusion", "truth"], "bear 0..7")
         return path
 
     return made

@@ -1,4 +1,3 @@
-import math
 from statistics import mean, stdev
 
 import pytest
@@ -109,4 +108,4 @@ def test_different_validation_clips_are_told(make_run):
     c = make_run("c", changes={"data": {"clip_length": 5, "batch_size": 1}})
     assert "data.size" in unlike(runs_of(a, b))
     assert unlike(runs_of(a, c)) == ""
-    assert math.isfinite(len(unlike([])))
+    assert unlike([]) == ""

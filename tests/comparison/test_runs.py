@@ -41,7 +41,9 @@ def test_every_state_is_told(make_run, tmp_path: Path):
     assert (read_run(failed).state, read_run(failed).detail) == ("failed", "the disk is full: make room")
     started = tmp_path / "started"
     (started / ".hydra").mkdir(parents=True)
-    (started / ".hydra" / "config.yaml").write_text("seed: 2\nrun_dir: ${hydra:runtime.output_dir}\nname: ${name_of:}\n")
+    (started / ".hydra" / "config.yaml").write_text(
+        "seed: 2\nrun_dir: ${hydra:runtime.output_dir}\nname: ${name_of:}\n"
+    )
     (started / ".hydra" / "overrides.yaml").write_text("- seed=2\n")
     run = read_run(started)
     assert (run.state, run.detail, run.name) == ("empty", "never started", "started")

@@ -1,0 +1,197 @@
+import csv
+import math
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from flowchroma import run
+from flowchroma.errors import UserError
+
+optuna = pytest.importorskip("optuna")
+
+TINY = [
+    "data.size=[48,48]", "data.clip_length=3", "data.batch_size=2", "data.num_workers=0", "data.val_clips=1",
+    "data.val_length=2", "trainer.max_steps=1", "loss=l1",
+    "stage.flow.checkpoint=null", "stage.matcher.checkpoint=null",
+]  # fmt: skip
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
+    monkeypatch.setattr(sys, "argv", ["flowchroma.run", *arguments])
+    run.main()
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_failed_run_loses_no_other_and_is_in_the_table(monkeypatch, tmp_path, capsys):
+    with pytest.raises(SystemExit) as stop:
+        call(monkeypatch, "-m", "optimizer.lr=-1,0.001", "seed=5", *TINY, f"hydra.sweep.dir={tmp_path}")
+    assert stop.value.code == 1
+    good, bad = rows(tmp_path / "results.csv")
+    assert (good["state"], good["run"]) == ("finished", "1_fusion-simple-lr0.001-seed5")
+    assert math.isfinite(float(good["val/psnr"]))
+    assert (bad["state"], bad["optimizer.lr"], bad["val/psnr"]) == ("failed", "-1", "")
+    assert "Invalid learning rate" in bad["detail"]
+    assert "Invalid learning rate" in capsys.readouterr().err
+    assert "Traceback" in (tmp_path / bad["run"] / "error.txt").read_text()
+
+
+class Killed(BaseException):
+    """What no handler in the run may hold."""
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Runs that take no time: the figure is a function of the weights, and a list says what runs die of."""
+    fates: list[type[BaseException] | None] = []
+
+    def main(config):
+        if fates and (fate := fates.pop(0)):
+            raise fate("as told")
+        folder = Path(config.run_dir)
+        (folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create({"loss": config.loss})))
+        (folder / "process").write_text(str(os.getpid()))
+        figure = 30 - (config.loss.l1 - 1) ** 2 - (config.loss.temporal - 0.5) ** 2
+        (folder / "results.csv").write_text(f"val/psnr\n{figure}\n")
+        return figure
+
+    import hydra
+
+    from flowchroma.options import say_options
+    from flowchroma.settings import CONF, say_errors
+
+    task = hydra.main(version_base="1.3", config_path=CONF, config_name="config")(say_errors(main))
+    monkeypatch.setattr(run, "main", say_options(task))
+    return fates
+
+
+@pytest.mark.parametrize("launcher", [["joblib", "hydra.launcher.n_jobs=2"], ["submitit_local"]], ids=lambda o: o[0])
+def test_launchers_run_the_jobs_elsewhere_and_the_sweep_has_its_table(monkeypatch, tmp_path, capsys, quick, launcher):
+    pytest.importorskip(f"hydra_plugins.hydra_{launcher[0].split('_')[0]}_launcher")
+    where = [f"hydra/launcher={launcher[0]}", *launcher[1:], f"hydra.sweep.dir={tmp_path}"]
+    call(monkeypatch, "-m", "loss.l1=0.5,1", *where)
+    table = rows(tmp_path / "results.csv")
+    assert [(row["run"], row["state"]) for row in table] == [
+        ("1_fusion-simple-l1_1-seed0", "finished"),
+        ("0_fusion-simple-l1_0.5-seed0", "finished"),
+    ]
+    processes = {(tmp_path / row["run"] / "process").read_text() for row in table}
+    assert str(os.getpid()) not in processes
+    assert "2 runs by val/psnr" in capsys.readouterr().out
+
+
+def study(folder: Path):
+    return optuna.load_study(study_name="flowchroma", storage=f"sqlite:///{folder}/study.db")
+
+
+def test_a_killed_study_goes_on_where_it_stopped(monkeypatch, tmp_path, quick, capsys):
+    sweep = ["-m", "+experiments=sweep_loss", "hydra.sweeper.trials=6", f"hydra.sweep.dir={tmp_path}"]
+    quick[:] = [None, None, Killed]
+    with pytest.raises(Killed):
+        call(monkeypatch, *sweep)
+    before = [trial.params for trial in study(tmp_path).trials]
+    assert len(before) == 3
+    kept = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/results.csv")}
+    call(monkeypatch, *sweep)
+    trials = study(tmp_path).trials
+    assert [trial.state.name for trial in trials] == ["COMPLETE", "COMPLETE", "FAIL", *["COMPLETE"] * 4]
+    assert [trial.params for trial in trials[:3]] == before
+    assert trials[3].params == before[2]  # what was running is run again, under a number of its own
+    assert len({str(trial.params) for trial in trials}) == 6  # and nothing else twice
+    assert all(path.stat().st_mtime_ns == time for path, time in kept.items())
+    for trial in trials:
+        if trial.value is not None:
+            (folder,) = tmp_path.glob(f"{trial.number}_*")
+            assert float(rows(folder / "results.csv")[0]["val/psnr"]) == pytest.approx(trial.value)
+    capsys.readouterr()
+    call(monkeypatch, *sweep)  # complete: nothing more is run
+    assert len(study(tmp_path).trials) == 7
+    assert "Best of 6 trials" in capsys.readouterr().out
+
+
+def test_a_trial_that_fails_counts_and_the_study_goes_on(monkeypatch, tmp_path, quick):
+    quick[:] = [None, ValueError, UserError]
+    with pytest.raises(SystemExit) as stop:
+        call(monkeypatch, "-m", "+experiments=sweep_loss", "hydra.sweeper.trials=4", f"hydra.sweep.dir={tmp_path}")
+    assert stop.value.code == 1
+    assert [trial.state.name for trial in study(tmp_path).trials] == ["COMPLETE", "FAIL", "FAIL", "COMPLETE"]
+    table = rows(tmp_path / "results.csv")
+    assert [row["state"] for row in table] == ["finished", "finished", "failed", "failed"]
+
+
+def test_the_space_is_read_as_hydra_writes_it():
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    from hydra_plugins.flowchroma_optuna import read_space
+
+    typed = [
+        "a=interval(0.5,2)",
+        "b=tag(log,int(interval(1,100)))",
+        "c=x,y",
+        "d=range(1,4)",
+        "e=[1,2]",
+        "f=1",
+        "f=2,3",
+        "c=z",
+    ]
+    fixed, space = read_space(typed, OverridesParser.create())
+    assert fixed == ["e=[1,2]", "c=z"]
+    assert space == {
+        "a": FloatDistribution(0.5, 2.0),
+        "b": IntDistribution(1, 100, log=True),
+        "d": CategoricalDistribution((1, 2, 3)),
+        "f": CategoricalDistribution((2, 3)),
+    }
+
+
+def test_a_sweep_of_nothing_and_a_second_sweep_in_one_folder_are_refused(monkeypatch, tmp_path, quick, capsys):
+    from filelock import FileLock
+
+    with pytest.raises(SystemExit) as stop:
+        call(monkeypatch, "-m", "hydra/sweeper=optuna", "seed=1", f"hydra.sweep.dir={tmp_path}")
+    assert stop.value.code == 2
+    with FileLock(tmp_path / "study.lock"), pytest.raises(SystemExit) as stop:
+        call(monkeypatch, "-m", "+experiments=sweep_loss", f"hydra.sweep.dir={tmp_path}")
+    assert stop.value.code == 1
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("flowchroma:")]
+    assert [line.split(":")[1] for line in told] == [" nothing to search", f" another sweep is at work in {tmp_path}"]
+
+
+def test_an_interrupted_sweep_has_its_table(monkeypatch, tmp_path, quick):
+    from flowchroma.sweeps import SweepTable
+
+    left = []
+    monkeypatch.setattr("atexit.register", lambda *call: left.append(call))
+    quick[:] = [None, KeyboardInterrupt]
+    with pytest.raises(KeyboardInterrupt):
+        call(monkeypatch, "-m", "seed=0,1", f"hydra.sweep.dir={tmp_path}")
+    ((write, folder),) = [call for call in left if getattr(call[0], "__self__", None).__class__ is SweepTable]
+    write(folder)
+    assert [row["state"] for row in rows(tmp_path / "results.csv")] == ["finished", "empty"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["model=nope"], "no model=nope: choose from memflow, memflow_small, placeholder"),
+        (["hydra/launcher=nope"], "pip install 'flowchroma[sweeps]'"),
+        (["loss.nope=1"], "Could not override 'loss.nope'"),
+        (["loss.l1=[1"], "cannot read the options"),
+        (["-m", "model=simple,nope"], "no model=nope"),
+    ],
+)
+def test_an_option_that_is_none_is_one_line_and_exit_2(monkeypatch, tmp_path, capsys, arguments, said):
+    with pytest.raises(SystemExit) as stop:
+        call(monkeypatch, *arguments, f"hydra.run.dir={tmp_path}", f"hydra.sweep.dir={tmp_path}")
+    assert stop.value.code == 2
+    told = capsys.readouterr().err.strip().splitlines()
+    assert len(told) == 1
+    assert told[0].startswith("flowchroma: ")
+    assert said in told[0]
