@@ -1,5 +1,6 @@
 """Runs side by side: read from their directories, grouped into ideas, told apart from noise, drawn."""
 
+from flowchroma.comparison.figures import curve_figure, idea_figure
 from flowchroma.comparison.find import Found, find_runs
 from flowchroma.comparison.ideas import Idea, Noise, differences, ideas_of, noise_of
 from flowchroma.comparison.page import write_page
@@ -13,8 +14,10 @@ __all__ = [
     "Idea",
     "Noise",
     "Run",
+    "curve_figure",
     "differences",
     "find_runs",
+    "idea_figure",
     "ideas_of",
     "noise_of",
     "print_table",
