@@ -4,10 +4,10 @@ BIN := .venv/bin
 DEMO := outputs/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint setup clean
+.PHONY: help demo test test-slow bench-training lint setup clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 setup: .venv/ready ## install everything into .venv
 
@@ -28,6 +28,9 @@ test: lint ## check style, types and import rules, then run the tests
 
 test-slow: .venv/ready ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow
+
+bench-training: .venv/ready ## training steps a second by stage and model, time spent waiting for data, memory
+	$(BIN)/python benchmarks/training.py
 
 lint: .venv/ready
 	$(BIN)/ruff check .

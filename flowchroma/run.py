@@ -11,7 +11,6 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from lightning.pytorch import LightningDataModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.loggers import CSVLogger
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
@@ -21,7 +20,7 @@ from flowchroma.identity import git_state
 from flowchroma.loading import build_model
 from flowchroma.options import say_options
 from flowchroma.settings import CONF, HOME, say_errors
-from flowchroma.training import MONITOR, Stage, Wandb, save_weights
+from flowchroma.training import MONITOR, Stage, close_loggers, log_config, save_weights
 from flowchroma.training.checkpoint import WEIGHTS
 
 
@@ -38,12 +37,12 @@ def main(config: DictConfig) -> float:
     trainer = build_trainer(config)
     try:
         if trainer.is_global_zero:
-            log_config(trainer, record(config, stage, run_dir / "config.yaml"))
+            log_config(trainer.loggers, record(config, stage, run_dir / "config.yaml"))
         if stage.has_parameters:
             trainer.fit(stage, datamodule=data)
         scores = score_best(trainer, stage, data)
     finally:
-        close_loggers(trainer)
+        close_loggers(trainer.loggers)
     if trainer.is_global_zero:
         save_weights(stage.network, run_dir / WEIGHTS)
         report(config, stage, scores, run_dir)
@@ -108,14 +107,7 @@ def build_trainer(config: DictConfig) -> Trainer:
     )
 
 
-def close_loggers(trainer: Trainer) -> None:
-    """End what a logger would go on writing the next run of a sweep into."""
-    for logger in trainer.loggers:
-        if isinstance(logger, Wandb):
-            logger.close()
-
-
-def record(config: DictConfig, stage: Stage, path: Path) -> DictConfig:
+def record(config: DictConfig, stage: Stage, path: Path) -> dict[str, Any]:
     """Write the composed config, what was chosen and typed, the code's state, and which network the loss really had."""
     composed = cast(dict[str, Any], OmegaConf.to_container(config))
     hydra_config = HydraConfig.get()
@@ -129,14 +121,7 @@ def record(config: DictConfig, stage: Stage, path: Path) -> DictConfig:
     path.parent.mkdir(parents=True, exist_ok=True)
     recorded = OmegaConf.create(composed)
     OmegaConf.save(recorded, path, resolve=True)
-    return recorded
-
-
-def log_config(trainer: Trainer, config: DictConfig) -> None:
-    """Give the recorded config to loggers that keep one; beside CSV files it lies as config.yaml."""
-    for logger in trainer.loggers:
-        if not isinstance(logger, CSVLogger):
-            logger.log_hyperparams(cast(dict[str, Any], OmegaConf.to_container(config, resolve=True)))
+    return cast(dict[str, Any], OmegaConf.to_container(recorded, resolve=True))
 
 
 def report(config: DictConfig, stage: Stage, scores: Mapping[str, float], run_dir: Path) -> None:

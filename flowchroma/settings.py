@@ -107,7 +107,7 @@ def say_errors(task: Callable[..., float | None]) -> Callable[..., float | None]
             return task(config)
         except Exception as error:
             advice = advice_in(error)
-            line = str(advice) if advice else f"{type(error).__name__}: {error}"
+            line = f"{type(error).__name__}: {error}" if advice is None else str(advice)
             _keep(kept, line if advice else f"{line}\n\n{traceback.format_exc()}")
             if in_sweep():
                 print(f"flowchroma: {kept.parent}: {line}", file=sys.stderr)

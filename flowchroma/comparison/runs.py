@@ -115,11 +115,11 @@ def flat(config: Mapping[str, Any], above: str = "") -> dict[str, Any]:
 
 
 def _state(run: Run) -> tuple[State, str]:
+    if run.results:  # whatever was tried in its directory since
+        return "finished", ""
     kept = run.path / "error.txt"
     if kept.is_file():
         return "failed", (kept.read_text(errors="replace").strip().splitlines() or ["no word of why"])[0]
-    if run.results:
-        return "finished", ""
     if run.last_step is not None:
         target = run.config.get("trainer.max_steps")
         return "unfinished", f"at step {run.last_step}" + (f" of {target}" if target else "")

@@ -3,7 +3,7 @@
 from flowchroma.training.callbacks import CountSkipped, Panels, Progress
 from flowchroma.training.checkpoint import load_weights, save_weights
 from flowchroma.training.fusion import FusionStage
-from flowchroma.training.loggers import Wandb
+from flowchroma.training.loggers import Wandb, close_loggers, log_config
 from flowchroma.training.memflow import MemFlowStage
 from flowchroma.training.stage import MONITOR, Stage
 from flowchroma.training.swintexco import SwinTExCoStage
@@ -18,6 +18,8 @@ __all__ = [
     "Stage",
     "SwinTExCoStage",
     "Wandb",
+    "close_loggers",
     "load_weights",
+    "log_config",
     "save_weights",
 ]

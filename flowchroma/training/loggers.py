@@ -1,11 +1,11 @@
 """Where curves go beside CSV files."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
 from lightning.fabric.utilities.rank_zero import rank_zero_only
-from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 
 
 class Wandb(WandbLogger):
@@ -40,3 +40,17 @@ class Wandb(WandbLogger):
         """End the run, so that the next one in this process does not write into it."""
         if self._experiment is not None:
             self._experiment.finish()
+
+
+def log_config(loggers: Iterable[Logger], config: Mapping[str, Any]) -> None:
+    """Give a run's recorded config to the loggers that keep one; beside CSV files it lies as config.yaml."""
+    for logger in loggers:
+        if not isinstance(logger, CSVLogger):
+            logger.log_hyperparams(dict(config))
+
+
+def close_loggers(loggers: Iterable[Logger]) -> None:
+    """End what would go on writing the next run of a sweep into this one's."""
+    for logger in loggers:
+        if isinstance(logger, Wandb):
+            logger.close()

@@ -39,6 +39,9 @@ def test_every_state_is_told(make_run, tmp_path: Path):
     failed = make_run("failed", None)
     (failed / "error.txt").write_text("the disk is full: make room\n\nTraceback ...\n")
     assert (read_run(failed).state, read_run(failed).detail) == ("failed", "the disk is full: make room")
+    done = make_run("done", 30)
+    (done / "error.txt").write_text("resume=last: there is nothing left to do\n")
+    assert read_run(done).state == "finished"
     started = tmp_path / "started"
     (started / ".hydra").mkdir(parents=True)
     (started / ".hydra" / "config.yaml").write_text(
