@@ -18,6 +18,8 @@ TINY = [
     "stage.flow.checkpoint=null", "stage.matcher.checkpoint=null",
 ]  # fmt: skip
 
+SMALL = [option for option in TINY if not option.startswith(("loss", "stage"))]
+
 
 def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
     monkeypatch.setattr(sys, "argv", ["flowchroma.run", *arguments])
@@ -40,6 +42,24 @@ def test_a_failed_run_loses_no_other_and_is_in_the_table(monkeypatch, tmp_path, 
     assert "Invalid learning rate" in bad["detail"]
     assert "Invalid learning rate" in capsys.readouterr().err
     assert "Traceback" in (tmp_path / bad["run"] / "error.txt").read_text()
+
+
+def test_each_run_of_a_sweep_has_a_wandb_run_of_its_own_and_a_record(monkeypatch, tmp_path):
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    wandb = ["logger=wandb", "logger.wandb.offline=true"]
+    shipped = ["loss.weights=shipped", "trainer.log_every_n_steps=1"]
+    call(monkeypatch, "-m", "stage=swintexco,fusion", *SMALL, *shipped, *wandb, f"hydra.sweep.dir={tmp_path}")
+    assert len(list(tmp_path.glob("*/wandb/offline-run-*/*.wandb"))) == 2
+    names = set()
+    for path in sorted(tmp_path.glob("*/config.yaml")):
+        config = OmegaConf.load(path)
+        assert config.logger.wandb.group == tmp_path.name
+        assert list(config.logger.wandb.tags) == [config.stage.name, config.record.choices.model, "sample"]
+        assert "data.clip_length=3" in config.record.overrides
+        names.add(config.name)
+        logged = {name for row in rows(path.parent / "metrics.csv") for name, value in row.items() if value}
+        assert {"train/loss", "val/psnr", "val/psnr_hold"} <= logged  # under one name in every stage
+    assert names == {"swintexco-swintexco_small-seed0", "fusion-simple-seed0"}
 
 
 class Killed(BaseException):

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,27 +75,41 @@ class Noise:
 def differences(runs: Sequence[Run]) -> dict[str, list[Any]]:
     """The options that differ between runs, and each run's value; seeds first, None where a run has no such option.
 
-    Where another class was chosen, that choice stands for whatever comes with it. Of several options that have the same
-    values, as a size and what is set to it, the shortest is named.
+    Where another file of a group or another class was chosen, that stands for whatever comes with it. Of several
+    options that have the same values, as a size and what is set to it, the shortest is named.
     """
     configs = [run.config for run in runs]
     keys = [key for key in dict.fromkeys(key for config in configs for key in config) if told(key)]
-    columns: dict[str, list[Any]] = {}
-    for key in keys:
-        values = [config.get(key, _ABSENT) for config in configs]
-        if len({_hashable(value) for value in values}) < 2 or (_is_seed(key) and key != "seed"):
-            continue
-        columns[key] = values
-    chosen = {key.removesuffix("._target_") for key in columns if key.endswith("_target_")}
-    kept: dict[str, list[Any]] = {}
+    table = {key: [config.get(key, _ABSENT) for config in configs] for key in keys}
+    columns = {key: values for key, values in table.items() if _differ(values) and (key == "seed" or not _is_seed(key))}
+    chosen = _chosen(runs, columns)
+    kept: dict[str, list[Any]] = {**chosen}
     for key, values in columns.items():
         group = next((group for group in chosen if key.startswith(f"{group}.")), None)
-        if key.endswith("._target_"):
-            name = key.removesuffix("._target_")
-            kept[name] = [_choice(run, name, value) for run, value in zip(runs, values, strict=True)]
-        elif not (group and _comes_with(columns[f"{group}._target_"], values)):
+        if group is None or not _comes_with(chosen[group], values):
             kept[key] = values
     return _without_repeats({key: [None if v is _ABSENT else v for v in values] for key, values in kept.items()})
+
+
+def _chosen(runs: Sequence[Run], columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+    """Where another file of a config group was chosen, or another class, what each run has: by the group's key."""
+    choices = [run.record.get("choices") or {} for run in runs]
+    groups = [group for group in dict.fromkeys(group for each in choices for group in each) if told(group)]
+    found = {}
+    for group in groups:
+        names = [each.get(group) for each in choices]
+        if None not in names and _differ(names) and any(key.startswith(f"{group}.") for key in columns):
+            found[group] = names
+    for key in [key for key in columns if key.endswith("._target_")]:
+        group = key.removesuffix("._target_")
+        if not any(f"{group}.".startswith(f"{other}.") for other in found):
+            targets = zip(columns[key], choices, strict=True)
+            found[group] = [_ABSENT if t is _ABSENT else c.get(group) or t.rsplit(".", 1)[-1] for t, c in targets]
+    return found
+
+
+def _differ(values: Sequence[Any]) -> bool:
+    return len({_hashable(value) for value in values}) > 1
 
 
 def ideas_of(runs: Sequence[Run], metric: str = MONITOR) -> list[Idea]:
@@ -154,16 +168,9 @@ def _without_repeats(table: dict[str, list[Any]]) -> dict[str, list[Any]]:
 
 
 def _comes_with(targets: Sequence[Any], values: Sequence[Any]) -> bool:
-    """Whether runs of one class all have the same value."""
+    """Whether runs of one choice all have the same value."""
     pairs = {(_hashable(target), _hashable(value)) for target, value in zip(targets, values, strict=True)}
     return len(pairs) == len({target for target, _ in pairs})
-
-
-def _choice(run: Run, group: str, target: Any) -> Any:
-    """The name of the chosen file, or of the class."""
-    if target is _ABSENT:
-        return _ABSENT
-    return (run.record.get("choices") or {}).get(group) or str(target).rsplit(".", 1)[-1]
 
 
 def _is_seed(key: str) -> bool:

@@ -62,27 +62,34 @@ def write_table(runs: Sequence[Run], path: Path, metric: str = MONITOR) -> None:
 
 
 def print_table(runs: Sequence[Run], metric: str = MONITOR, console: Console | None = None) -> None:
-    """Print the runs, and below them why some did not finish; figures beside `metric` as far as there is room."""
+    """Print the runs, and below them why some did not finish; further options and figures as far as there is room."""
     console = console or Console()
     ordered = in_order(runs, metric)
     columns = {"run": [run.path.resolve().name for run in ordered]}
     options = differences(ordered)
-    columns |= {name: [shown(value) for value in options[key]] for key, name in short_names(options).items()}
-    columns[metric] = [shown_figure(run, metric) for run in ordered]
+    last = {metric: [shown_figure(run, metric) for run in ordered]}
     if any(run.state != "finished" for run in ordered):
-        columns["state"] = [run.state for run in ordered]
-    room = console.width - sum(map(_width, columns, columns.values()))
-    for name in metrics_of(ordered, metric)[1:]:
-        figures = [shown_figure(run, name) for run in ordered]
-        room -= _width(name, figures)
-        columns |= {name: figures} if room >= 0 else {}
+        last["state"] = [run.state for run in ordered]
+    room = console.width - sum(_width(*column) for column in (*columns.items(), *last.items()))
+    wanted = {name: [shown(value) for value in options[key]] for key, name in short_names(options).items()}
+    further = {name: [shown_figure(run, name) for run in ordered] for name in metrics_of(ordered, metric)[1:]}
+    for place, more in ((columns, wanted), (last, further)):
+        for name, cells in more.items():
+            room -= _width(name, cells)
+            if room < 0:
+                break
+            place[name] = cells
+    columns |= last
     title = f"{len(runs)} run{'s' if len(runs) != 1 else ''} by {metric}"
     drawn = Table(title=title, title_justify="left", box=None, header_style="", padding=(0, 1))
     for name in columns:
         drawn.add_column(escape(name.removeprefix("val/")), justify="right" if name.startswith("val/") else "left")
-    for run, cells in zip(ordered, zip(*columns.values(), strict=True), strict=True):
-        drawn.add_row(*map(escape, cells), style=_STATES[run.state])
+    for run, row in zip(ordered, zip(*columns.values(), strict=True), strict=True):
+        drawn.add_row(*map(escape, row), style=_STATES[run.state])
     console.print(drawn)
+    if left := [name for name in wanted if name not in columns]:
+        line = f"They also differ in {', '.join(left[:6])}{f' and {len(left) - 6} more' if len(left) > 6 else ''}."
+        console.print(line, style="dim", soft_wrap=True, highlight=False, markup=False)
     for run in ordered:
         if run.detail:
             line = f"{run.path.resolve().name} {run.state}: {run.detail}"

@@ -32,6 +32,20 @@ def test_another_class_stands_for_what_comes_with_it(make_run):
     assert differences(runs_of(a, b, wide))["model.width"] == [56, 24, 48]
 
 
+def test_another_file_of_a_group_stands_for_what_is_in_it(make_run):
+    l1 = {"loss": {"_target_": "color_loss", "l1": 1.0, "temporal": 0.0, "trunk": None}}
+    whole = {"loss": {"_target_": "color_loss", "l1": 1.0, "temporal": 0.5, "trunk": "vgg19"}}
+    a = make_run("a", changes=l1, choices={"loss": "l1", "trainer": "cpu"})
+    b = make_run("b", changes=whole, choices={"loss": "flowchroma", "trainer": "gpu"})
+    assert differences(runs_of(a, b)) == {"loss": ["l1", "flowchroma"]}
+    less = {"loss": {**whole["loss"], "temporal": 0.1}}
+    c = make_run("c", changes=less, choices={"loss": "flowchroma"})
+    found = differences(runs_of(a, b, c))
+    assert found == {"loss": ["l1", "flowchroma", "flowchroma"], "loss.temporal": [0.0, 0.5, 0.1]}
+    same = make_run("d", changes=l1, choices={"loss": "flowchroma"})  # brought to the same by hand
+    assert differences(runs_of(a, same)) == {}
+
+
 def test_an_option_that_one_run_lacks_is_a_difference(make_run):
     table = differences(runs_of(make_run("a"), make_run("b", changes={"loss": {"l1": 1.0}})))
     assert table == {"loss.l1": [None, 1.0]}
