@@ -57,7 +57,7 @@ def curve_figure(ideas: Sequence[Idea], metric: str = MONITOR) -> Any:
             if metric in run.curves:
                 steps, values = run.curves[metric]
                 line = {"color": look(i)["color"], "dash": look(i)["dash"]}
-                drawn.add_scatter(x=steps, y=values, mode="lines", line=line, name=run.path.resolve().name)
+                drawn.add_scatter(x=steps, y=values, mode="lines", line=line, name=run.title)
     return _laid_out(drawn, metric, height=400).update_layout(showlegend=True).update_xaxes(title="step")
 
 

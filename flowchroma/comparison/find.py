@@ -1,7 +1,7 @@
 """From what is typed to runs: directories, sweeps, folders of either, patterns."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flowchroma.comparison.runs import Run, is_run, read_run
@@ -35,7 +35,18 @@ def find_runs(places: Sequence[str | Path]) -> Found:
         elif not runs:
             refused.append(f"{place}: no run, and no folder of runs: a run has a config.yaml")
         found |= {run.resolve(): read_run(run) for run in runs if run.resolve() not in found}
-    return Found(list(found.values()), refused)
+    return Found(_told_apart(list(found.values())), refused)
+
+
+def _told_apart(runs: list[Run]) -> list[Run]:
+    """Give runs of one title those of the folders above them as well, until they differ."""
+    longest = max((len(run.path.resolve().parts) for run in runs), default=1)
+    for _ in range(longest - 1):
+        titles = [run.title for run in runs]
+        if len({*titles}) == len(titles):
+            break
+        runs = [replace(run, above=run.above + (titles.count(run.title) > 1)) for run in runs]
+    return runs
 
 
 def _matching(pattern: Path) -> Iterator[Path]:

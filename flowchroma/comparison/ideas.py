@@ -161,7 +161,8 @@ def shown(value: Any) -> str:
 
 def _without_repeats(table: dict[str, list[Any]]) -> dict[str, list[Any]]:
     named: dict[Hashable, str] = {}
-    for key in sorted(table, key=lambda key: (key != "seed", key.count("."), len(key))):
+    # What a schedule has it has from elsewhere.
+    for key in sorted(table, key=lambda key: (key != "seed", key.startswith("scheduler."), key.count("."), len(key))):
         named.setdefault(tuple(_hashable(value) for value in table[key]), key)
     names = set(named.values())
     return {key: table[key] for key in sorted(table, key=lambda key: key != "seed") if key in names}

@@ -30,7 +30,7 @@ def write_page(runs: Sequence[Run], path: Path, metric: str = MONITOR, refused: 
     noise = noise_of(ideas)
     looks = {id(run): look(i) for i, idea in enumerate(ideas) for run in idea.runs}
     stories = [line for line in (unlike(runs),) if line] + [*refused]
-    stories += [f"{run.name} ({run.path.name}) {_state(run)}" for run in ordered if run.state != "finished"]
+    stories += [f"{run.title} {_state(run)}" for run in ordered if run.state != "finished"]
     data = {
         "ideas": [{"name": _named(idea, i), **look(i)} for i, idea in enumerate(ideas)],
         "metric": metric,
@@ -66,7 +66,7 @@ def _named(idea: Idea, number: int) -> str:
 def _scores(idea: Idea, noise: Noise, best: Idea, metric: str) -> dict[str, Any]:
     """An idea's runs, their mean, and what the mean of the best must exceed it by."""
     margin = noise.margin(len(best.values), len(idea.values)) if idea.values and best.values else None
-    runs = [run.path.resolve().name for run in idea.runs if run.state == "finished" and run.figure(metric) is not None]
+    runs = [run.title for run in idea.runs if run.state == "finished" and run.figure(metric) is not None]
     return {
         "runs": runs,
         "values": [*idea.values],
@@ -83,7 +83,7 @@ def _curves(runs: Sequence[Run], ideas: Sequence[Idea], metric: str) -> dict[str
     order = sorted(names, key=lambda name: (name != metric, name != "train/loss", not name.startswith("val/"), name))
     drawn: dict[str, list[dict[str, Any]]] = {}
     for name in order:
-        having = [(run.path.resolve().name, number[id(run)], run.curves[name]) for run in runs if name in run.curves]
+        having = [(run.title, number[id(run)], run.curves[name]) for run in runs if name in run.curves]
         drawn[name] = [{"run": run, "idea": idea, **_thinned(*curve)} for run, idea, curve in having]
     return drawn
 

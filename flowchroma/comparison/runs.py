@@ -36,6 +36,7 @@ class Run:
         curves: metric -> its steps and values, as logged.
         results: metric -> the figure of the best weights.
         panels: step -> picture of a validation clip.
+        above: how many of the folders above it are named to tell it from other runs.
     """
 
     path: Path
@@ -46,11 +47,17 @@ class Run:
     curves: Mapping[str, Curve] = field(default_factory=dict)
     results: Mapping[str, float] = field(default_factory=dict)
     panels: Mapping[int, Path] = field(default_factory=dict)
+    above: int = 0
 
     @cached_property
     def name(self) -> str:
         """What it calls itself, or its directory's name."""
         return str(self.record.get("name") or self.path.resolve().name)
+
+    @property
+    def title(self) -> str:
+        """Its directory's name, with as many of those above as it takes."""
+        return "/".join(self.path.resolve().parts[-1 - self.above :])
 
     @property
     def last_step(self) -> int | None:

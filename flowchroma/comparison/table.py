@@ -39,7 +39,7 @@ def write_table(runs: Sequence[Run], path: Path, metric: str = MONITOR) -> None:
         git = run.record.get("git") or {}
         rows.append(
             {
-                "run": run.path.resolve().name,
+                "run": run.title,
                 "name": run.name,
                 "state": run.state,
                 "detail": run.detail,
@@ -65,7 +65,7 @@ def print_table(runs: Sequence[Run], metric: str = MONITOR, console: Console | N
     """Print the runs, and below them why some did not finish; further options and figures as far as there is room."""
     console = console or Console()
     ordered = in_order(runs, metric)
-    columns = {"run": [run.path.resolve().name for run in ordered]}
+    columns = {"run": [run.title for run in ordered]}
     options = differences(ordered)
     last = {metric: [shown_figure(run, metric) for run in ordered]}
     if any(run.state != "finished" for run in ordered):
@@ -92,7 +92,7 @@ def print_table(runs: Sequence[Run], metric: str = MONITOR, console: Console | N
         console.print(line, style="dim", soft_wrap=True, highlight=False, markup=False)
     for run in ordered:
         if run.detail:
-            line = f"{run.path.resolve().name} {run.state}: {run.detail}"
+            line = f"{run.title} {run.state}: {run.detail}"
             console.print(line, style=_STATES[run.state], soft_wrap=True, highlight=False, markup=False)
 
 

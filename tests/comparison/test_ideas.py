@@ -19,6 +19,12 @@ def test_options_that_only_follow_another_are_not_named_and_where_it_ran_is_no_d
     assert differences(runs) == {"seed": [0, 1], "optimizer.lr": [0.001, 0.01]}
 
 
+def test_the_length_of_a_run_is_not_named_after_its_schedule(make_run):
+    longer = {"trainer": {"max_steps": 80}, "scheduler": {"T_max": 80}}
+    shorter = make_run("a", changes={"scheduler": {"T_max": 40}})
+    assert differences(runs_of(shorter, make_run("b", changes=longer))) == {"trainer.max_steps": [40, 80]}
+
+
 def test_two_options_that_differ_are_both_named(make_run):
     changes = {**LR, "data": {"size": [64, 64]}}
     table = differences(runs_of(make_run("a"), make_run("b", changes=changes)))

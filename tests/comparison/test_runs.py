@@ -79,6 +79,13 @@ def test_sweeps_folders_and_patterns_lead_to_their_runs_once(make_run, tmp_path:
     assert all("no run" in line for line in refused)
 
 
+def test_runs_of_one_name_are_told_apart_by_the_folders_above(make_run, tmp_path: Path):
+    for name in ("one/deep/0_fusion", "two/deep/0_fusion", "two/deep/1_fusion"):
+        make_run(name)
+    titles = [run.title for run in find_runs([tmp_path]).runs]
+    assert titles == ["one/deep/0_fusion", "two/deep/0_fusion", "1_fusion"]
+
+
 def test_a_saved_config_is_what_was_composed(make_run):
     path = make_run("a", changes={"optimizer": {"lr": 1e-06}})
     assert yaml.safe_load((path / "config.yaml").read_text())["optimizer"]["lr"] == 1e-06
