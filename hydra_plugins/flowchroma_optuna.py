@@ -1,6 +1,7 @@
 """Hydra's sweeps by Optuna: hydra/sweeper=optuna. Hydra looks for plugins in this package alone."""
 
 import math
+import pkgutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -29,7 +30,8 @@ class OptunaSweeper(Sweeper):
         storage: URL of Optuna's storage.
         study: its name there.
         seed: of the sampler; how many trials there are already is added, so that none is drawn twice.
-        sampler: builds the sampler, given `seed`.
+        sampler: name of a class that takes a seed, `optuna.samplers.TPESampler`.
+        sampler_options: what else it is given.
         params: the space, as on the command line: `loss.l1: interval(0.5, 2)`.
     """
 
@@ -41,11 +43,13 @@ class OptunaSweeper(Sweeper):
         storage: str,
         study: str,
         seed: int,
-        sampler: Any,
+        sampler: str,
+        sampler_options: DictConfig | None = None,
         params: DictConfig | None = None,
     ) -> None:
         self.trials, self.parallel, self.direction = trials, parallel, direction
         self.storage, self.study, self.seed, self.sampler = storage, study, seed, sampler
+        self.sampler_options = {str(key): value for key, value in (sampler_options or {}).items()}
         self.params = [f"{key!s}={value}" for key, value in (params or {}).items()]
         self.launcher: Launcher | None = None
         self.folder = Path()
@@ -91,7 +95,8 @@ class OptunaSweeper(Sweeper):
         study = optuna.create_study(
             storage=self.storage, study_name=self.study, direction=self.direction, load_if_exists=True
         )
-        study.sampler = self.sampler(seed=self.seed + len(study.trials))
+        sampler = pkgutil.resolve_name(self.sampler)
+        study.sampler = sampler(seed=self.seed + len(study.trials), **self.sampler_options)
         _take_up(study, space)
         while (left := self.trials - _finished(study)) > 0:
             batch = [study.ask(space) for _ in range(min(left, self.parallel))]
