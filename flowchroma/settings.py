@@ -89,8 +89,10 @@ def quiet() -> None:
         ".*does not have many workers.*",
         ".*smaller than the logging interval.*",
         ".*LeafSpec.*",
-        ".*logs directory .* exists and is not empty.*",  # Hydra has just made it
+        ".*Checkpoint directory .* exists and is not empty.*",  # of a run that goes on
         ".*in eval mode at the start of training.*",  # frozen on purpose
+        ".*your dataloader is not resumable.*",  # its sampler is
+        ".*callbacks used to create the checkpoint.*",  # said by their settings
     ):
         warnings.filterwarnings("ignore", message=said)
     warnings.showwarning = lambda message, *_, **__: print(f"flowchroma: {message}", file=sys.stderr)
@@ -107,7 +109,8 @@ def say_errors(task: Callable[..., None]) -> Callable[..., None]:
             advice = advice_in(error)
             if advice is None:
                 raise
-            print(f"flowchroma: {advice}", file=sys.stderr)
+            if str(advice):  # one process of several speaks for all
+                print(f"flowchroma: {advice}", file=sys.stderr)
             sys.exit(advice.code)
 
     return run
