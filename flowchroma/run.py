@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flowchroma.building import build_stage, build_trainer, refuse_misfit
+from flowchroma.launching import job_of_a_sweep, refuse_unlaunchable
 from flowchroma.resuming import checkpoint_to_resume, named_failures
 from flowchroma.settings import CONF, say_errors
 from flowchroma.training import MONITOR, Stage, save_weights
@@ -28,12 +29,19 @@ from flowchroma.training.checkpoint import WEIGHTS
 def main(config: DictConfig) -> None:
     """Compose, train or go on training, keep the best by validation, and write what it reached."""
     refuse_misfit(config)
+    with job_of_a_sweep(config):
+        run(config)
+
+
+def run(config: DictConfig) -> None:
+    """One run, in each of its processes."""
     checkpoint = checkpoint_to_resume(config)
     run_dir = Path(config.run_dir)
     seed_everything(config.seed, workers=True, verbose=False)
     stage = build_stage(config)
     data = instantiate(config.data)
     trainer = build_trainer(config)
+    refuse_unlaunchable(trainer)
     if trainer.is_global_zero:
         record(config, stage, run_dir / "config.yaml")
     if stage.has_parameters:

@@ -84,7 +84,8 @@ def pick_device(name: str) -> torch.device:
 def quiet() -> None:
     """One line a message, and none for what the user can do nothing about."""
     logging.basicConfig(level=logging.WARNING, format="flowchroma: %(message)s")
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.ERROR)
+    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.distributed"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     for said in (
         ".*does not have many workers.*",
         ".*smaller than the logging interval.*",
@@ -92,7 +93,9 @@ def quiet() -> None:
         ".*Checkpoint directory .* exists and is not empty.*",  # of a run that goes on
         ".*in eval mode at the start of training.*",  # frozen on purpose
         ".*your dataloader is not resumable.*",  # its sampler is
-        ".*callbacks used to create the checkpoint.*",  # said by their settings
+        ".*callbacks used to create the checkpoint.*",  # what matters of them is said by their settings
+        ".*`broadcast_buffers` is deprecated.*",  # older releases of PyTorch know no other name
+        "Grad strides do not match bucket view strides.*",
     ):
         warnings.filterwarnings("ignore", message=said)
     warnings.showwarning = lambda message, *_, **__: print(f"flowchroma: {message}", file=sys.stderr)
