@@ -6,6 +6,7 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from lightning.pytorch import Trainer
+from lightning.pytorch.plugins.environments import SLURMEnvironment
 from omegaconf import DictConfig, OmegaConf
 
 from flowchroma.errors import UserError
@@ -53,11 +54,16 @@ def build_trainer(config: DictConfig) -> Trainer:
     """The Trainer; a run shorter than an interval between validations or log lines has one of each at its end."""
     settings: Any = OmegaConf.merge(config.trainer)
     if settings.max_steps > 0:
-        batches = settings.max_steps * settings.accumulate_grad_batches
-        settings.val_check_interval = min(settings.val_check_interval, batches)
+        # Lightning counts batches here.
+        steps = min(settings.val_check_interval, settings.max_steps)
+        settings.val_check_interval = steps * settings.accumulate_grad_batches
         settings.log_every_n_steps = min(settings.log_every_n_steps, settings.max_steps)
-    return instantiate(
+    trainer: Trainer = instantiate(
         settings,
         callbacks=[instantiate(c) for c in (config.callbacks or {}).values()],
         logger=[instantiate(c) for c in (config.logger or {}).values()],
     )
+    environment = trainer._accelerator_connector.cluster_environment
+    if isinstance(environment, SLURMEnvironment):
+        environment.auto_requeue = False  # its checkpoints would be taken up unasked, and are not between two steps
+    return trainer

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 
 from flowchroma.errors import UserError
 from flowchroma.ops import processes
+from flowchroma.training.resume import steps_done
 
 
 class Guard(Callback):
@@ -76,6 +77,13 @@ class Guard(Callback):
         if self._count:
             pl_module.log("train/skipped_steps", float(self._count), reduce_fx="max", batch_size=1)
 
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Forget what was noted of steps that are done again."""
+        if trainer.is_global_zero and self.path.is_file():
+            head, *rows = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
+            kept = [row for row in rows if int(row.partition(",")[0]) < checkpoint["place"]["step"]]
+            self.path.write_text("".join([head, *kept]), encoding="utf-8")
+
     def state_dict(self) -> dict[str, int]:
         """What was counted."""
         return {"count": self._count, "row": self._row}
@@ -93,7 +101,7 @@ class Guard(Callback):
             with self.path.open("a", newline="", encoding="utf-8") as file:
                 writer = csv.writer(file)
                 writer.writerows([["step", "not finite", "clips"]] if new else [])
-                writer.writerow([trainer.global_step - 1, what, "; ".join(clips)])
+                writer.writerow([steps_done(trainer), what, "; ".join(clips)])
         if self._row >= self.in_a_row or self._count >= self.total:
             row = f"{self._row} steps in a row" if self._row >= self.in_a_row else f"{self._count} steps"
             shown = "; ".join(clips[:4]) + (f" and {len(clips) - 4} more" if len(clips) > 4 else "")

@@ -98,19 +98,31 @@ def curves(rows) -> Callable[[Path], list[dict[str, str]]]:
     return read
 
 
+@pytest.fixture(scope="session")
+def runner():
+    """A process that has imported all that a run needs."""
+    root, here = Path(__file__).parents[2], Path(__file__).parent
+    paths = os.pathsep.join([str(root), str(here), *filter(None, [os.environ.get("PYTHONPATH")])])
+    process = subprocess.Popen(
+        [sys.executable, str(here / "interrupting.py")], cwd=root, env={**os.environ, "PYTHONPATH": paths}, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    yield process
+    process.stdin.close()
+    process.wait(60)
+
+
 @pytest.fixture
-def runs(capfd: pytest.CaptureFixture):
+def runs(runner: subprocess.Popen, tmp_path_factory: pytest.TempPathFactory):
     """Make runs of `flowchroma.run`, one after the other, each in a process of its own; tells how each ended."""
 
-    def made(*each: list[str], **environment: str) -> list[int]:
-        root, here = Path(__file__).parents[2], Path(__file__).parent
-        paths = os.pathsep.join([str(root), str(here), *filter(None, [os.environ.get("PYTHONPATH")])])
-        done = subprocess.run(
-            [sys.executable, str(here / "interrupting.py"), json.dumps(each)],
-            cwd=root, env={**os.environ, "PYTHONPATH": paths, **environment}, text=True, stdout=subprocess.PIPE,
-            timeout=900, check=False,
-        )  # fmt: skip
-        return json.loads(done.stdout.splitlines()[-1].removeprefix("ended "))
+    def made(*each: list[str]) -> list[int]:
+        said = tmp_path_factory.mktemp("said") / "said"
+        runner.stdin.write(json.dumps({"runs": each, "said": str(said)}) + "\n")
+        runner.stdin.flush()
+        answer = runner.stdout.readline()
+        sys.stderr.write(said.read_text(errors="replace"))
+        return json.loads(answer)
 
     return made
 

@@ -1,6 +1,7 @@
-"""Callbacks that do to a run what clusters do, and a program that makes several runs, each in a process of its own.
+"""Callbacks that do to a run what clusters do, and a program that makes runs, each in a process of its own.
 
-python interrupting.py '[["stage=memflow", ...], ...]' prints how each ended: its exit code, or minus a signal.
+It reads lines of JSON, {"runs": [["stage=memflow", ...], ...], "said": FILE}, and answers each with how its runs ended:
+their exit codes, or minus a signal. What they say goes to the file.
 """
 
 import json
@@ -11,6 +12,7 @@ import socket
 import subprocess
 import sys
 import traceback
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -136,4 +138,10 @@ def forked(arguments: list[str], environment: dict[str, str]) -> int:
 if __name__ == "__main__":
     from flowchroma import run
 
-    print("ended", json.dumps([ended(arguments) for arguments in json.loads(sys.argv[1])]))
+    answers = os.fdopen(os.dup(1), "w")
+    for line in sys.stdin:
+        request = json.loads(line)
+        with Path(request["said"]).open("wb", buffering=0) as said:
+            os.dup2(said.fileno(), 1)
+            os.dup2(said.fileno(), 2)
+        print(json.dumps([ended(arguments) for arguments in request["runs"]]), file=answers, flush=True)

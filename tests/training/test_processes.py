@@ -65,8 +65,7 @@ def test_a_sweep_of_runs_of_two_processes_each(rows, tiny, tmp_path: Path) -> No
 
 def test_several_processes_are_refused_where_they_cannot_be_started(compose) -> None:
     """This is pytest, as a launcher's own processes are something else than flowchroma.run."""
-    settings = OmegaConf.merge(compose("trainer=ddp_cpu").trainer, {"default_root_dir": None, "logger": False})
-    trainer = instantiate(settings)
+    trainer = instantiate(OmegaConf.merge(compose("trainer=ddp_cpu").trainer, {"default_root_dir": None}))
     with pytest.raises(UserError, match="use submitit_slurm with trainer=slurm"):
         refuse_unlaunchable(trainer)
 
