@@ -29,13 +29,14 @@ def same(one: Path, other: Path) -> None:
 
 
 def test_killed_at_any_moment_it_goes_on_to_the_bit(runs, tiny, interrupt, curves, tmp_path: Path) -> None:
-    """Mid-epoch, amid a validation, and with two batches a step; average, schedule and random streams included."""
+    """After a validation, amid another, and with two batches a step; average, schedule and random streams included."""
     common = tiny("memflow", "callbacks=ema", "callbacks.ema.decay=0.9", "data.num_workers=1", DRAWS)
     common += ["trainer.accumulate_grad_batches=2", "trainer.max_steps=6", "callbacks.resumable.every_n_steps=1"]
+    common += ["trainer.val_check_interval=2"]  # steps, so after the fourth and the eighth batch
     here = [*common, f"hydra.run.dir={tmp_path / 'killed'}", "resume=last"]
     whole, *ends = runs(
         [*common, f"hydra.run.dir={tmp_path / 'whole'}"],
-        [*here, *interrupt(after=7)],
+        [*here, *interrupt(after=5)],
         [*here, *interrupt(after=8, hook="on_validation_batch_end")],
         here,
     )
