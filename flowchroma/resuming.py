@@ -137,6 +137,8 @@ def named_failures() -> Iterator[None]:
                 f"a process that reads data died: {first}. Often memory ran out: lower data.num_workers or"
                 " data.batch_size, then go on with resume=last"
             ) from error
+        if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+            raise UserError(f"compile=true does not work here ({text.splitlines()[0]}): leave it out") from error
         if type(error).__name__ == "OutOfMemoryError":
             raise UserError("the GPU's memory is full: lower data.batch_size, data.clip_length or data.size") from error
         raise
