@@ -41,9 +41,7 @@ def test_the_memory_layout_changes_no_value(compose) -> None:
 def test_what_machines_do_is_said_in_one_line() -> None:
     failures = {
         OSError(errno.ENOSPC, "No space left on device", "panels/1.png"): "while writing panels/1.png: make room",
-        RuntimeError(
-            "DataLoader worker (pid 7) is killed by signal: Killed. "
-        ): "died: DataLoader worker (pid 7)",
+        RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "): "died: DataLoader worker (pid 7)",
         torch.OutOfMemoryError("CUDA out of memory"): "lower data.batch_size",
         torch._dynamo.exc.InternalTorchDynamoError("no compiler"): "compile=true does not work here (no compiler",
     }
