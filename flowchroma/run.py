@@ -15,10 +15,11 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from flowchroma.errors import UserError
+from flowchroma.building import build_stage, build_trainer, refuse_misfit
 from flowchroma.identity import git_state
-from flowchroma.loading import build_model
+from flowchroma.launching import job_of_a_sweep, refuse_unlaunchable
 from flowchroma.options import say_options
+from flowchroma.resuming import checkpoint_to_resume, named_failures
 from flowchroma.settings import CONF, HOME, say_errors
 from flowchroma.training import MONITOR, Stage, close_loggers, log_config, save_weights
 from flowchroma.training.checkpoint import WEIGHTS
@@ -27,19 +28,28 @@ from flowchroma.training.checkpoint import WEIGHTS
 @say_options
 @hydra.main(version_base="1.3", config_path=CONF, config_name="config")
 @say_errors
+@named_failures()
 def main(config: DictConfig) -> float:
-    """Compose, train, keep the best by validation, write what it reached, and return the figure that sweeps go by."""
+    """Compose, train or go on training, keep the best by validation, and return the figure that sweeps go by."""
     refuse_misfit(config)
+    with job_of_a_sweep(config):
+        return run(config)
+
+
+def run(config: DictConfig) -> float:
+    """One run, in each of its processes: its best figure."""
+    checkpoint = checkpoint_to_resume(config)
     run_dir = Path(config.run_dir)
     seed_everything(config.seed, workers=True, verbose=False)
     stage = build_stage(config)
     data = instantiate(config.data)
     trainer = build_trainer(config)
+    refuse_unlaunchable(trainer)
     try:
         if trainer.is_global_zero:
             log_config(trainer.loggers, record(config, stage, run_dir / "config.yaml"))
         if stage.has_parameters:
-            trainer.fit(stage, datamodule=data)
+            trainer.fit(stage, datamodule=data, ckpt_path=checkpoint, weights_only=True)
         scores = score_best(trainer, stage, data)
     finally:
         close_loggers(trainer.loggers)
@@ -60,51 +70,6 @@ def score_best(trainer: Trainer, stage: Stage, data: LightningDataModule) -> Map
     scores = trainer.validate(stage, datamodule=data, verbose=False)[0]
     trainer.loggers = loggers
     return scores
-
-
-def refuse_misfit(config: DictConfig) -> None:
-    """Refuse a model of another stage before anything is built.
-
-    Raises:
-        UserError: with the models that fit.
-    """
-    model = HydraConfig.get().runtime.choices["model"]
-    if model not in config.stage.fits:
-        fits = " or ".join(f"model={name}" for name in config.stage.fits)
-        raise UserError(f"model={model} is not of stage={config.stage.name}: use {fits}")
-
-
-def build_stage(config: DictConfig) -> Stage:
-    """The LightningModule of the chosen stage, its networks filled from their checkpoints."""
-    part = {"memflow": "flow", "swintexco": "matcher", "fusion": "fusion"}[config.stage.name]
-    networks = {"model": build_model(config.model, part)}
-    for frozen in ("flow", "matcher"):
-        if frozen in config.stage:
-            networks[frozen] = build_model(config.stage[frozen], frozen)
-    scheduler = instantiate(config.scheduler) if config.scheduler else None
-    return instantiate(
-        config.stage.module,
-        **networks,
-        loss=instantiate(config.loss),
-        optimizer=instantiate(config.optimizer),
-        scheduler=scheduler,
-        _recursive_=False,
-        _convert_="object",
-    )
-
-
-def build_trainer(config: DictConfig) -> Trainer:
-    """The Trainer; a run shorter than an interval between validations or log lines has one of each at its end."""
-    settings = OmegaConf.merge(config.trainer)
-    if settings.max_steps > 0:
-        batches = settings.max_steps * settings.accumulate_grad_batches
-        settings.val_check_interval = min(settings.val_check_interval, batches)
-        settings.log_every_n_steps = min(settings.log_every_n_steps, settings.max_steps)
-    return instantiate(
-        settings,
-        callbacks=[instantiate(c) for c in (config.callbacks or {}).values()],
-        logger=[instantiate(c) for c in (config.logger or {}).values()],
-    )
 
 
 def record(config: DictConfig, stage: Stage, path: Path) -> dict[str, Any]:

@@ -81,13 +81,18 @@ def pick_device(name: str) -> torch.device:
 def quiet() -> None:
     """One line a message, and none for what the user can do nothing about."""
     logging.basicConfig(level=logging.WARNING, format="flowchroma: %(message)s")
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.ERROR)
+    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.distributed"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     for said in (
         ".*does not have many workers.*",
         ".*smaller than the logging interval.*",
         ".*LeafSpec.*",
-        ".*logs directory .* exists and is not empty.*",  # Hydra has just made it
+        ".*Checkpoint directory .* exists and is not empty.*",  # of a run that goes on
         ".*in eval mode at the start of training.*",  # frozen on purpose
+        ".*your dataloader is not resumable.*",  # its sampler is
+        ".*callbacks used to create the checkpoint.*",  # what matters of them is said by their settings
+        ".*`broadcast_buffers` is deprecated.*",  # older releases of PyTorch know no other name
+        "Grad strides do not match bucket view strides.*",
     ):
         warnings.filterwarnings("ignore", message=said)
     warnings.showwarning = lambda message, *_, **__: print(f"flowchroma: {message}", file=sys.stderr)
@@ -108,6 +113,8 @@ def say_errors(task: Callable[..., float | None]) -> Callable[..., float | None]
         except Exception as error:
             advice = advice_in(error)
             line = f"{type(error).__name__}: {error}" if advice is None else str(advice)
+            if advice and not line:  # one process of several speaks for all
+                sys.exit(advice.code)
             _keep(kept, line if advice else f"{line}\n\n{traceback.format_exc()}")
             if in_sweep():
                 print(f"flowchroma: {kept.parent}: {line}", file=sys.stderr)

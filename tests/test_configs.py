@@ -123,11 +123,35 @@ def test_schedules_step_from_the_first_to_the_last_step(compose, optimizer: str,
 def test_trainers_are_built(compose, trainer: str) -> None:
     config = compose(f"trainer={trainer}").trainer
     assert config.use_distributed_sampler is False
-    assert config.precision == ("bf16-mixed" if trainer in ("gpu", "ddp") else "32-true")
-    if trainer.startswith("ddp"):
-        assert config.strategy == "ddp"
+    assert config.precision == ("bf16-mixed" if trainer in ("gpu", "ddp", "slurm") else "32-true")
+    assert ("strategy" in config) == (trainer in ("ddp", "ddp_cpu", "slurm"))
     settings = OmegaConf.merge(config, {"accelerator": "cpu", "devices": 1, "default_root_dir": None})
     assert instantiate(settings).max_steps == config.max_steps
+
+
+@pytest.mark.parametrize(
+    ("environment", "nodes", "devices"),
+    [
+        ({}, 1, "auto"),
+        ({"SLURM_NNODES": "3", "SLURM_NTASKS_PER_NODE": "4"}, 3, 4),
+        # torchrun, which srun may have started once a machine
+        ({"SLURM_NNODES": "2", "GROUP_WORLD_SIZE": "2", "SLURM_NTASKS_PER_NODE": "1", "LOCAL_WORLD_SIZE": "8"}, 2, 8),
+    ],
+)
+def test_a_cluster_says_how_many_processes_there_are(
+    compose, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], nodes: int, devices: int | str
+) -> None:
+    for name in ("SLURM_NNODES", "SLURM_NTASKS_PER_NODE", "GROUP_WORLD_SIZE", "LOCAL_WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    trainer = compose("trainer=slurm").trainer
+    assert (trainer.num_nodes, trainer.devices) == (nodes, devices)
+
+
+def test_the_callback_that_restores_comes_first(compose) -> None:
+    for choice in choices("callbacks"):
+        assert next(iter(compose(f"callbacks={choice}").callbacks)) == "resumable"
 
 
 @pytest.mark.parametrize("experiment", sorted(p.stem for p in (HOME / "experiments").glob("*.yaml")))

@@ -1,5 +1,8 @@
 """From clips to batches, and to what networks see."""
 
+import os
+import signal
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -56,10 +59,31 @@ def to_clip(raw: RawClip) -> Clip:
 
 
 def start_worker(worker: int) -> None:
-    """Keep each worker to one thread: they run side by side already."""
+    """Keep each worker to one thread, as they run side by side already, and to its work until it is told to end."""
+    _outlive_signals()
     torch.set_num_threads(1)
     try:
         import cv2
     except ImportError:  # nothing here needs it
         return
     cv2.setNumThreads(0)
+
+
+def _outlive_signals() -> None:
+    """Leave it to the main process to end this one.
+
+    Clusters and terminals signal every process of a job; the main one may still need clips to come to a good end.
+    """
+    for name in ("SIGINT", "SIGUSR1"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    if hasattr(signal, "sigwaitinfo"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = os.getppid()
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid not in (parent, 0):
+        pass
+    os._exit(0)

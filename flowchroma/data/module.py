@@ -77,6 +77,11 @@ class ClipDataModule(LightningDataModule):
         self.skipped: dict[str, int] = {}
         self._train: TrainingClips | None = None
         self._val: ValidationClips | None = None
+        self._skipped = 0
+
+    def skip_clips(self, count: int) -> None:
+        """Let the next training loader leave out its first epoch's first clips, counted over all processes."""
+        self._skipped = count
 
     def setup(self, stage: str | None = None) -> None:
         """List the films of the sources, and check that there are any.
@@ -94,7 +99,10 @@ class ClipDataModule(LightningDataModule):
         """Batches of varied clips; another epoch's after `loader.sampler.set_epoch`."""
         if self._train is None:
             self.setup("fit")
-        return self._loader(self._train, train=True)
+        loader = self._loader(self._train, train=True)
+        loader.sampler.skip(self._skipped)  # type: ignore[attr-defined]
+        self._skipped = 0
+        return loader
 
     def val_dataloader(self) -> ClipLoader:
         """Batches of the same clips every time."""
@@ -176,10 +184,18 @@ class ClipDataModule(LightningDataModule):
         return ValidationClips(windows, self.val_length, self.size, _where(sources))
 
     def _loader(self, clips: Any, train: bool) -> ClipLoader:
+        sampler = ClipSampler(len(clips), self.seed, train)
+        if not train and len(clips) < sampler.world_size:
+            raise UserError(
+                f"{len(clips)} validation clips cannot be shared by {sampler.world_size} processes: set data.val_clips"
+                " higher or data.val_length lower, or use fewer processes"
+            )
         return ClipLoader(
             clips,
             batch_size=self.batch_size,
-            sampler=ClipSampler(len(clips), self.seed, train),
+            sampler=sampler,
+            # A loader that drew its workers' seeds from the global stream would shift whatever else draws from it.
+            generator=torch.Generator().manual_seed(self.seed),
             num_workers=self.num_workers,
             collate_fn=collate,
             worker_init_fn=start_worker,

@@ -40,6 +40,7 @@ class ClipSampler(Sampler[ClipKey]):
             UserError: training has fewer clips than processes.
         """
         self.length, self.seed, self.train, self.epoch = length, seed, train, 0
+        self._skipped = 0
         self.rank = _distributed()[0] if rank is None else rank
         self.world_size = _distributed()[1] if world_size is None else world_size
         if train and length < self.world_size:
@@ -48,6 +49,13 @@ class ClipSampler(Sampler[ClipKey]):
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch that the next iteration hands out."""
         self.epoch = epoch
+
+    def skip(self, clips: int) -> None:
+        """Leave the epoch's first clips, counted over all ranks, out of the next iteration alone.
+
+        The length stays that of the whole epoch: a trainer that goes on in its midst counts from its beginning.
+        """
+        self._skipped = clips
 
     def __len__(self) -> int:
         if self.train:
@@ -59,7 +67,9 @@ class ClipSampler(Sampler[ClipKey]):
             return iter([ClipKey(index, self.seed) for index in range(self.rank, self.length, self.world_size)])
         seed = self.seed + self.epoch
         order = torch.randperm(self.length, generator=torch.Generator().manual_seed(seed)).tolist()
-        kept = order[: len(self) * self.world_size]
+        # Whole rounds alone, so that every rank is left with as many.
+        done, self._skipped = self._skipped // self.world_size * self.world_size, 0
+        kept = order[done : len(self) * self.world_size]
         return iter([ClipKey(index, seed) for index in kept[self.rank :: self.world_size]])
 
 

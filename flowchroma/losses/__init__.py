@@ -11,7 +11,7 @@ from flowchroma.losses.photometric import FlowPhotometric
 from flowchroma.losses.smoothness import FlowSmoothness
 from flowchroma.losses.temporal import Temporal
 from flowchroma.losses.trunk import SharedTrunk
-from flowchroma.losses.weighted import LossValues, WeightedSum, non_finite
+from flowchroma.losses.weighted import LossValues, WeightedSum
 
 __all__ = [
     "L1",
@@ -30,5 +30,4 @@ __all__ = [
     "color_loss",
     "contextual_loss",
     "flow_loss",
-    "non_finite",
 ]

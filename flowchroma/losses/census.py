@@ -6,6 +6,7 @@ from torch.nn import functional as F
 
 from flowchroma.losses.batch import Prediction
 from flowchroma.losses.flow_shared import discounted, frames_of, judged
+from flowchroma.losses.masking import judged_weight
 from flowchroma.ops.warp import backward_warp
 
 _NOISE = 0.9 * 100 / 255  # differences of luminance below it say nothing: 0.9 of 255 levels, in units of L
@@ -47,7 +48,7 @@ class FlowCensus(nn.Module):
             squared = (self._signs(backward_warp(before, flow)) - signs).square()
             weight = judged(p, flow)
             both = weight * self._neighbours(weight)
-            return (both * squared / (_DISTANCE + squared)).sum() / both.sum().clamp(min=1)
+            return (both * squared / (_DISTANCE + squared)).sum() / judged_weight(both)
 
         return discounted(p, self.gamma, distance)
 

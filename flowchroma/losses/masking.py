@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from flowchroma.ops import processes
 from flowchroma.ops.warp import backward_warp, inside
 
 
@@ -14,7 +15,16 @@ def masked_mean(error: Tensor, weight: Tensor) -> Tensor:
         weight: (B, 1, H, W), at least 0.
     """
     weight = weight.to(error)
-    return (error * weight).sum() / (weight.sum().clamp(min=1) * error.shape[1])
+    return (error * weight).sum() / (judged_weight(weight) * error.shape[1])
+
+
+def judged_weight(weight: Tensor) -> Tensor:
+    """What to divide a weighted sum by, at least 1, a scalar without gradient.
+
+    That is the sum of the weights. Where several processes share the batch it is their mean sum, so that the mean of
+    their losses, and so of their gradients, is the loss of the whole batch, however unequal their shares of weight.
+    """
+    return processes.total(weight.detach().sum()).clamp(min=1) / processes.count()
 
 
 @torch.no_grad()

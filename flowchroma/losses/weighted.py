@@ -56,15 +56,3 @@ class WeightedSum(nn.Module):
             {name: value.detach() for name, value in values.items()},
             {name: part.detach() for name, part in parts.items()},
         )
-
-
-def non_finite(values: Mapping[str, Tensor]) -> list[str]:
-    """Names of the terms that are infinite or not a number; one wait for the device, whatever their number.
-
-    Args:
-        values: scalars, as in `LossValues.unweighted`.
-    """
-    if not values:
-        return []
-    finite = torch.stack([torch.isfinite(value) for value in values.values()]).tolist()
-    return [name for name, fine in zip(values, finite, strict=True) if not fine]

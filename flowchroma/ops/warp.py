@@ -21,11 +21,18 @@ def sample_at(image: Tensor, points: Tensor, padding: str = "border") -> Tensor:
         padding: what lies outside the image: "border" repeats it, "zeros" is empty.
 
     Returns:
-        (B, C, h, w). An image one pixel wide is sampled like any other.
+        (B, C, h, w). An image one pixel wide is sampled like any other. Where a gradient is wanted, a point that is not
+        a number gives none; elsewhere it gives some pixel.
     """
     size = points.new_tensor([image.shape[-1], image.shape[-2]]).view(1, 2, 1, 1)
     normalised = (2 * points + 1) / size - 1
-    return F.grid_sample(image, normalised.movedim(1, -1), padding_mode=padding, align_corners=False)
+    lost = None
+    if torch.is_grad_enabled() and (image.requires_grad or points.requires_grad):
+        # PyTorch's gradient on the CPU follows such a point out of memory.
+        lost = points.isnan().any(dim=1, keepdim=True)
+        normalised = normalised.masked_fill(lost, 0.0)
+    sampled = F.grid_sample(image, normalised.movedim(1, -1), padding_mode=padding, align_corners=False)
+    return sampled if lost is None else sampled.masked_fill(lost, torch.nan)
 
 
 def backward_warp(image: Tensor, flow: Tensor) -> Tensor:

@@ -1,20 +1,30 @@
-"""The three stages as LightningModules, their callbacks and loggers, and weights in files."""
+"""The three stages as LightningModules, their callbacks and loggers, and runs in files."""
 
+from flowchroma.training.average import Average
 from flowchroma.training.callbacks import CountSkipped, Panels, Progress
 from flowchroma.training.checkpoint import load_weights, save_weights
+from flowchroma.training.files import CheckpointFiles
 from flowchroma.training.fusion import FusionStage
+from flowchroma.training.guard import Guard
 from flowchroma.training.loggers import Wandb, close_loggers, log_config
 from flowchroma.training.memflow import MemFlowStage
+from flowchroma.training.metrics_file import MetricsFile
+from flowchroma.training.resume import Resumable
 from flowchroma.training.stage import MONITOR, Stage
 from flowchroma.training.swintexco import SwinTExCoStage
 
 __all__ = [
     "MONITOR",
+    "Average",
+    "CheckpointFiles",
     "CountSkipped",
     "FusionStage",
+    "Guard",
     "MemFlowStage",
+    "MetricsFile",
     "Panels",
     "Progress",
+    "Resumable",
     "Stage",
     "SwinTExCoStage",
     "Wandb",

@@ -1,8 +1,7 @@
 """Weights in and out of files, whole or not at all."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 
 from flowchroma.errors import UserError
 from flowchroma.models import VGGFeatures
+from flowchroma.training.files import cause_of
 from flowchroma.training.memflow_import import published_extras
 from flowchroma.training.swintexco_import import published_files
 from flowchroma.weights import SHIPPED_SYSTEM
@@ -74,15 +74,23 @@ def load_weights(network: nn.Module, where: str | Path, part: str | None = None)
     trunk = network.state_dict().keys() - learned_state(network).keys()
     extras = published_extras(network, state)
     own = {k: v.shape for k, v in learned_state(network).items()} | extras
-    given = {k: v.shape for k, v in state.items() if k not in trunk}
-    if own != given:
-        wrong = [f"{k} missing" for k in own if k not in given]
-        wrong += [f"{k} unknown" for k in given if k not in own]
-        wrong += [f"{k} {tuple(given[k])} instead of {tuple(own[k])}" for k in own if k in given and given[k] != own[k]]
-        shown = ", ".join(wrong[:4]) + (f" and {len(wrong) - 4} more" if len(wrong) > 4 else "")
-        raise UserError(f"{path} is of another network than {type(network).__name__} as configured: {shown}")
+    if wrong := _differences(own, {k: v.shape for k, v in state.items() if k not in trunk}):
+        raise UserError(f"{path} is of another network than {type(network).__name__} as configured: {wrong}")
     used = {k: v.float() if v.is_floating_point() else v for k, v in state.items() if k not in extras}
     network.load_state_dict(used, strict=False)
+
+
+def differences(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
+    """What a table of weights has that a network has not, or in another shape, or lacks; nothing where it fits."""
+    return _differences({k: v.shape for k, v in own.items()}, {k: v.shape for k, v in given.items()})
+
+
+def _differences(own: Mapping[str, Sequence[int]], given: Mapping[str, Sequence[int]]) -> str:
+    both = [k for k in own if k in given]
+    wrong = [f"{k} missing" for k in own if k not in given]
+    wrong += [f"{k} unknown" for k in given if k not in own]
+    wrong += [f"{k} {tuple(given[k])} instead of {tuple(own[k])}" for k in both if tuple(given[k]) != tuple(own[k])]
+    return ", ".join(wrong[:4]) + (f" and {len(wrong) - 4} more" if len(wrong) > 4 else "")
 
 
 def _read(path: Path) -> Mapping[str, Tensor]:
@@ -91,10 +99,7 @@ def _read(path: Path) -> Mapping[str, Tensor]:
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file can make a reader raise anything
-        # What PyTorch says of a pickle that asks for something to be called.
-        foreign = isinstance(error, UnpicklingError) and "Unsupported" in str(error)
-        cause = "it holds more than tensors, and code in a file is never run" if foreign else "it may be cut off"
-        raise UserError(f"{path} cannot be read as weights: {type(error).__name__}; {cause}") from error
+        raise UserError(f"{path} cannot be read as weights: {type(error).__name__}; {cause_of(error)}") from error
     return _unwrap(state, path)
 
 

@@ -64,9 +64,9 @@ class FusionStage(Stage):
     def predictions(self, clip: Clip) -> Iterator[Prediction]:
         """The clip rolled out; the first frame is judged where its colour was not given."""
         before: Tensor | None = None
-        reference = clip.references[:, 0]
+        reference, first = clip.references[:, 0], self.first_judged(clip)
         for t, (signals, ab) in enumerate(self._roll_out(clip)):
-            if t > 0 or not clip.starts_coloured.all():
+            if t >= first:
                 yield Prediction(
                     ab=ab,
                     luma=clip.luma[:, t],

@@ -7,14 +7,16 @@ from typing import Any, cast
 
 import torch
 from lightning.pytorch import LightningModule
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from flowchroma.color import lab_to_rgb
 from flowchroma.errors import UserError
-from flowchroma.losses import LossValues, Prediction, WeightedSum, non_finite
+from flowchroma.losses import Prediction, WeightedSum
 from flowchroma.metrics import MeanPSNR
+from flowchroma.ops import processes
+from flowchroma.training.checkpoint import differences
 from flowchroma.types import Clip
 
 MONITOR = "val/psnr"
@@ -83,20 +85,36 @@ class Stage(LightningModule, ABC):
         """For each frame from the second on, ab (B, 2, H, W) by the name of its figure; `psnr` is the stage's own."""
 
     def training_step(self, clip: Clip, batch_idx: int) -> Tensor:
-        """Mean loss over the judged frames of a batch.
-
-        Raises:
-            UserError: if a term is not finite.
-        """
+        """Mean loss over the judged frames of a batch."""
         values = [self.loss(prediction) for prediction in self.predictions(clip)]
-        self._refuse_non_finite(values, clip)
         total = torch.stack([v.total for v in values]).mean()
         size = clip.lab.shape[0]
-        self.log("train/loss", total.detach(), prog_bar=True, batch_size=size)
+        shared: dict[str, Any] = {"batch_size": size, "sync_dist": True}  # the mean over the processes
+        self.log("train/loss", total.detach(), prog_bar=True, **shared)
         for name in values[0].unweighted:
-            self.log(f"train/{name}", _mean(v.unweighted[name] for v in values), prog_bar=True, batch_size=size)
-            self.log(f"train/{name}_weighted", _mean(v.weighted[name] for v in values), batch_size=size)
+            self.log(f"train/{name}", _mean(v.unweighted[name] for v in values), prog_bar=True, **shared)
+            self.log(f"train/{name}_weighted", _mean(v.weighted[name] for v in values), **shared)
         return total
+
+    def first_judged(self, clip: Clip) -> int:
+        """The first frame whose colour is to be found: 1 where all clips of the batch were given that of frame 0."""
+        # One answer for all processes: they share a batch, and wait for each other in every frame.
+        return 0 if processes.anywhere(~clip.starts_coloured.all()) else 1
+
+    def on_validation_epoch_start(self) -> None:
+        """Let all processes validate with the statistics that are saved, those of the first one."""
+        if processes.count() > 1:
+            for buffer in self.network.buffers():
+                distributed.broadcast(buffer, src=0)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse a checkpoint of another network.
+
+        Raises:
+            UserError: it says what differs.
+        """
+        if wrong := differences(self.state_dict(), checkpoint["state_dict"]):
+            raise UserError(f"the checkpoint is of another network or loss than configured: {wrong}")
 
     def validation_step(self, clip: Clip, batch_idx: int) -> None:
         """Score a batch of clips against the truth."""
@@ -125,14 +143,6 @@ class Stage(LightningModule, ABC):
         if self._scheduler is None:
             return {"optimizer": optimizer}
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self._scheduler(optimizer), "interval": "step"}}
-
-    def _refuse_non_finite(self, values: list[LossValues], clip: Clip) -> None:
-        for v in values:
-            if broken := non_finite(v.unweighted):
-                raise UserError(
-                    f"the loss's {', '.join(broken)} is not finite at step {self.global_step}, "
-                    f"on {'; '.join(clip.names)}: lower optimizer.lr, or look at these clips"
-                )
 
 
 def _mean(values: Iterable[Tensor]) -> Tensor:

@@ -44,7 +44,7 @@ class SwinTExCoStage(Stage):
         """Every frame of the clip; the first only where the reference is another frame."""
         memory = self.model.remember(clip.references)
         reference = clip.references[:, 0]
-        for t in range(1 if clip.starts_coloured.all() else 0, clip.lab.shape[1]):
+        for t in range(self.first_judged(clip), clip.lab.shape[1]):
             luma = clip.luma[:, t]
             # The frame before is the true one: no gradient reaches back, no error adds up.
             found = self.model(luma, memory, clip.lab[:, t - 1] if t else None)

@@ -44,6 +44,20 @@ def test_dropped_tail_differs_by_epoch():
     assert seen == set(range(11))
 
 
+@given(st.integers(8, 60), st.integers(1, 4), st.integers(0, 8))
+def test_what_was_seen_of_an_epoch_is_left_out_once(length, world, rounds):
+    whole = epoch(length, world, 2)
+    samplers = [ClipSampler(length, 0, True, rank, world) for rank in range(world)]
+    done = min(rounds, length // world)
+    for sampler in samplers:
+        sampler.set_epoch(2)
+        # Counted over all ranks; what other numbers of them have left over is seen again.
+        sampler.skip(done * world + world // 2)
+        assert len(sampler) == length // world
+    assert [list(sampler) for sampler in samplers] == [keys[done:] for keys in whole]
+    assert [list(sampler) for sampler in samplers] == whole
+
+
 def test_fewer_clips_than_processes():
     with pytest.raises(UserError, match="3 clips"):
         ClipSampler(3, rank=0, world_size=4)

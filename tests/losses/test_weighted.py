@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from flowchroma.errors import UserError
-from flowchroma.losses import L1, Temporal, WeightedSum, non_finite
+from flowchroma.losses import L1, Temporal, WeightedSum
 
 
 class Constant(nn.Module):
@@ -57,10 +57,3 @@ def test_weight_zero_is_not_computed(frame):
 def test_weights_that_do_not_fit(weights, message):
     with pytest.raises(UserError, match=message):
         WeightedSum({"a": L1(), "b": L1()}, weights)
-
-
-def test_non_finite_terms_are_named(frame):
-    terms = {"fine": Constant(1.0), "lost": Constant(float("nan")), "huge": Constant(float("inf"))}
-    values = WeightedSum(terms, dict.fromkeys(terms, 1.0))(frame())
-    assert non_finite(values.unweighted) == ["lost", "huge"]
-    assert non_finite({}) == []

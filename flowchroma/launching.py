@@ -1,0 +1,58 @@
+"""Starting a run's other processes, also from within a sweep."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from lightning.pytorch import Trainer
+from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
+from omegaconf import DictConfig, read_write
+from torch import distributed
+
+from flowchroma.errors import UserError
+
+
+@contextmanager
+def job_of_a_sweep(config: DictConfig) -> Iterator[None]:
+    """Make a sweep's job look like a run of its own, and leave nothing of it to the next.
+
+    Lightning starts a run's other processes by this process's command line, which in a sweep is that of the sweep.
+    """
+    hydra: Any = HydraConfig.get()
+    if hydra.mode != RunMode.MULTIRUN:
+        yield
+        return
+    arguments, environment = sys.argv, dict(os.environ)
+    sys.argv = [arguments[0], *hydra.overrides.task]
+    with read_write(hydra):
+        hydra.run.dir = str(config.run_dir)
+    try:
+        yield
+    finally:
+        if distributed.is_available() and distributed.is_initialized():
+            distributed.destroy_process_group()
+        sys.argv = arguments
+        os.environ.clear()
+        os.environ.update(environment)
+
+
+def refuse_unlaunchable(trainer: Trainer) -> None:
+    """Refuse several processes where Lightning would start another program than this one.
+
+    Raises:
+        UserError: within a launcher that runs jobs in processes of its own.
+    """
+    launcher = trainer.strategy.launcher
+    if not isinstance(launcher, _SubprocessScriptLauncher):
+        return
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    if launcher.cluster_environment.creates_processes_externally or spec is None or spec.name == "flowchroma.run":
+        return
+    raise UserError(
+        "a run of several processes cannot start them from within this hydra/launcher: leave the launcher out, so that"
+        " runs follow each other, or use submitit_slurm with trainer=slurm, where SLURM starts them"
+    )
