@@ -31,7 +31,7 @@ def main(config: DictConfig) -> None:
     seed_everything(config.seed, workers=True, verbose=False)
     stage = build_stage(config)
     data = instantiate(config.data)
-    trainer = build_trainer(config)
+    trainer = build_trainer(config, stage)
     if trainer.is_global_zero:
         record(config, stage, run_dir / "config.yaml")
     if stage.has_parameters:
@@ -83,13 +83,15 @@ def build_stage(config: DictConfig) -> Stage:
     )
 
 
-def build_trainer(config: DictConfig) -> Trainer:
+def build_trainer(config: DictConfig, stage: Stage) -> Trainer:
     """The Trainer; a run shorter than an interval between validations or log lines has one of each at its end."""
     settings = OmegaConf.merge(config.trainer)
     if settings.max_steps > 0:
         batches = settings.max_steps * settings.accumulate_grad_batches
         settings.val_check_interval = min(settings.val_check_interval, batches)
         settings.log_every_n_steps = min(settings.log_every_n_steps, settings.max_steps)
+    if not stage.automatic_optimization:  # such a stage does both itself; Lightning refuses a trainer that would too
+        settings.gradient_clip_val, settings.accumulate_grad_batches = None, 1
     return instantiate(
         settings,
         callbacks=[instantiate(c) for c in (config.callbacks or {}).values()],
