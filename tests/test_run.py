@@ -77,7 +77,7 @@ def test_a_stage_trains_and_leaves_all_that_is_needed(
 def test_swintexco_as_published_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     small = ["data.size=[64,64]", "data.clip_length=2", "data.batch_size=1", "data.num_workers=0"]
     few = ["data.val_clips=1", "data.val_length=2", "+trainer.fast_dev_run=true", "stage.module.after_epoch=0"]
-    trunk = ["model.trunk.name=convnext_atto", "model.trunk.weights=none"]
+    trunk = ["model.trunk.name=convnext_atto", "model.trunk.weights=none", "stage.module.discriminator_width=4"]
     call(monkeypatch, "+experiments=swintexco_published", *small, *few, *trunk, f"hydra.run.dir={tmp_path}")
     assert math.isfinite(float(rows(tmp_path / "results.csv")[0]["val/psnr"]))
     assert "4 levels" in OmegaConf.load(tmp_path / "config.yaml").record.loss_trunk

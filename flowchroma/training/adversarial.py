@@ -7,6 +7,7 @@ from typing import Any, cast
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.strategies import ParallelStrategy
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.optim import Optimizer
@@ -77,6 +78,16 @@ class AdversarialStage(SwinTExCoStage):
     def listens(self) -> bool:
         """Whether the network hears the discriminator by now."""
         return self.adversarial > 0 and self.current_epoch >= self.after_epoch
+
+    def on_train_start(self) -> None:
+        """Say so where the run ends before the network listens."""
+        steps = self.trainer.max_steps * self.accumulate / self.trainer.num_training_batches
+        ends = [epochs for epochs in (self.trainer.max_epochs, steps) if epochs is not None and epochs >= 0]
+        if self.adversarial and ends and min(ends) <= self.after_epoch:
+            rank_zero_warn(
+                f"the run ends after {min(ends):.2g} epochs, and the network hears its discriminator from epoch "
+                f"{self.after_epoch} on: set stage.module.after_epoch lower, or train longer"
+            )
 
     def losses(self, clip: Clip) -> list[LossValues]:
         """See `Stage.losses`; with the adversarial term, which is one for the batch, once the network listens."""

@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from flowchroma.losses import Prediction, WeightedSum
 from flowchroma.models import MemFlow
 from flowchroma.models.swintexco import Matcher
-from flowchroma.training.stage import Stage, freeze
+from flowchroma.training.stage import Stage, freeze, learning
 from flowchroma.types import Clip
 
 
@@ -43,18 +43,20 @@ class SwinTExCoStage(Stage):
         scheduler: Callable[[Optimizer], LRScheduler] | None = None,
         flow: MemFlow | None = None,
     ) -> None:
+        trunk = cast(nn.Module, getattr(model.embed, "trunk", model.embed))
         if not isinstance(loss, WeightedSum):
-            loss = loss(cast(nn.Module, getattr(model.embed, "trunk", model.embed)))
+            loss = loss(trunk)
         super().__init__(model, model, loss, optimizer, scheduler)
         if flow is not None:
             freeze(flow)
-        self.flow = flow
+        self.flow, self._trunk = flow, [trunk]  # in a list, so that it is not registered twice
 
     def train(self, mode: bool = True) -> "SwinTExCoStage":
-        """Switch the network's mode; the frozen flow stays in evaluation mode."""
+        """Switch the network's mode; what is frozen stays in evaluation mode."""
         super().train(mode)
-        if self.flow is not None:
-            self.flow.eval()
+        for part in (self.flow, *self._trunk):
+            if part is not None and not learning(part):
+                part.eval()
         return self
 
     @property

@@ -61,6 +61,11 @@ def make():
     return made
 
 
+@pytest.fixture
+def short() -> Clip:
+    return made_clip(2, (False,))
+
+
 def fit(stage: AdversarialStage, clips: list[Clip], **options) -> Trainer:
     trainer = Trainer(
         accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
@@ -126,7 +131,7 @@ def test_the_game_is_that_of_the_papers_formulas(make, clip: Clip) -> None:
 
 
 @pytest.mark.parametrize("still", ["network", "discriminator"])
-def test_each_side_steps_alone(make, clip: Clip, still: str) -> None:
+def test_each_side_steps_alone(make, short: Clip, still: str) -> None:
     def rates(parameters) -> torch.optim.Optimizer:
         named = list(parameters)
         side = "discriminator" if named[0][0].startswith("discriminator") else "network"
@@ -134,27 +139,27 @@ def test_each_side_steps_alone(make, clip: Clip, still: str) -> None:
 
     stage = make(optimizer=rates)
     network, discriminator = state(stage.network), state(stage.discriminator)
-    fit(stage, [clip])
+    fit(stage, [short])
     assert bool(moved(stage.network, network)) == (still != "network")
     assert bool(moved(stage.discriminator, discriminator)) == (still != "discriminator")
 
 
-def test_the_network_listens_after_the_epochs_and_the_discriminator_learns_before(make, clip: Clip) -> None:
+def test_the_network_listens_after_the_epochs_and_the_discriminator_learns_before(make, short: Clip) -> None:
     heard: list[bool] = []
     stage = make(after_epoch=1)
     losses = stage.losses
     stage.losses = lambda clip: [heard.append("adversarial" in v.unweighted) or v for v in losses(clip)[:1]]
     before = state(stage.discriminator)
-    fit(stage, [clip])
+    fit(stage, [short])
     assert moved(stage.discriminator, before)
-    fit(stage, [clip], max_epochs=3)
+    fit(stage, [short], max_epochs=3)
     assert heard == [False, False, True, True]
 
 
-def test_rates_schedules_and_steps(make, clip: Clip) -> None:
+def test_rates_schedules_and_steps(make, short: Clip) -> None:
     decay = partial(torch.optim.lr_scheduler.PolynomialLR, total_iters=4, power=1.0)
     stage = make(scheduler=decay, accumulate=2)
-    trainer = fit(stage, [clip] * 5)
+    trainer = fit(stage, [short] * 5)
     assert trainer.global_step == 3  # two batches a step, and what an epoch has left over
     network, discriminator = (o.param_groups[0]["lr"] for o in trainer.optimizers)
     assert network == pytest.approx(1e-2 / 4)
@@ -164,7 +169,7 @@ def test_rates_schedules_and_steps(make, clip: Clip) -> None:
 def test_accumulated_batches_make_the_mean_gradient(make) -> None:
     sgd = partial(torch.optim.SGD, lr=1e-3)
     quiet = {"optimizer": sgd, "adversarial": 0.0}  # the game compares within a batch
-    clips = [made_clip(), made_clip()]
+    clips = [made_clip(2), made_clip(2)]
     both = Clip(
         **{k: torch.cat([getattr(c, k) for c in clips]) for k in ("lab", "references", "flow", "visible", "has_flow")},
         starts_coloured=torch.cat([c.starts_coloured for c in clips]), names=["a", "b", "c", "d"],
@@ -176,21 +181,21 @@ def test_accumulated_batches_make_the_mean_gradient(make) -> None:
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
 
 
-def test_gradients_of_each_side_are_clipped_by_themselves(make, clip: Clip) -> None:
+def test_gradients_of_each_side_are_clipped_by_themselves(make, short: Clip) -> None:
     sgd = partial(torch.optim.SGD, lr=1.0)
     stage = make(optimizer=sgd, clip=1e-3)
     sides = (stage.network, stage.discriminator)
     before = [state(side) for side in sides]
-    fit(stage, [clip])
+    fit(stage, [short])
     for side, was in zip(sides, before, strict=True):
         step = torch.cat([(p.detach() - was[name]).flatten() for name, p in side.named_parameters()])
         assert step.norm().item() == pytest.approx(1e-3, rel=1e-2)
 
 
-def test_trains_in_bfloat16_with_the_whole_loss_and_a_frozen_trunk(make, clip: Clip) -> None:
+def test_trains_in_bfloat16_with_the_whole_loss_and_a_frozen_trunk(make, short: Clip) -> None:
     stage = make(loss=swintexco_loss)
     before = state(stage.network)
-    fit(stage, [clip], precision="bf16-mixed")
+    fit(stage, [short], precision="bf16-mixed")
     assert moved(stage.network, before) == {name for name in before if not name.startswith("embed")}
     assert all(torch.isfinite(p).all() for p in stage.parameters())
 
@@ -206,32 +211,37 @@ def test_parts_learn_at_their_rates(make) -> None:
     assert [group["lr"] for group in discriminator.param_groups] == [5e-4]
 
 
-def test_a_run_resumes_with_both_optimizers(make, clip: Clip, tmp_path) -> None:
+def test_a_run_resumes_with_both_optimizers(make, short: Clip, tmp_path) -> None:
     straight, first, second = make(), make(), make()
-    fit(straight, [clip], max_epochs=2)
-    trainer = fit(first, [clip])
+    fit(straight, [short], max_epochs=2)
+    trainer = fit(first, [short])
     trainer.save_checkpoint(tmp_path / "a.ckpt")
     resumed = Trainer(
         accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
         enable_model_summary=False, max_epochs=2,
     )  # fmt: skip
-    resumed.fit(second, DataLoader([clip], batch_size=None), ckpt_path=tmp_path / "a.ckpt")
+    resumed.fit(second, DataLoader([short], batch_size=None), ckpt_path=tmp_path / "a.ckpt")
     for (name, a), (_, b) in zip(straight.named_parameters(), second.named_parameters(), strict=True):
         torch.testing.assert_close(a, b, msg=name)
 
 
-def test_a_discriminator_that_breaks_is_named(make, clip: Clip) -> None:
+def test_a_discriminator_that_breaks_is_named(make, short: Clip) -> None:
     stage = make(after_epoch=5)
     with torch.no_grad():
         stage.discriminator.last.bias.fill_(torch.nan)
     with pytest.raises(UserError, match="discriminator is not finite"):
-        fit(stage, [clip])
+        fit(stage, [short])
 
 
 @pytest.mark.parametrize("bad", [{"adversarial": -1.0}, {"accumulate": 0}])
 def test_bad_options(make, bad) -> None:
     with pytest.raises(UserError):
         make(**bad)
+
+
+def test_a_run_too_short_to_listen_says_so(make, short: Clip) -> None:
+    with pytest.warns(UserWarning, match="ends after 0.5 epochs.*from epoch 1 on"):
+        fit(make(after_epoch=1), [short] * 4, max_steps=2, max_epochs=None)
 
 
 def test_float16_is_refused_in_one_line(make, clip: Clip) -> None:

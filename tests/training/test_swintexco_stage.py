@@ -71,7 +71,9 @@ def test_the_whole_loss_trains_all_but_the_trunk(build, clip: Clip) -> None:
         optimizer.step()
     without = [n for n, p in stage.model.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())]
     assert without == []
-    assert not any(p.requires_grad for p in stage.model.embed.trunk.parameters())
+    trunk = stage.train().model.embed.trunk
+    assert not trunk.training
+    assert not any(p.requires_grad for p in trunk.parameters())
     assert stage.loss.trunk_used == "the matching network's own, 2 levels"
 
 
