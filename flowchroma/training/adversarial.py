@@ -79,6 +79,15 @@ class AdversarialStage(SwinTExCoStage):
         """Whether the network hears the discriminator by now."""
         return self.adversarial > 0 and self.current_epoch >= self.after_epoch
 
+    def setup(self, stage: str) -> None:
+        """Tell the trainer, which would have refused it before, how many batches make a step: it counts by that."""
+        if stage == "fit":
+            self.trainer.accumulate_grad_batches = self.accumulate
+
+    def teardown(self, stage: str) -> None:
+        """Take that back, so that the trainer may fit again."""
+        self.trainer.accumulate_grad_batches = 1
+
     def on_train_start(self) -> None:
         """Say so where the run ends before the network listens."""
         steps = self.trainer.max_steps * self.accumulate / self.trainer.num_training_batches
@@ -102,15 +111,11 @@ class AdversarialStage(SwinTExCoStage):
         return [value.plus("adversarial", term, self.adversarial) for value in values]
 
     def training_step(self, clip: Clip, batch_idx: int) -> Tensor:
-        """Teach both sides; return the network's loss.
-
-        Raises:
-            UserError: if a term is not finite.
-        """
+        """Teach both sides; return the network's loss."""
         total = super().training_step(clip, batch_idx)
         against = self._against
-        self._refuse_non_finite([LossValues(against, {"discriminator": against.detach()}, {})], clip)
-        self.log("train/discriminator", against.detach(), prog_bar=True, batch_size=clip.lab.shape[0])
+        shared: dict[str, Any] = {"batch_size": clip.lab.shape[0], "sync_dist": True}
+        self.log("train/discriminator", against.detach(), prog_bar=True, **shared)
         self._learn(total + against, last=(batch_idx + 1) % self.accumulate == 0 or self.trainer.is_last_batch)
         return total.detach()
 
@@ -148,7 +153,8 @@ class AdversarialStage(SwinTExCoStage):
             if self.clip:
                 self.clip_gradients(side.optimizer, self.clip, "norm")
         network.step()
-        discriminator.optimizer.step()  # unseen by Lightning, which would count every step twice
+        # With its hooks, but past the count: Lightning would take it for another step of the run.
+        strategy.optimizer_step(discriminator.optimizer, lambda: None)
         for side in (network, discriminator):
             side.zero_grad()
         for schedule in cast(Sequence[LRScheduler], self.lr_schedulers() or ()):

@@ -20,9 +20,9 @@ class SwinTExCoStage(Stage):
     """Trains SwinTExCo to find a frame's colour in references.
 
     Where every reference of a clip is of another film, the film's own colours are not to be found there: the L1 term is
-    silent on that clip. What does not ask for one particular colour still teaches: the contextual term asks for the
-    references' colours, the perceptual one for what the frame shows. So do He et al. (Deep Exemplar-based Colorization,
-    SIGGRAPH 2018) and Zhang et al. (CVPR 2019).
+    silent on that clip, as it would teach to guess, and to distrust what was found. What asks for no particular colour
+    still teaches: the contextual term asks for the references' colours, the perceptual one for what the frame
+    shows. He et al. (Deep Exemplar-based Colorization, SIGGRAPH 2018) train on foreign references by features alone.
 
     Args:
         model: the network.
@@ -66,11 +66,11 @@ class SwinTExCoStage(Stage):
 
     def predictions(self, clip: Clip) -> Iterator[Prediction]:
         """Every frame of the clip; the first only where the reference is another frame."""
-        given = bool(clip.starts_coloured.all())
+        first = 1 if clip.starts_coloured.all() else 0
         memory = self.model.remember(clip.references)
         motion = self._motion(clip)
-        before = clip.ab[:, 0] if given else None
-        for t in range(1 if given else 0, clip.lab.shape[1]):
+        before = clip.ab[:, 0] if first else None
+        for t in range(first, clip.lab.shape[1]):
             luma = clip.luma[:, t]
             # The frame before is the true one: no gradient reaches back, no error adds up.
             ab = self.model(luma, memory, clip.lab[:, t - 1] if t else None).ab
