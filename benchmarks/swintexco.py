@@ -6,6 +6,10 @@
 The plain form is not the published program. It is the published computation written straight down from the same
 weights: the reference encoded with every frame, levels and decoder stages enlarged before they are convolved, a softmax
 over a whole matrix of similarities, PyTorch's own instance norm and strided depthwise convolution.
+
+Measured with the second command on one thread of a busy CPU: 1075 MiB before, 1979 after the reference, 2086 after the
+frame's features, 2086 after the matching, which adds nothing to what the networks took, and 2222 after the whole frame.
+The reference takes 17 CPU-seconds, a frame 38, of which the matching 9.
 """
 
 import argparse

@@ -50,7 +50,7 @@ def build_stage(config: DictConfig) -> Stage:
     return stage
 
 
-def build_trainer(config: DictConfig) -> Trainer:
+def build_trainer(config: DictConfig, stage: Stage) -> Trainer:
     """The Trainer; a run shorter than an interval between validations or log lines has one of each at its end."""
     settings: Any = OmegaConf.merge(config.trainer)
     if settings.max_steps > 0:
@@ -58,6 +58,8 @@ def build_trainer(config: DictConfig) -> Trainer:
         steps = min(settings.val_check_interval, settings.max_steps)
         settings.val_check_interval = steps * settings.accumulate_grad_batches
         settings.log_every_n_steps = min(settings.log_every_n_steps, settings.max_steps)
+    if not stage.automatic_optimization:  # such a stage does both itself; Lightning refuses a trainer that would too
+        settings.gradient_clip_val, settings.accumulate_grad_batches = None, 1
     trainer: Trainer = instantiate(
         settings,
         callbacks=[instantiate(c) for c in (config.callbacks or {}).values()],

@@ -43,7 +43,7 @@ def run(config: DictConfig) -> float:
     seed_everything(config.seed, workers=True, verbose=False)
     stage = build_stage(config)
     data = instantiate(config.data)
-    trainer = build_trainer(config)
+    trainer = build_trainer(config, stage)
     refuse_unlaunchable(trainer)
     try:
         if trainer.is_global_zero:

@@ -1,7 +1,7 @@
 """What rooms hand each other. Frozen, typed, with shapes: (B, C, H, W) for a frame, (B, T, C, H, W) for a clip."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Self
 
 import torch
@@ -37,6 +37,8 @@ class RawClip(_Movable):
     visible: Tensor  # (B, T - 1, 1, H, W), bool: the pixel of frame t is also in frame t - 1; False where unknown
     has_flow: Tensor  # (B,), bool: flow and visible are exact
     starts_coloured: Tensor  # (B,), bool: the reference is frame 0 itself, so its colour is known
+    # (B,), bool: a reference is of the clip's own film, so that the film's colours can be found there
+    own_colours: Tensor = field(default_factory=lambda: torch.tensor(True))
     names: Sequence[str] = ()  # the film and the frames of each item
     skipped: Sequence[str] = ()  # films that could not be read on the way to these items, with the reason
 
@@ -51,6 +53,7 @@ class Clip(_Movable):
     visible: Tensor  # as in RawClip, float: 1 or 0
     has_flow: Tensor  # (B,), bool
     starts_coloured: Tensor  # (B,), bool
+    own_colours: Tensor = field(default_factory=lambda: torch.tensor(True))  # as in RawClip
     names: Sequence[str] = ()
 
     @property

@@ -76,9 +76,11 @@ def test_models_are_built(compose, model: str) -> None:
 
 
 @pytest.mark.parametrize("loss", choices("loss"))
-def test_losses_are_built(compose, loss: str) -> None:
+def test_losses_are_built(compose, build, loss: str) -> None:
     shipped = ["loss.weights=shipped"] if loss in ("flowchroma", "matching") else []
     built = instantiate(compose(f"loss={loss}", *shipped).loss)
+    if loss == "swintexco":  # it waits for the trunk that it looks through
+        built = built(build("swintexco_small").embed.trunk)
     assert built.weights
     assert all(weight > 0 for weight in built.weights.values())
 
@@ -88,6 +90,24 @@ def test_flow_without_exact_flow_has_no_use_for_it(compose) -> None:
     assert set(instantiate(config.loss).weights) == {"color", "census", "smoothness"}
     mixed = instantiate(compose("stage=memflow", "loss.photometric=0.2", "loss.color=0").loss)
     assert mixed.weights == {"epe": 0.1, "photometric": 0.2}
+
+
+def test_swintexco_is_trained_as_published(compose, build) -> None:
+    config = compose("+experiments=swintexco_published")
+    network = build("swintexco")
+    loss = instantiate(config.loss)(network.embed)
+    assert loss.weights == {"l1": 1.0, "perceptual": 0.15, "contextual": 0.015, "smoothness": 150.0}
+    assert list(loss.terms["contextual"].layers.values()) == [8.0, 4.0, 2.0, 1.0]
+    assert (config.stage.module.adversarial, config.stage.module.after_epoch) == (0.015, 3)
+    optimizer = instantiate(config.optimizer)([(n, p) for n, p in network.named_parameters() if p.requires_grad])
+    rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    parts = {n.split(".")[0]: rates[id(p)] for n, p in network.named_parameters() if p.requires_grad}
+    assert parts == {"warp": 3e-5, "colornet": 6e-5}  # the trunk judges, and is frozen
+    group = optimizer.param_groups[0]
+    assert (tuple(group["betas"]), group["amsgrad"], group["weight_decay"]) == ((0.5, 0.999), True, 0.01)
+    schedule = instantiate(config.scheduler)(optimizer)
+    assert (schedule.power, schedule.total_iters) == (0.9, config.trainer.max_steps)
+    assert config.trainer.max_epochs == 40
 
 
 @pytest.mark.parametrize("trainer", choices("trainer"))
@@ -157,6 +177,7 @@ def test_the_callback_that_restores_comes_first(compose) -> None:
 @pytest.mark.parametrize("experiment", sorted(p.stem for p in (HOME / "experiments").glob("*.yaml")))
 def test_experiments_compose(compose, experiment: str) -> None:
     config = compose(f"+experiments={experiment}")
-    assert experiment.endswith(config.stage.name) or experiment.startswith("sweep_")
-    assert build_model(OmegaConf.merge(config.model, {"checkpoint": None}), "") is not None
+    assert config.stage.name in experiment or experiment.startswith("sweep_")
+    blank = {"trunk": {"weights": "none"}} if "weights" in (config.model.get("trunk") or {}) else {}
+    assert build_model(OmegaConf.merge(config.model, {"checkpoint": None}, blank), "") is not None
     assert isinstance(instantiate(config.data), ClipDataModule)

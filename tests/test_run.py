@@ -38,9 +38,18 @@ def rows(path: Path) -> list[dict[str, str]]:
     [
         (["stage=memflow"], ["color", "epe"]),
         (["stage=swintexco", "loss.weights=shipped"], ["l1", "perceptual", "contextual"]),
+        (
+            [
+                "stage=swintexco_gan",
+                "loss.temporal=0.1",
+                "stage.module.after_epoch=0",
+                "stage.module.discriminator_width=4",
+            ],
+            ["l1", "perceptual", "contextual", "smoothness", "temporal", "adversarial"],
+        ),
         (["stage=fusion", "loss.weights=shipped", *FRESH], ["l1", "perceptual", "contextual", "temporal"]),
     ],
-    ids=["memflow", "swintexco", "fusion"],
+    ids=["memflow", "swintexco", "swintexco_gan", "fusion"],
 )
 def test_a_stage_trains_and_leaves_all_that_is_needed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: list[str], terms: list[str]
@@ -58,10 +67,20 @@ def test_a_stage_trains_and_leaves_all_that_is_needed(
     assert ("val/epe" in result) == (arguments[0] == "stage=memflow")
     config = OmegaConf.load(tmp_path / "config.yaml")
     assert config.data.size == [48, 48]
-    assert ("vgg16" in (config.record.loss_trunk or "")) == ("contextual" in terms)
+    assert ("vgg16" in (config.record.loss_trunk or "")) == ("loss.weights=shipped" in arguments)
+    assert bool(config.record.loss_trunk) == ("contextual" in terms)
     for name in ("checkpoints/best.ckpt", "checkpoints/last.ckpt", "weights.safetensors"):
         assert (tmp_path / name).stat().st_size > 0
     assert len(list((tmp_path / "panels").glob("*.png"))) == 1
+
+
+def test_swintexco_as_published_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    small = ["data.size=[64,64]", "data.clip_length=2", "data.batch_size=1", "data.num_workers=0"]
+    few = ["data.val_clips=1", "data.val_length=2", "+trainer.fast_dev_run=true", "stage.module.after_epoch=0"]
+    trunk = ["model.trunk.name=convnext_atto", "model.trunk.weights=none", "stage.module.discriminator_width=4"]
+    call(monkeypatch, "+experiments=swintexco_published", *small, *few, *trunk, f"hydra.run.dir={tmp_path}")
+    assert math.isfinite(float(rows(tmp_path / "results.csv")[0]["val/psnr"]))
+    assert "4 levels" in OmegaConf.load(tmp_path / "config.yaml").record.loss_trunk
 
 
 def test_a_run_gives_the_weights_of_the_next(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -88,6 +107,8 @@ def test_a_run_gives_the_weights_of_the_next(monkeypatch: pytest.MonkeyPatch, tm
         (["stage=memflow", "data=davis", "data.root=/nowhere/davis"], "/nowhere/davis"),
         (["stage=memflow", "model.checkpoint=nothing.ckpt"], "no checkpoint at nothing.ckpt"),
         (["stage=fusion", "loss.l1=-1", *FRESH], "weight of l1 is -1"),
+        (["stage=fusion", "loss=swintexco", *FRESH], "use it with stage=swintexco"),
+        (["stage=swintexco_gan", "loss.levels=[1]"], "give loss.levels a weight for each"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_1(
@@ -125,10 +146,19 @@ def test_wandb_offline_gets_the_curves_and_the_panel(monkeypatch: pytest.MonkeyP
     assert rows(tmp_path / "metrics.csv")
 
 
-def test_two_processes_train_together(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "flowchroma.run", "stage=fusion", "model=simple", "loss=l1", "trainer=ddp_cpu"]
+@pytest.mark.parametrize(
+    "stage",
+    [
+        ["stage=fusion", "model=simple", "loss=l1", *FRESH],
+        # Two steps of two batches: the discriminator is heard in neither.
+        ["stage=swintexco_gan", "trainer.accumulate_grad_batches=2", "stage.module.discriminator_width=4"],
+    ],
+    ids=["fusion", "swintexco_gan"],
+)
+def test_two_processes_train_together(tmp_path: Path, stage: list[str]) -> None:
+    command = [sys.executable, "-m", "flowchroma.run", "trainer=ddp_cpu"]
     done = subprocess.run(
-        [*command, *TINY, *FRESH, "trainer.max_steps=1", "trainer.log_every_n_steps=10", f"hydra.run.dir={tmp_path}"],
+        [*command, *TINY, *stage, "trainer.max_steps=1", "trainer.log_every_n_steps=10", f"hydra.run.dir={tmp_path}"],
         cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]

@@ -4,6 +4,7 @@ from flowchroma.data.augmentation import Augmentation
 from flowchroma.data.batches import collate, to_clip
 from flowchroma.data.films import Films
 from flowchroma.data.folders import FrameFolders
+from flowchroma.data.images import Images, StillFilm
 from flowchroma.data.module import ClipDataModule
 from flowchroma.data.named import NamedFilms
 from flowchroma.data.sample import Sample, SampleFilm
@@ -17,11 +18,13 @@ __all__ = [
     "ClipSampler",
     "Films",
     "FrameFolders",
+    "Images",
     "NamedFilms",
     "ReadableFilm",
     "Sample",
     "SampleFilm",
     "Source",
+    "StillFilm",
     "collate",
     "to_clip",
 ]

@@ -13,7 +13,7 @@ from flowchroma.color import rgb_to_lab
 from flowchroma.errors import UserError
 from flowchroma.types import Clip, RawClip
 
-_TENSORS = ("rgb", "references", "flow", "visible", "has_flow", "starts_coloured")
+_TENSORS = ("rgb", "references", "flow", "visible", "has_flow", "starts_coloured", "own_colours")
 
 
 def collate(items: Sequence[RawClip | UserError]) -> RawClip | UserError:
@@ -54,6 +54,7 @@ def to_clip(raw: RawClip) -> Clip:
         visible=raw.visible.float(),
         has_flow=raw.has_flow,
         starts_coloured=raw.starts_coloured,
+        own_colours=raw.own_colours,
         names=raw.names,
     )
 

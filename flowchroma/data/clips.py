@@ -1,7 +1,7 @@
 """The data sets: from a key to a clip."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -12,13 +12,14 @@ from torch.utils.data import Dataset
 from flowchroma.data.augmentation import disturb
 from flowchroma.data.geometry import centre_crop, draw_crop, mirror, mirror_flow
 from flowchroma.data.reading import Motion, checked_length, first_readable, knows_flow, read_frames, read_motion
-from flowchroma.data.recipe import Draw, Recipe
+from flowchroma.data.recipe import Draw, Recipe, Wanted
 from flowchroma.data.sampler import ClipKey
 from flowchroma.data.source import ReadableFilm
 from flowchroma.errors import UserError
 from flowchroma.types import RawClip
 
 _MOST_TRIES = 32  # clips tried for one item before it is given up
+_MOST_OTHERS = 3  # films tried for a reference before the clip's own serves
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,7 @@ class TrainingClips(Dataset[RawClip | UserError]):
         rng, recipe = np.random.default_rng(seed), self.recipe
         draw = recipe.draw(rng, checked_length(film, recipe.length), knows_flow(film))
         crop = draw_crop(rng, film.size, recipe.size, recipe.augmentation.crop_scale)
-        taken = draw.indices if draw.far is None else [*draw.indices, draw.far]
-        frames = read_frames(film, taken, crop, recipe.size)
+        frames = read_frames(film, [*draw.indices, *draw.far], crop, recipe.size)
         motion = read_motion(film, draw.indices, crop, recipe.size)
         if rng.random() < recipe.augmentation.flip:
             frames = mirror(frames)
@@ -76,8 +76,37 @@ class TrainingClips(Dataset[RawClip | UserError]):
         look = recipe.augmentation.draw(rng)
         clean = look.tone(frames.float() / 255)
         frames = look.grain(clean, rng)
-        reference = _reference(rng, draw, clean, frames)
-        return _raw_clip(film, draw, frames[: recipe.length], reference, motion)
+        shown, far = frames[: recipe.length], iter(frames[recipe.length :])
+        failed: dict[str, str] = {}
+        references, own = [], False
+        for wanted in draw.references:
+            other = self._other(rng, film, failed) if wanted.kind == "other" else None
+            own = own or other is None
+            references.append(_own(rng, wanted, clean, shown, far) if other is None else other)
+        return replace(
+            _raw_clip(film, draw, shown, torch.stack(references), motion),
+            own_colours=torch.tensor(own),
+            skipped=tuple(f"{name}: {reason}" for name, reason in failed.items()),
+        )
+
+    def _other(self, rng: np.random.Generator, film: ReadableFilm, failed: dict[str, str]) -> Tensor | None:
+        """A frame of another film, (3, H, W), varied by itself; None where there is none, or none can be read."""
+        recipe = self.recipe
+        for _ in range(_MOST_OTHERS):
+            other = another_film(rng, film, self.films)
+            if other is None:
+                return None
+            try:
+                index = int(rng.integers(checked_length(other, 1)))
+                crop = draw_crop(rng, other.size, recipe.size, recipe.augmentation.crop_scale)
+                frame = read_frames(other, [index], crop, recipe.size).float() / 255
+            except UserError as error:
+                failed.setdefault(other.name, str(error))
+                continue
+            frame = mirror(frame) if rng.random() < recipe.augmentation.flip else frame
+            look = recipe.augmentation.draw(rng)
+            return look.grain(look.tone(frame), rng)[0]
+        return None
 
 
 class ValidationClips(Dataset[RawClip | UserError]):
@@ -99,25 +128,37 @@ class ValidationClips(Dataset[RawClip | UserError]):
         crop = centre_crop(film.size, self.size)
         frames = read_frames(film, indices, crop, self.size).float() / 255
         motion = read_motion(film, indices, crop, self.size)
-        return _raw_clip(film, Draw(indices, "first", None), frames, frames[0], motion)
+        return _raw_clip(film, Draw(indices, [Wanted("first")]), frames, frames[:1], motion)
 
 
-def _reference(rng: np.random.Generator, draw: Draw, clean: Tensor, frames: Tensor) -> Tensor:
-    if draw.kind == "first":
-        return frames[0]
-    if draw.kind == "far":
-        return frames[-1]
-    return disturb(clean[int(rng.integers(len(draw.indices)))], rng)
+def another_film(rng: np.random.Generator, film: ReadableFilm, films: Sequence[ReadableFilm]) -> ReadableFilm | None:
+    """Draw a film that is not this one: one that the film names as its like, where it does, else any."""
+    if hasattr(film, "another"):
+        return film.another(rng)
+    drawn = films[int(rng.integers(len(films)))]
+    if drawn.name != film.name:
+        return drawn
+    rest = [other for other in films if other.name != film.name]
+    return rest[int(rng.integers(len(rest)))] if rest else None
 
 
-def _raw_clip(film: ReadableFilm, draw: Draw, frames: Tensor, reference: Tensor, motion: Motion) -> RawClip:
+def _own(rng: np.random.Generator, wanted: Wanted, clean: Tensor, shown: Tensor, far: Iterator[Tensor]) -> Tensor:
+    """A reference of the clip's own film, (3, H, W)."""
+    if wanted.kind == "first":
+        return shown[0]
+    if wanted.kind == "far":
+        return next(far)
+    return disturb(clean[int(rng.integers(len(shown)))], rng)
+
+
+def _raw_clip(film: ReadableFilm, draw: Draw, frames: Tensor, references: Tensor, motion: Motion) -> RawClip:
     return RawClip(
         rgb=_to_bytes(frames),
-        references=_to_bytes(reference[None]),
+        references=_to_bytes(references),
         flow=motion.flow,
         visible=motion.visible,
         has_flow=torch.tensor(motion.exact),
-        starts_coloured=torch.tensor(draw.kind == "first"),
+        starts_coloured=torch.tensor(draw.references[0].kind == "first"),
         names=(f"{film.name} {draw.indices[0]}..{draw.indices[-1]}",),
     )
 

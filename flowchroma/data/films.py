@@ -2,7 +2,7 @@
 
 import os
 import zlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -60,10 +60,7 @@ class Films:
             raise UserError(f"no film and no folder of frames lies under {root}: looked for *{', *'.join(_suffixes())}")
         if self.train_list is not None or self.val_list is not None:
             return self._listed(root, found, split)
-        names = _by_folder(found, split)
-        if names is None:
-            held_out = _hashed(found, self.val_fraction)
-            names = [name for name in found if (name in held_out) == (split != "train")]
+        names = pick_split(found, split, self.val_fraction)
         if not names:
             raise UserError(f"of the {len(found)} films under {root} none is for {split}: add some, or give lists")
         return [LazyFilm(name, found[name]) for name in names]
@@ -104,6 +101,15 @@ def find_films(root: Path) -> dict[str, Path]:
             found[place.relative_to(root).as_posix() if place != root else root.name] = place
             folders.clear()
     return dict(sorted(found.items()))
+
+
+def pick_split(found: Collection[str], split: str, fraction: float) -> list[str]:
+    """Pick a split's names by sub-folders train, val and test, or where nothing is held out there, by hash."""
+    names = _by_folder(found, split)
+    if names is not None:
+        return names
+    held_out = _hashed(found, fraction)
+    return [name for name in found if (name in held_out) == (split != "train")]
 
 
 def _by_folder(found: Iterable[str], split: str) -> list[str] | None:

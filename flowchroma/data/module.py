@@ -48,6 +48,7 @@ class ClipDataModule(LightningDataModule):
         stride: Sequence[int] = (1, 2),
         reference: Mapping[str, float] | None = None,
         max_gap: int | None = None,
+        references: int = 1,
         augmentation: Augmentation | None = None,
     ) -> None:
         """Note what is wanted; the disk is touched in `setup`.
@@ -65,6 +66,7 @@ class ClipDataModule(LightningDataModule):
             stride: see `Recipe`.
             reference: see `Recipe`.
             max_gap: see `Recipe`.
+            references: see `Recipe`; validation has one.
             augmentation: see `Augmentation`.
         """
         super().__init__()
@@ -73,6 +75,7 @@ class ClipDataModule(LightningDataModule):
         self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
         self.val_length, self.val_clips = val_length, val_clips
         self.stride, self.reference, self.max_gap = stride, reference, max_gap
+        self.references = references
         self.augmentation = augmentation or Augmentation()
         self.skipped: dict[str, int] = {}
         self._train: TrainingClips | None = None
@@ -162,7 +165,13 @@ class ClipDataModule(LightningDataModule):
     def _training_clips(self, sources: Sequence[Source]) -> TrainingClips:
         extra = {} if self.reference is None else {"reference": self.reference}
         recipe = Recipe(
-            self.clip_length, self.size, self.stride, max_gap=self.max_gap, augmentation=self.augmentation, **extra
+            self.clip_length,
+            self.size,
+            self.stride,
+            max_gap=self.max_gap,
+            references=self.references,
+            augmentation=self.augmentation,
+            **extra,
         )
         films = [source.films("train") for source in sources]
         lengths = [source.epoch_length(len(of_source)) for source, of_source in zip(sources, films, strict=True)]

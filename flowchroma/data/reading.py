@@ -77,6 +77,7 @@ def first_readable(
         except UserError as error:
             failed.setdefault(film.name, str(error))
         else:
-            return replace(clip, skipped=tuple(f"{name}: {reason}" for name, reason in failed.items()))
+            skipped = [f"{name}: {reason}" for name, reason in failed.items()]
+            return replace(clip, skipped=(*skipped, *clip.skipped))
     example = next(f"{name}: {reason}" for name, reason in failed.items())
     return UserError(f"no {what} could be read from {where}: tried {len(failed)} films, the first being {example}")

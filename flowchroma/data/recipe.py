@@ -8,7 +8,15 @@ import numpy as np
 from flowchroma.data.augmentation import Augmentation
 from flowchroma.errors import UserError
 
-_KINDS = ("first", "far", "augmented")
+_KINDS = ("first", "far", "augmented", "other")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A reference."""
+
+    kind: str
+    frame: int | None = None  # of the film, where the kind is "far"
 
 
 @dataclass(frozen=True)
@@ -16,8 +24,12 @@ class Draw:
     """The frames of one clip."""
 
     indices: list[int]  # in the order they are shown
-    kind: str  # of reference
-    far: int | None  # the frame of a far reference
+    references: list[Wanted]
+
+    @property
+    def far(self) -> list[int]:
+        """The frames of far references."""
+        return [wanted.frame for wanted in self.references if wanted.frame is not None]
 
 
 @dataclass(frozen=True)
@@ -29,9 +41,11 @@ class Recipe:
         size: height and width of a clip.
         stride: least and most step between its frames; 1 for films that know their flow.
         reference: how likely each kind of reference is, relative to the others: "first" is the clip's first frame,
-            "far" another frame of the film, "augmented" a frame of the clip, warped and recoloured. A film that has no
-            frame for "far" gets "augmented".
+            "far" another frame of the film, "augmented" a frame of the clip, warped and recoloured, "other" a frame of
+            another film, or, where the film is made of a still, of another one in its folder. A film that has no frame
+            for "far" gets "augmented", and so does one beside which there is no other.
         max_gap: frames from the clip to a far reference at most; None for anywhere in the film.
+        references: how many a clip has. Only the first of them is ever of kind "first"; the others are "far" instead.
         augmentation: how clips are varied.
 
     Raises:
@@ -43,6 +57,7 @@ class Recipe:
     stride: Sequence[int] = (1, 2)
     reference: Mapping[str, float] = field(default_factory=lambda: {"first": 0.4, "far": 0.4, "augmented": 0.2})
     max_gap: int | None = None
+    references: int = 1
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
@@ -51,6 +66,8 @@ class Recipe:
             raise UserError(f"data.reference has no kind {unknown[0]}: it has {', '.join(_KINDS)}")
         if min(self.reference.values(), default=0) < 0 or sum(self.reference.values()) <= 0:
             raise UserError(f"data.reference leaves no kind: give {', '.join(_KINDS)} each 0 or more, and one above 0")
+        if self.references < 1:
+            raise UserError(f"data.references is {self.references}: a clip needs 1 or more")
         if self.length < 2:
             raise UserError(f"data.clip_length is {self.length}: motion needs clips of at least 2 frames")
         if not 1 <= self.stride[0] <= self.stride[1]:
@@ -63,17 +80,32 @@ class Recipe:
         step = int(rng.integers(low, high + 1))
         start = int(rng.integers(frames - step * (self.length - 1)))
         indices = [start + step * k for k in range(self.length)]
-        far = self._draw_far(rng, indices, frames)
+        shown = sorted(indices)
+        far = self._draw_far(rng, shown, (), frames)
         if not exact_flow and rng.random() < self.augmentation.reverse:
             indices.reverse()
-        odds = np.array([self.reference.get(kind, 0.0) for kind in _KINDS])
-        kind = _KINDS[rng.choice(len(_KINDS), p=odds / odds.sum())]
-        if kind == "far" and far is None:
-            kind = "augmented"
-        return Draw(indices, kind, far if kind == "far" else None)
+        references = [_wanted(self._draw_kind(rng), far)]
+        while len(references) < self.references:
+            taken = [wanted.frame for wanted in references if wanted.frame is not None]
+            far = self._draw_far(rng, shown, taken, frames)
+            kind = self._draw_kind(rng)
+            references.append(_wanted("far" if kind == "first" else kind, far))
+        return Draw(indices, references)
 
-    def _draw_far(self, rng: np.random.Generator, indices: list[int], frames: int) -> int | None:
+    def _draw_kind(self, rng: np.random.Generator) -> str:
+        odds = np.array([self.reference.get(kind, 0.0) for kind in _KINDS])
+        return _KINDS[rng.choice(len(_KINDS), p=odds / odds.sum())]
+
+    def _draw_far(
+        self, rng: np.random.Generator, shown: Sequence[int], taken: Sequence[int], frames: int
+    ) -> int | None:
         gap = frames if self.max_gap is None else self.max_gap
-        near = range(max(0, indices[0] - gap), min(frames, indices[-1] + gap + 1))
-        others = sorted(set(near) - set(indices))
+        near = range(max(0, shown[0] - gap), min(frames, shown[-1] + gap + 1))
+        others = sorted(set(near) - set(shown) - set(taken))
         return int(rng.choice(others)) if others else None
+
+
+def _wanted(kind: str, far: int | None) -> Wanted:
+    if kind != "far":
+        return Wanted(kind)
+    return Wanted("augmented") if far is None else Wanted("far", far)

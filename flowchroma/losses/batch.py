@@ -23,7 +23,7 @@ class Prediction:
     luma: Tensor  # (B, 1, H, W), L in [0, 100]
     target_ab: Tensor  # (B, 2, H, W), CIELAB units: the truth
     mask: Tensor | None = None  # (B, 1, H, W), in [0, 1]: where the L1 term looks; everywhere by default
-    reference: Tensor | None = None  # (B, 3, h, w), CIELAB, of any size
+    reference: Tensor | None = None  # (B, 3, h, w), or several, (B, R, 3, h, w): CIELAB, of any size
     previous_ab: Tensor | None = None  # (B, 2, H, W): the output for frame t - 1; None on the first frame
     previous_luma: Tensor | None = None  # (B, 1, H, W)
     previous_target_ab: Tensor | None = None  # (B, 2, H, W)

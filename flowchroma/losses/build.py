@@ -1,26 +1,28 @@
 """The losses that the configurations name."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from torch import nn
 
 from flowchroma.errors import UserError
 from flowchroma.losses.census import FlowCensus
+from flowchroma.losses.chroma_smoothness import ChromaSmoothness
 from flowchroma.losses.contextual import Contextual
 from flowchroma.losses.flow import FlowColor, FlowEndPoint
 from flowchroma.losses.l1 import L1
-from flowchroma.losses.perceptual import Perceptual
+from flowchroma.losses.perceptual import Perceptual, SquaredPerceptual
 from flowchroma.losses.photometric import FlowPhotometric
 from flowchroma.losses.smoothness import FlowSmoothness
 from flowchroma.losses.temporal import Temporal
-from flowchroma.losses.trunk import SharedTrunk
+from flowchroma.losses.trunk import BorrowedTrunk, SharedTrunk
 from flowchroma.losses.weighted import WeightedSum
 from flowchroma.models.vgg import nearest_layer
 from flowchroma.weights import load_vgg
 
 PERCEPTUAL_LAYERS = {"relu1_2": 1.0, "relu2_2": 1.0, "relu3_2": 1.0, "relu4_2": 1.0}
 CONTEXTUAL_LAYERS = {"relu3_2": 1.0, "relu4_2": 1.0}
+PUBLISHED_LEVELS = (1.0, 2.0, 4.0, 8.0)  # of SwinTExCo's contextual loss
 
 
 def color_loss(
@@ -65,7 +67,66 @@ def color_loss(
         if perceptual:
             terms["perceptual"] = Perceptual(shared, _serve(perceptual_layers, network.layers))
         if contextual:
-            terms["contextual"] = Contextual(shared, _serve(contextual_layers, network.layers), bandwidth)
+            served = _serve(contextual_layers, network.layers)
+            shares = {layer: weight / sum(served.values()) for layer, weight in served.items()}
+            terms["contextual"] = Contextual(shared, shares, bandwidth)
+    return WeightedSum(terms, {name: scale[name] for name in terms}, used)
+
+
+def swintexco_loss(
+    trunk: nn.Module,
+    *,
+    l1: float = 1.0,
+    perceptual: float = 0.15,
+    contextual: float = 0.015,
+    smoothness: float = 150.0,
+    temporal: float = 0.0,
+    levels: Sequence[float] = PUBLISHED_LEVELS,
+    bandwidth: float = 0.1,
+    spread: float = 10.0,
+    alpha: float = 50.0,
+) -> WeightedSum:
+    """Build the published loss of SwinTExCo but for its adversarial term, which `AdversarialStage` adds.
+
+    Weights are the published ones, for terms in the published units: L1 and smoothness in CIELAB units, perceptual and
+    contextual in the features of the matching network's own trunk, which stays frozen.
+
+    Args:
+        trunk: of the matching network, see `BorrowedTrunk`.
+        l1: weight of `L1`, in CIELAB units.
+        perceptual: weight of `SquaredPerceptual` on the deepest level.
+        contextual: weight of `Contextual` on every level, where the output's positions seek.
+        smoothness: weight of `ChromaSmoothness`.
+        temporal: weight of `Temporal`.
+        levels: weight of each level in `contextual`, the finest first; a trunk with fewer levels lacks the finest.
+        bandwidth: of `Contextual`.
+        spread: of `ChromaSmoothness`.
+        alpha: of `Temporal`.
+
+    Raises:
+        UserError: a weight below 0, all of them 0, or more levels than `levels` weighs.
+    """
+    terms: dict[str, nn.Module] = {
+        "l1": L1(unit=1.0),
+        "smoothness": ChromaSmoothness(spread),
+        "temporal": Temporal(alpha),
+    }
+    used = None
+    if perceptual or contextual:
+        shared = BorrowedTrunk(trunk)
+        if len(shared.layers) > len(levels):
+            raise UserError(f"the trunk has {len(shared.layers)} levels: give loss.levels a weight for each")
+        weights = dict(zip(shared.layers, reversed(levels), strict=False))
+        terms["perceptual"] = SquaredPerceptual(shared, {"deepest": 1.0})
+        terms["contextual"] = Contextual(shared, weights, bandwidth, seeker="output")
+        used = f"the matching network's own, {len(shared.layers)} levels"
+    scale = {
+        "l1": l1,
+        "perceptual": perceptual,
+        "contextual": contextual,
+        "smoothness": smoothness,
+        "temporal": temporal,
+    }
     return WeightedSum(terms, {name: scale[name] for name in terms}, used)
 
 

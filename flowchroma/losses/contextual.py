@@ -1,6 +1,7 @@
 """Likeness to the reference, wherever in it the like is found."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -9,30 +10,37 @@ from torch.utils.checkpoint import checkpoint
 from flowchroma.losses.batch import Prediction
 from flowchroma.losses.trunk import SharedTrunk
 
+Seeker = Literal["reference", "output"]
+
 _EPSILON = 1e-5
 
 
 class Contextual(nn.Module):
-    """Weighted mean over layers of the contextual loss between features of the output and of the reference.
+    """Weighted sum over layers of the contextual loss between features of the output and of the references.
 
     Mechrez, Talmi and Zelnik-Manor, The Contextual Loss for Image Transformation with Non-Aligned Data, ECCV 2018,
-    section 3; see `contextual_loss`.
+    section 3; see `contextual_loss`. Several references are one: the like may be in any of them.
 
     Args:
         trunk: gives the features.
-        layers: weight of each layer; they are normalised to sum 1.
+        layers: weight of each layer.
         bandwidth: h. The paper has 0.5; 0.1, as in Zhang et al., Deep Exemplar-based Video Colorization, CVPR 2019,
             asks for a clearer best match.
         chunk: positions of the output compared at a time.
+        seeker: see `contextual_loss`.
     """
 
     def __init__(
-        self, trunk: SharedTrunk, layers: Mapping[str, float], bandwidth: float = 0.1, chunk: int = 512
+        self,
+        trunk: SharedTrunk,
+        layers: Mapping[str, float],
+        bandwidth: float = 0.1,
+        chunk: int = 512,
+        seeker: Seeker = "reference",
     ) -> None:
         super().__init__()
-        self.trunk = trunk
-        self.layers = {name: weight / sum(layers.values()) for name, weight in layers.items()}
-        self.bandwidth, self.chunk = bandwidth, chunk
+        self.trunk, self.layers = trunk, dict(layers)
+        self.bandwidth, self.seeker, self.chunk = bandwidth, seeker, chunk
 
     def forward(self, prediction: Prediction) -> Tensor:
         """Return the loss, a scalar.
@@ -44,23 +52,28 @@ class Contextual(nn.Module):
             raise ValueError("the contextual loss needs a reference")
         output, reference = prediction.features(self.trunk), self.trunk.of_reference(prediction.reference)
         parts = [
-            weight * contextual_loss(output[name], reference[name], self.bandwidth, self.chunk).mean()
+            weight * contextual_loss(output[name], reference[name], self.bandwidth, self.chunk, self.seeker).mean()
             for name, weight in self.layers.items()
         ]
         return torch.stack(parts).sum()
 
 
-def contextual_loss(output: Tensor, reference: Tensor, bandwidth: float = 0.1, chunk: int = 512) -> Tensor:
+def contextual_loss(
+    output: Tensor, reference: Tensor, bandwidth: float = 0.1, chunk: int = 512, seeker: Seeker = "reference"
+) -> Tensor:
     """Contextual loss of feature maps, -log CX (Mechrez et al. 2018, equations 2 to 5).
 
     With x_i, y_j the positions' features less the mean of y, of unit length: d_ij = 1 - x_i y_j;
-    d'_ij = d_ij / (min_k d_ik + 1e-5); CX_ij = softmax over j of (1 - d'_ij) / h; CX = mean over j of max over i.
+    d'_ij = d_ij / (min_k d_ik + 1e-5); CX_ij = softmax over j of (1 - d'_ij) / h.
 
     Args:
         output: (B, C, h, w).
         reference: (B, C, h', w').
         bandwidth: h.
         chunk: rows i held at a time; the rest is computed again for the gradient, so that memory is chunk * h' * w'.
+        seeker: whose positions each have to find their like in the other. "reference", as in the paper: CX = mean over
+            j of max over i. "output", as in Zhang et al., CVPR 2019, section 3.3, and in SwinTExCo: mean over i of max
+            over j, so that what the reference shows and the frame does not is not asked for.
 
     Returns:
         (B,), at least 0. Float32 (float64 for float64 input), also under autocast.
@@ -73,16 +86,18 @@ def contextual_loss(output: Tensor, reference: Tensor, bandwidth: float = 0.1, c
         y = nn.functional.normalize(y - centre, dim=1)
         best = []
         for part in x.split(chunk, dim=1):
+            inputs = (part, y, bandwidth, seeker)
             if torch.is_grad_enabled():
-                best.append(checkpoint(_best, part, y, bandwidth, use_reentrant=False, preserve_rng_state=False))
+                best.append(checkpoint(_best, *inputs, use_reentrant=False, preserve_rng_state=False))
             else:
-                best.append(_best(part, y, bandwidth))
-        return -torch.stack(best).amax(dim=0).mean(dim=1).log()
+                best.append(_best(*inputs))
+        found = torch.stack(best).amax(dim=0) if seeker == "reference" else torch.cat(best, dim=1)
+        return -found.mean(dim=1).log()
 
 
-def _best(x: Tensor, y: Tensor, bandwidth: float) -> Tensor:
-    """Max over the rows of x (B, n, C) of CX_ij, for every column of y (B, C, M): (B, M)."""
+def _best(x: Tensor, y: Tensor, bandwidth: float, seeker: Seeker) -> Tensor:
+    """Max of CX_ij for every column of y (B, C, M) over the rows of x (B, n, C): (B, M); or for every row: (B, n)."""
     distance = (1 - x @ y).clamp(min=0)
     relative = distance / (distance.amin(dim=2, keepdim=True) + _EPSILON)
     # The softmax does not see the 1 of (1 - relative).
-    return torch.softmax(-relative / bandwidth, dim=2).amax(dim=1)
+    return torch.softmax(-relative / bandwidth, dim=2).amax(dim=1 if seeker == "reference" else 2)

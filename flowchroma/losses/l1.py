@@ -2,18 +2,23 @@
 
 from torch import Tensor, nn
 
-from flowchroma.color import scale_ab
 from flowchroma.losses.batch import Prediction
 from flowchroma.losses.masking import masked_mean
 
 
 class L1(nn.Module):
-    """Mean of |ab - true ab| / 110 over the pixels of `mask` (all by default), the batch and both channels.
+    """Mean of |ab - true ab| / unit over the pixels of `mask` (all by default), the batch and both channels.
 
-    The division makes an error that spans half the range of ab a loss of about 1.
+    Args:
+        unit: the error, in CIELAB units, that is a loss of 1. 110 spans half the range of ab; the published weights of
+            SwinTExCo are for 1.
     """
+
+    def __init__(self, unit: float = 110.0) -> None:
+        super().__init__()
+        self.unit = unit
 
     def forward(self, prediction: Prediction) -> Tensor:
         """Return the loss, a scalar."""
-        error = scale_ab(prediction.ab.float() - prediction.target_ab.float()).abs()
+        error = (prediction.ab.float() - prediction.target_ab.float()).abs() / self.unit
         return error.mean() if prediction.mask is None else masked_mean(error, prediction.mask)

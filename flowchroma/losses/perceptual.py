@@ -34,6 +34,28 @@ class Perceptual(nn.Module):
         return torch.stack(parts).sum()
 
 
+class SquaredPerceptual(nn.Module):
+    """Weighted sum over layers of the mean squared difference between features of the output and of the truth.
+
+    Johnson et al. 2016, equation 2, as SwinTExCo has it on the deepest level of its trunk: that far down features say
+    what is shown rather than in which colour.
+
+    Args:
+        trunk: gives the features.
+        layers: weight of each layer.
+    """
+
+    def __init__(self, trunk: SharedTrunk, layers: Mapping[str, float]) -> None:
+        super().__init__()
+        self.trunk, self.layers = trunk, dict(layers)
+
+    def forward(self, prediction: Prediction) -> Tensor:
+        """Return the loss, a scalar."""
+        output, truth = prediction.features(self.trunk), self.trunk.constant(prediction.target_lab)
+        parts = [weight * (output[name] - truth[name]).square().mean() for name, weight in self.layers.items()]
+        return torch.stack(parts).sum()
+
+
 def _relative_distance(output: Tensor, truth: Tensor) -> Tensor:
     size = truth.abs().mean(dim=(1, 2, 3)).clamp(min=1e-6)
     return ((output - truth).abs().mean(dim=(1, 2, 3)) / size).mean()

@@ -18,6 +18,12 @@ class LossValues(NamedTuple):
     unweighted: dict[str, Tensor]  # each term's scalar, detached
     weighted: dict[str, Tensor]  # the same times its weight; they sum to the total
 
+    def plus(self, name: str, value: Tensor, weight: float) -> "LossValues":
+        """The same with one more term, a scalar."""
+        part = weight * value
+        unweighted, weighted = self.unweighted | {name: value.detach()}, self.weighted | {name: part.detach()}
+        return LossValues(self.total + part, unweighted, weighted)
+
 
 class WeightedSum(nn.Module):
     """Sum of weight times term. A term of weight 0 is not computed.

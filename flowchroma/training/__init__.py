@@ -1,5 +1,6 @@
 """The three stages as LightningModules, their callbacks and loggers, and runs in files."""
 
+from flowchroma.training.adversarial import AdversarialStage
 from flowchroma.training.average import Average
 from flowchroma.training.callbacks import CountSkipped, Panels, Progress
 from flowchroma.training.checkpoint import load_weights, save_weights
@@ -9,12 +10,14 @@ from flowchroma.training.guard import Guard
 from flowchroma.training.loggers import Wandb, close_loggers, log_config
 from flowchroma.training.memflow import MemFlowStage
 from flowchroma.training.metrics_file import MetricsFile
+from flowchroma.training.optimizer import adamw_by_part
 from flowchroma.training.resume import Resumable
 from flowchroma.training.stage import MONITOR, Stage
 from flowchroma.training.swintexco import SwinTExCoStage
 
 __all__ = [
     "MONITOR",
+    "AdversarialStage",
     "Average",
     "CheckpointFiles",
     "CountSkipped",
@@ -28,6 +31,7 @@ __all__ = [
     "Stage",
     "SwinTExCoStage",
     "Wandb",
+    "adamw_by_part",
     "close_loggers",
     "load_weights",
     "log_config",

@@ -42,7 +42,7 @@ class FusionStage(Stage):
         flow: MemFlow,
         matcher: Matcher,
         loss: WeightedSum,
-        optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
+        optimizer: Callable[[Iterable[tuple[str, nn.Parameter]]], Optimizer],
         scheduler: Callable[[Optimizer], LRScheduler] | None = None,
     ) -> None:
         freeze(flow)

@@ -48,7 +48,7 @@ class MemFlowStage(Stage):
         self,
         model: MemFlow,
         loss: WeightedSum,
-        optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
+        optimizer: Callable[[Iterable[tuple[str, nn.Parameter]]], Optimizer],
         scheduler: Callable[[Optimizer], LRScheduler] | None = None,
         occlusion: str = "inside",
     ) -> None:

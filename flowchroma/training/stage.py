@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from flowchroma.color import lab_to_rgb
 from flowchroma.errors import UserError
-from flowchroma.losses import Prediction, WeightedSum
+from flowchroma.losses import LossValues, Prediction, WeightedSum
 from flowchroma.metrics import MeanPSNR
 from flowchroma.ops import processes
 from flowchroma.training.checkpoint import differences
@@ -37,7 +37,7 @@ class Stage(LightningModule, ABC):
         network: what is saved, frozen parts included.
         trained: the part of it that learns.
         loss: weighs a `Prediction`.
-        optimizer: builds an optimizer for parameters.
+        optimizer: builds an optimizer for parameters, given with their names.
         scheduler: builds a schedule, stepped once a step.
 
     Every stage logs `train/loss`, and each term as `train/TERM` and `train/TERM_weighted`. It validates `val/psnr`, of
@@ -49,10 +49,12 @@ class Stage(LightningModule, ABC):
         network: nn.Module,
         trained: nn.Module,
         loss: WeightedSum,
-        optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
+        optimizer: Callable[[Iterable[tuple[str, nn.Parameter]]], Optimizer],
         scheduler: Callable[[Optimizer], LRScheduler] | None = None,
     ) -> None:
         super().__init__()
+        if not isinstance(loss, WeightedSum):
+            raise UserError("this loss looks through the trunk of a matching network: use it with stage=swintexco")
         self.network, self.loss = network, loss
         self._trained = [trained]  # in a list, so that it is not registered twice
         self._optimizer, self._scheduler = optimizer, scheduler
@@ -84,9 +86,13 @@ class Stage(LightningModule, ABC):
     def colours(self, clip: Clip) -> Iterator[dict[str, Tensor]]:
         """For each frame from the second on, ab (B, 2, H, W) by the name of its figure; `psnr` is the stage's own."""
 
+    def losses(self, clip: Clip) -> list[LossValues]:
+        """What the loss says of each judged frame of a training batch."""
+        return [self.loss(prediction) for prediction in self.predictions(clip)]
+
     def training_step(self, clip: Clip, batch_idx: int) -> Tensor:
         """Mean loss over the judged frames of a batch."""
-        values = [self.loss(prediction) for prediction in self.predictions(clip)]
+        values = self.losses(clip)
         total = torch.stack([v.total for v in values]).mean()
         size = clip.lab.shape[0]
         shared: dict[str, Any] = {"batch_size": size, "sync_dist": True}  # the mean over the processes
@@ -139,7 +145,7 @@ class Stage(LightningModule, ABC):
 
     def configure_optimizers(self) -> Any:
         """The optimizer over what learns, and its schedule by steps."""
-        optimizer = self._optimizer([p for p in self.trained.parameters() if p.requires_grad])
+        optimizer = self._optimizer(learning(self.trained))
         if self._scheduler is None:
             return {"optimizer": optimizer}
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self._scheduler(optimizer), "interval": "step"}}
@@ -147,6 +153,11 @@ class Stage(LightningModule, ABC):
 
 def _mean(values: Iterable[Tensor]) -> Tensor:
     return torch.stack(list(values)).mean()
+
+
+def learning(network: nn.Module) -> list[tuple[str, nn.Parameter]]:
+    """The parameters that learn, by name."""
+    return [(name, parameter) for name, parameter in network.named_parameters() if parameter.requires_grad]
 
 
 def freeze(network: nn.Module) -> None:

@@ -102,3 +102,42 @@ def test_float32_under_autocast():
 def test_without_a_reference(frame, trunk):
     with pytest.raises(ValueError, match="reference"):
         Contextual(trunk, {"relu2_2": 1.0})(frame())
+
+
+def seeking(output, reference, bandwidth):
+    """The same with the sides of the last step changed: mean over i of max over j (Zhang et al. 2019)."""
+    x, y = output.flatten(1).T, reference.flatten(1).T
+    x, y = x - y.mean(0), y - y.mean(0)
+    distance = (1 - torch.nn.functional.normalize(x) @ torch.nn.functional.normalize(y).T).clamp(min=0)
+    w = torch.exp((1 - distance / (distance.min(1, keepdim=True).values + 1e-5)) / bandwidth)
+    return -torch.log((w / w.sum(1, keepdim=True)).max(dim=1).values.mean())
+
+
+@pytest.mark.parametrize("chunk", [3, 512])
+def test_the_output_may_be_what_seeks(chunk):
+    x = torch.randn(2, 6, 4, 5, dtype=torch.float64).requires_grad_()
+    y = torch.randn(2, 6, 3, 7, dtype=torch.float64)
+    expected = torch.stack([seeking(a, b, 0.1) for a, b in zip(x, y, strict=True)])
+    value = contextual_loss(x, y, 0.1, chunk, "output")
+    torch.testing.assert_close(value, expected, rtol=1e-9, atol=1e-9)
+    got, want = (torch.autograd.grad(v.sum(), x)[0] for v in (value, expected))
+    torch.testing.assert_close(got, want, rtol=1e-7, atol=1e-9)
+
+
+def test_what_only_the_reference_shows_is_asked_for_by_the_reference_alone():
+    half, other = torch.eye(12).view(1, 12, 3, 4).split(2, dim=3)  # twelve positions, each unlike all others
+    whole = torch.cat([half, other], dim=3)
+    assert contextual_loss(half, whole, seeker="output").item() == pytest.approx(0, abs=1e-3)
+    assert contextual_loss(half, whole).item() > 0.3
+
+
+def test_several_references_are_one(frame, trunk):
+    p = frame()
+    own, foreign = torch.cat((p.luma, p.target_ab), dim=1), torch.rand(2, 3, 24, 32) * 60
+    loss = Contextual(trunk, {"relu1_2": 1.0}, seeker="output")
+
+    def value(*references):
+        return loss(dataclasses.replace(p, ab=p.target_ab, reference=torch.stack(references, dim=1))).item()
+
+    assert value(own) == pytest.approx(loss(dataclasses.replace(p, ab=p.target_ab, reference=own)).item())
+    assert value(foreign, own) < 0.1 * value(foreign)
