@@ -8,6 +8,7 @@ from flowchroma.data.module import ClipDataModule
 from flowchroma.data.named import NamedFilms
 from flowchroma.data.sample import Sample, SampleFilm
 from flowchroma.data.sampler import ClipKey, ClipSampler
+from flowchroma.data.shards import Shards
 from flowchroma.data.source import ReadableFilm, Source
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "ReadableFilm",
     "Sample",
     "SampleFilm",
+    "Shards",
     "Source",
     "collate",
     "to_clip",
