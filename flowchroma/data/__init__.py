@@ -1,5 +1,6 @@
 """Clips to train and validate on, streamed from films on disk or made on the fly."""
 
+from flowchroma.data.archives import Archive
 from flowchroma.data.augmentation import Augmentation
 from flowchroma.data.batches import collate, to_clip
 from flowchroma.data.films import Films
@@ -12,6 +13,7 @@ from flowchroma.data.shards import Shards
 from flowchroma.data.source import ReadableFilm, Source
 
 __all__ = [
+    "Archive",
     "Augmentation",
     "ClipDataModule",
     "ClipKey",

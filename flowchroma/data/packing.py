@@ -8,6 +8,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
+from flowchroma.data.index import write_json
 from flowchroma.data.shards import ShardFilm
 from flowchroma.data.source import ReadableFilm
 from flowchroma.data.store import INDEX, VERSION, table_of
@@ -136,7 +137,7 @@ class _Shard:
             self._file.close()
             self._part.unlink()
             return
-        _write_whole(self.path.with_name(table_of(self.path.name)), {"films": self._entries})
+        write_json(self.path.with_name(table_of(self.path.name)), {"films": self._entries})
         self._write(bytes(2 * _BLOCK))
         self._file.close()
         self._part.replace(self.path)
@@ -193,10 +194,4 @@ def _write_index(
         for name, (shard, entry) in sorted(there.items())
         if name in of
     ]
-    _write_whole(target / INDEX, {"version": VERSION, "films": listed})
-
-
-def _write_whole(path: Path, content: Any) -> None:
-    part = Path(f"{path}.part")
-    part.write_text(json.dumps(content, separators=(",", ":")))
-    part.replace(path)
+    write_json(target / INDEX, {"version": VERSION, "films": listed})

@@ -100,7 +100,8 @@ class Store:
         except ImportError as error:
             raise UserError(f"cannot open {self.root}: {error}; see 'shards' among the package's extras") from error
         except Exception as error:  # each store has errors of its own
-            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            absent = "there is no such file" if isinstance(error, FileNotFoundError) else None
+            reason = absent or getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise UserError(f"cannot read {self.root}/{name}: {' '.join(reason.split())}") from error
 
     @property
