@@ -21,24 +21,42 @@ class _Movable:
 
     def _map(self, change) -> Self:
         values = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
-        return replace(self, **{k: change(v) for k, v in values.items() if isinstance(v, Tensor)})  # type: ignore[type-var]
+        changed = {k: change(v) for k, v in values.items() if isinstance(v, Tensor)}
+        inner = {k: v._map(change) for k, v in values.items() if isinstance(v, _Movable)}
+        return replace(self, **changed, **inner)  # type: ignore[type-var]
+
+
+@dataclass(frozen=True)
+class Looks(_Movable):
+    """How a clip's T frames, and after them its R references, are to be varied: drawn in a worker, done on the device.
+
+    That of a single item has no leading B.
+    """
+
+    colour: Tensor  # (B, T + R, 3, 3), mixes the channels of RGB
+    # (B, T + R), numbers that do not leave the host
+    blur: Sequence[Sequence[float]]  # standard deviation, pixels
+    grain: Sequence[Sequence[float]]  # standard deviation, of RGB in [0, 1]
+    seed: Sequence[int]  # (B,), of the grain
 
 
 @dataclass(frozen=True)
 class RawClip(_Movable):
-    """A clip as workers hand it over: 8-bit, so that the colour conversion happens once, on the device.
+    """A clip as workers hand it over: 8-bit, so that colour is varied and converted once, on the device.
 
     A single item has no leading B; `names` and `skipped` are then what that item contributes.
     """
 
     rgb: Tensor  # (B, T, 3, H, W), uint8
     references: Tensor  # (B, R, 3, H, W), uint8
-    flow: Tensor  # (B, T - 1, 2, H, W), float32, pixels, backward (frame t to t - 1); 0 where unknown
-    visible: Tensor  # (B, T - 1, 1, H, W), bool: the pixel of frame t is also in frame t - 1; False where unknown
+    # Both None in a batch of clips whose motion is unknown.
+    flow: Tensor | None  # (B, T - 1, 2, H, W), float32, pixels, backward (frame t to t - 1); 0 where unknown
+    visible: Tensor | None  # (B, T - 1, 1, H, W), bool: the pixel of frame t is also in frame t - 1, as far as known
     has_flow: Tensor  # (B,), bool: flow and visible are exact
     starts_coloured: Tensor  # (B,), bool: the reference is frame 0 itself, so its colour is known
     names: Sequence[str] = ()  # the film and the frames of each item
     skipped: Sequence[str] = ()  # films that could not be read on the way to these items, with the reason
+    looks: Looks | None = None  # None leaves the frames as they are
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from flowchroma.data.augmentation import disturb
+from flowchroma.data.augmentation import disturb, gather
 from flowchroma.data.geometry import centre_crop, draw_crop, mirror, mirror_flow
 from flowchroma.data.reading import Motion, checked_length, first_readable, knows_flow, read_frames, read_motion
 from flowchroma.data.recipe import Draw, Recipe
 from flowchroma.data.sampler import ClipKey
 from flowchroma.data.source import ReadableFilm
 from flowchroma.errors import UserError
-from flowchroma.types import RawClip
+from flowchroma.types import Looks, RawClip
 
 _MOST_TRIES = 32  # clips tried for one item before it is given up
 
@@ -72,12 +72,11 @@ class TrainingClips(Dataset[RawClip | UserError]):
         motion = read_motion(film, draw.indices, crop, recipe.size)
         if rng.random() < recipe.augmentation.flip:
             frames = mirror(frames)
-            motion = Motion(mirror_flow(motion.flow), mirror(motion.visible), motion.exact)
+            motion = Motion(mirror_flow(motion.flow), mirror(motion.visible), True) if motion.exact else motion
         look = recipe.augmentation.draw(rng)
-        clean = look.tone(frames.float() / 255)
-        frames = look.grain(clean, rng)
-        reference = _reference(rng, draw, clean, frames)
-        return _raw_clip(film, draw, frames[: recipe.length], reference, motion)
+        reference = _reference(rng, draw, frames)
+        looks = gather([look] * (recipe.length + 1), int(rng.integers(2**62)))
+        return _raw_clip(film, draw, frames[: recipe.length], reference, motion, looks)
 
 
 class ValidationClips(Dataset[RawClip | UserError]):
@@ -97,30 +96,33 @@ class ValidationClips(Dataset[RawClip | UserError]):
     def _make(self, window: Window) -> RawClip:
         film, indices = window.film, list(range(window.start, window.start + self.length))
         crop = centre_crop(film.size, self.size)
-        frames = read_frames(film, indices, crop, self.size).float() / 255
+        frames = read_frames(film, indices, crop, self.size)
         motion = read_motion(film, indices, crop, self.size)
         return _raw_clip(film, Draw(indices, "first", None), frames, frames[0], motion)
 
 
-def _reference(rng: np.random.Generator, draw: Draw, clean: Tensor, frames: Tensor) -> Tensor:
+def _reference(rng: np.random.Generator, draw: Draw, frames: Tensor) -> Tensor:
     if draw.kind == "first":
         return frames[0]
     if draw.kind == "far":
         return frames[-1]
-    return disturb(clean[int(rng.integers(len(draw.indices)))], rng)
+    return _to_bytes(disturb(frames[int(rng.integers(len(draw.indices)))].float() / 255, rng))
 
 
-def _raw_clip(film: ReadableFilm, draw: Draw, frames: Tensor, reference: Tensor, motion: Motion) -> RawClip:
+def _raw_clip(
+    film: ReadableFilm, draw: Draw, frames: Tensor, reference: Tensor, motion: Motion, looks: Looks | None = None
+) -> RawClip:
     return RawClip(
-        rgb=_to_bytes(frames),
-        references=_to_bytes(reference[None]),
+        rgb=frames,
+        references=reference[None],
         flow=motion.flow,
         visible=motion.visible,
         has_flow=torch.tensor(motion.exact),
         starts_coloured=torch.tensor(draw.kind == "first"),
         names=(f"{film.name} {draw.indices[0]}..{draw.indices[-1]}",),
+        looks=looks,
     )
 
 
 def _to_bytes(rgb: Tensor) -> Tensor:
-    return (rgb * 255).round().clamp(0, 255).byte().contiguous()
+    return (rgb * 255).round().clamp(0, 255).byte()

@@ -58,7 +58,9 @@ def read_motion(film: ReadableFilm, indices: Sequence[int], crop: Crop, out: tup
         flow, visible = film.read_flow(indices[1:])  # type: ignore[attr-defined]
         return Motion(*resize_flow(flow, visible, crop, out), exact=True)
     pairs = len(indices) - 1
-    return Motion(torch.zeros(pairs, 2, *out), torch.zeros(pairs, 1, *out, dtype=torch.bool), exact=False)
+    # Views of a single zero: most clips of real films say nothing, and need no memory to say it.
+    nothing, hidden = torch.zeros(()), torch.zeros((), dtype=torch.bool)
+    return Motion(nothing.expand(pairs, 2, *out), hidden.expand(pairs, 1, *out), exact=False)
 
 
 def first_readable(
