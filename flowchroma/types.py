@@ -2,14 +2,30 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Self
+from typing import Any, Self
 
 import torch
+from numpy import ndarray
 from torch import Tensor
+
+_SMALL = 4096  # bytes
 
 
 class _Movable:
-    """Lets Lightning move and pin a dataclass of tensors."""
+    """Lets Lightning move and pin a dataclass of tensors, and processes hand it over."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Small tensors go by value: between processes, sharing the memory of one costs more than its content."""
+        return {
+            key: value.numpy() if isinstance(value, Tensor) and value.nbytes <= _SMALL and value.is_cpu else value
+            for key, value in self.__dict__.items()
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Make them tensors again."""
+        self.__dict__.update(
+            {key: torch.as_tensor(value) if isinstance(value, ndarray) else value for key, value in state.items()}
+        )
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
         """Copy every tensor to `device`."""
@@ -34,10 +50,10 @@ class Looks(_Movable):
     """
 
     colour: Tensor  # (B, T + R, 3, 3), mixes the channels of RGB
-    # (B, T + R), numbers that do not leave the host
-    blur: Sequence[Sequence[float]]  # standard deviation, pixels
-    grain: Sequence[Sequence[float]]  # standard deviation, of RGB in [0, 1]
-    seed: Sequence[int]  # (B,), of the grain
+    # Lists of numbers that do not leave the host.
+    blur: Sequence[Any]  # (B, T + R), standard deviation, pixels
+    grain: Sequence[Any]  # (B, T + R), standard deviation, of RGB in [0, 1]
+    seed: Any  # (B,), of the grain
 
 
 @dataclass(frozen=True)

@@ -67,9 +67,9 @@ def gather(looks: Sequence[Look], seed: int) -> Looks:
     """
     return Looks(
         torch.stack([look.matrix for look in looks]),
-        [look.blur for look in looks],  # type: ignore[misc]
-        [look.noise for look in looks],  # type: ignore[misc]
-        seed,  # type: ignore[arg-type]
+        [look.blur for look in looks],
+        [look.noise for look in looks],
+        seed,
     )
 
 

@@ -44,9 +44,9 @@ def _collate_looks(looks: Sequence[Looks | None]) -> Looks | None:
         return None
     return Looks(
         _stack([look.colour for look in given]),
-        [look.blur for look in given],  # type: ignore[misc]
-        [look.grain for look in given],  # type: ignore[misc]
-        [look.seed for look in given],  # type: ignore[misc]
+        [look.blur for look in given],
+        [look.grain for look in given],
+        [look.seed for look in given],
     )
 
 

@@ -1,6 +1,6 @@
 """The data sets: from a key to a clip."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -48,11 +48,15 @@ class TrainingClips(Dataset[RawClip | UserError]):
         return sum(pool.clips for pool in self.pools)
 
     def __getitem__(self, key: ClipKey) -> RawClip | UserError:
-        rng = np.random.default_rng((key.seed, key.index))
-        others = rng.choice(len(self.films), min(_MOST_TRIES, len(self.films)), replace=False)
-        films = [self._chosen(key), *(self.films[other] for other in others)]
-        tries = ((film, partial(self._make, film, (key.seed, key.index, k))) for k, film in enumerate(films))
+        films = enumerate(self._candidates(key))
+        tries = ((film, partial(self._make, film, (key.seed, key.index, k))) for k, film in films)
         return first_readable(tries, f"training clip of {self.recipe.length} frames", self.where)
+
+    def _candidates(self, key: ClipKey) -> Iterator[ReadableFilm]:
+        yield self._chosen(key)
+        rng = np.random.default_rng((key.seed, key.index))
+        for other in rng.choice(len(self.films), min(_MOST_TRIES, len(self.films)), replace=False):
+            yield self.films[other]
 
     def _chosen(self, key: ClipKey) -> ReadableFilm:
         index = key.index

@@ -2,14 +2,13 @@
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
 # NTSC luminance and its two chrominance axes: a turn in the chrominance plane turns the hue.
-_YIQ_FROM_RGB = torch.tensor(
-    ((0.299, 0.587, 0.114), (0.596, -0.274, -0.322), (0.211, -0.523, 0.312)), dtype=torch.float64
-)
-_RGB_FROM_YIQ = torch.linalg.inv(_YIQ_FROM_RGB)
+_YIQ_FROM_RGB = np.array(((0.299, 0.587, 0.114), (0.596, -0.274, -0.322), (0.211, -0.523, 0.312)))
+_RGB_FROM_YIQ = np.linalg.inv(_YIQ_FROM_RGB)
 
 
 def colour_matrix(hue: float = 0.0, saturation: float = 1.0, gain: float = 1.0) -> Tensor:
@@ -24,8 +23,8 @@ def colour_matrix(hue: float = 0.0, saturation: float = 1.0, gain: float = 1.0) 
         (3, 3), float32, to be given to `recolour`.
     """
     cos, sin = saturation * math.cos(hue), saturation * math.sin(hue)
-    turn = torch.tensor(((1, 0, 0), (0, cos, -sin), (0, sin, cos)), dtype=torch.float64)
-    return (gain * _RGB_FROM_YIQ @ turn @ _YIQ_FROM_RGB).float()
+    turn = np.array(((1, 0, 0), (0, cos, -sin), (0, sin, cos)))
+    return torch.from_numpy((gain * _RGB_FROM_YIQ @ turn @ _YIQ_FROM_RGB).astype(np.float32))
 
 
 def recolour(rgb: Tensor, matrix: Tensor) -> Tensor:
