@@ -1,10 +1,11 @@
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
 
-from flowchroma.data import Films, FrameFolders, NamedFilms
+from flowchroma.data import ClipDataModule, Films, FrameFolders, NamedFilms
 from flowchroma.data.checking import check
 from flowchroma.data.films import find_films, search
 from flowchroma.data.index import read_index
@@ -197,6 +198,24 @@ def test_a_set_that_cannot_be_written_to_is_said(davis, monkeypatch):
     monkeypatch.setattr("flowchroma.data.index.write_json", refuse)
     with pytest.raises(UserError, match=rf"cannot write the index of {root}: Read-only file system; the set can be"):
         check(FrameFolders(root))
+
+
+def test_a_film_that_vanishes_while_a_run_reads_it_is_replaced_and_named(davis):
+    root = davis()
+    check(FrameFolders(root))
+    data = ClipDataModule(
+        {"davis": FrameFolders(root, clips_per_film=6)}, clip_length=3, size=(16, 16), batch_size=1, num_workers=0,
+        val_length=3,
+    )  # fmt: skip
+    batches = iter(data.train_dataloader())
+    next(batches)
+    shutil.rmtree(root / "JPEGImages/480p/a")
+    rest = list(batches)
+    assert len(rest) == 11
+    skipped = {entry for batch in rest for entry in batch.skipped}
+    assert len(skipped) == 1
+    assert f"a: no film at {root}/JPEGImages/480p/a" in skipped.pop()
+    assert all(batch.names[0].startswith("b ") for batch in rest)
 
 
 def test_test_sets_are_checked_as_well(davis):
