@@ -2,14 +2,30 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Self
+from typing import Any, Self
 
 import torch
+from numpy import ndarray
 from torch import Tensor
+
+_SMALL = 4096  # bytes
 
 
 class _Movable:
-    """Lets Lightning move and pin a dataclass of tensors."""
+    """Lets Lightning move and pin a dataclass of tensors, and processes hand it over."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Small tensors go by value: between processes, sharing the memory of one costs more than its content."""
+        return {
+            key: value.numpy() if isinstance(value, Tensor) and value.nbytes <= _SMALL and value.is_cpu else value
+            for key, value in self.__dict__.items()
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Make them tensors again."""
+        self.__dict__.update(
+            {key: torch.as_tensor(value) if isinstance(value, ndarray) else value for key, value in state.items()}
+        )
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
         """Copy every tensor to `device`."""
@@ -21,26 +37,44 @@ class _Movable:
 
     def _map(self, change) -> Self:
         values = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
-        return replace(self, **{k: change(v) for k, v in values.items() if isinstance(v, Tensor)})  # type: ignore[type-var]
+        changed = {k: change(v) for k, v in values.items() if isinstance(v, Tensor)}
+        inner = {k: v._map(change) for k, v in values.items() if isinstance(v, _Movable)}
+        return replace(self, **changed, **inner)  # type: ignore[type-var]
+
+
+@dataclass(frozen=True)
+class Looks(_Movable):
+    """How a clip's T frames, and after them its R references, are to be varied: drawn in a worker, done on the device.
+
+    That of a single item has no leading B.
+    """
+
+    colour: Tensor  # (B, T + R, 3, 3), mixes the channels of RGB
+    # Lists of numbers that do not leave the host.
+    blur: Sequence[Any]  # (B, T + R), standard deviation, pixels
+    grain: Sequence[Any]  # (B, T + R), standard deviation, of RGB in [0, 1]
+    seed: Any  # (B,), of the grain
 
 
 @dataclass(frozen=True)
 class RawClip(_Movable):
-    """A clip as workers hand it over: 8-bit, so that the colour conversion happens once, on the device.
+    """A clip as workers hand it over: 8-bit, so that colour is varied and converted once, on the device.
 
     A single item has no leading B; `names` and `skipped` are then what that item contributes.
     """
 
     rgb: Tensor  # (B, T, 3, H, W), uint8
     references: Tensor  # (B, R, 3, H, W), uint8
-    flow: Tensor  # (B, T - 1, 2, H, W), float32, pixels, backward (frame t to t - 1); 0 where unknown
-    visible: Tensor  # (B, T - 1, 1, H, W), bool: the pixel of frame t is also in frame t - 1; False where unknown
+    # Both None in a batch of clips whose motion is unknown.
+    flow: Tensor | None  # (B, T - 1, 2, H, W), float32, pixels, backward (frame t to t - 1); 0 where unknown
+    visible: Tensor | None  # (B, T - 1, 1, H, W), bool: the pixel of frame t is also in frame t - 1, as far as known
     has_flow: Tensor  # (B,), bool: flow and visible are exact
     starts_coloured: Tensor  # (B,), bool: the reference is frame 0 itself, so its colour is known
     # (B,), bool: a reference is of the clip's own film, so that the film's colours can be found there
     own_colours: Tensor = field(default_factory=lambda: torch.tensor(True))
     names: Sequence[str] = ()  # the film and the frames of each item
     skipped: Sequence[str] = ()  # films that could not be read on the way to these items, with the reason
+    looks: Looks | None = None  # None leaves the frames as they are
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Clips to train and validate on, streamed from films on disk or made on the fly."""
 
+from flowchroma.data.archives import Archive
 from flowchroma.data.augmentation import Augmentation
 from flowchroma.data.batches import collate, to_clip
 from flowchroma.data.films import Films
@@ -9,9 +10,11 @@ from flowchroma.data.module import ClipDataModule
 from flowchroma.data.named import NamedFilms
 from flowchroma.data.sample import Sample, SampleFilm
 from flowchroma.data.sampler import ClipKey, ClipSampler
+from flowchroma.data.shards import Shards
 from flowchroma.data.source import ReadableFilm, Source
 
 __all__ = [
+    "Archive",
     "Augmentation",
     "ClipDataModule",
     "ClipKey",
@@ -23,6 +26,7 @@ __all__ = [
     "ReadableFilm",
     "Sample",
     "SampleFilm",
+    "Shards",
     "Source",
     "StillFilm",
     "collate",

@@ -7,13 +7,15 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader
+from torch import Tensor
+from torch.utils.data import DataLoader, default_collate
 
 from flowchroma.color import rgb_to_lab
+from flowchroma.data.augmentation import vary
 from flowchroma.errors import UserError
-from flowchroma.types import Clip, RawClip
+from flowchroma.types import Clip, Looks, RawClip
 
-_TENSORS = ("rgb", "references", "flow", "visible", "has_flow", "starts_coloured", "own_colours")
+_TENSORS = ("rgb", "references", "has_flow", "starts_coloured", "own_colours")
 
 
 def collate(items: Sequence[RawClip | UserError]) -> RawClip | UserError:
@@ -23,10 +25,31 @@ def collate(items: Sequence[RawClip | UserError]) -> RawClip | UserError:
         if isinstance(item, UserError):
             return item
         clips.append(item)
+    known = any(clip.has_flow for clip in clips)
     return RawClip(
-        **{name: torch.stack([getattr(clip, name) for clip in clips]) for name in _TENSORS},
+        **{name: _stack([getattr(clip, name) for clip in clips]) for name in _TENSORS},
+        flow=_stack([clip.flow for clip in clips]) if known else None,
+        visible=_stack([clip.visible for clip in clips]) if known else None,
+        looks=_collate_looks([clip.looks for clip in clips]),
         names=tuple(name for clip in clips for name in clip.names),
         skipped=tuple(film for clip in clips for film in clip.skipped),
+    )
+
+
+def _stack(tensors: Sequence[Tensor | None]) -> Tensor:
+    stacked: Tensor = default_collate(list(tensors))  # in a worker, straight into memory that processes share
+    return stacked
+
+
+def _collate_looks(looks: Sequence[Looks | None]) -> Looks | None:
+    given = [look for look in looks if look is not None]
+    if not given:
+        return None
+    return Looks(
+        _stack([look.colour for look in given]),
+        [look.blur for look in given],
+        [look.grain for look in given],
+        [look.seed for look in given],
     )
 
 
@@ -46,12 +69,21 @@ class ClipLoader(DataLoader[Any]):
 
 
 def to_clip(raw: RawClip) -> Clip:
-    """Convert a batch's colours to CIELAB, on the device that holds it."""
+    """Give a batch its looks, and convert its colours to CIELAB, on the device that holds it."""
+    rgb, references = raw.rgb, raw.references
+    if raw.looks is not None:
+        frames = vary(torch.cat((rgb, references), dim=1), raw.looks)
+        rgb, references = frames[:, : rgb.shape[1]], frames[:, rgb.shape[1] :]
+        # Grain is another on each frame, but here reference and frame are the same one.
+        same = raw.starts_coloured.view(-1, 1, 1, 1)
+        references[:, 0] = torch.where(same, rgb[:, 0], references[:, 0])
+    lab = rgb_to_lab(rgb)
+    batch, length, _, *size = lab.shape
     return Clip(
-        lab=rgb_to_lab(raw.rgb),
-        references=rgb_to_lab(raw.references),
-        flow=raw.flow,
-        visible=raw.visible.float(),
+        lab=lab,
+        references=rgb_to_lab(references),
+        flow=lab.new_zeros(batch, length - 1, 2, *size) if raw.flow is None else raw.flow,
+        visible=lab.new_zeros(batch, length - 1, 1, *size) if raw.visible is None else raw.visible.float(),
         has_flow=raw.has_flow,
         starts_coloured=raw.starts_coloured,
         own_colours=raw.own_colours,

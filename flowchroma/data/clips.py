@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from flowchroma.data.augmentation import disturb
+from flowchroma.data.augmentation import Look, disturb, gather
 from flowchroma.data.geometry import centre_crop, draw_crop, mirror, mirror_flow
 from flowchroma.data.reading import Motion, checked_length, first_readable, knows_flow, read_frames, read_motion
 from flowchroma.data.recipe import Draw, Recipe, Wanted
 from flowchroma.data.sampler import ClipKey
 from flowchroma.data.source import ReadableFilm
 from flowchroma.errors import UserError
-from flowchroma.types import RawClip
+from flowchroma.types import Looks, RawClip
 
 _MOST_TRIES = 32  # clips tried for one item before it is given up
 _MOST_OTHERS = 3  # films tried for a reference before the clip's own serves
@@ -49,11 +49,15 @@ class TrainingClips(Dataset[RawClip | UserError]):
         return sum(pool.clips for pool in self.pools)
 
     def __getitem__(self, key: ClipKey) -> RawClip | UserError:
-        rng = np.random.default_rng((key.seed, key.index))
-        others = rng.choice(len(self.films), min(_MOST_TRIES, len(self.films)), replace=False)
-        films = [self._chosen(key), *(self.films[other] for other in others)]
-        tries = ((film, partial(self._make, film, (key.seed, key.index, k))) for k, film in enumerate(films))
+        films = enumerate(self._candidates(key))
+        tries = ((film, partial(self._make, film, (key.seed, key.index, k))) for k, film in films)
         return first_readable(tries, f"training clip of {self.recipe.length} frames", self.where)
+
+    def _candidates(self, key: ClipKey) -> Iterator[ReadableFilm]:
+        yield self._chosen(key)
+        rng = np.random.default_rng((key.seed, key.index))
+        for other in rng.choice(len(self.films), min(_MOST_TRIES, len(self.films)), replace=False):
+            yield self.films[other]
 
     def _chosen(self, key: ClipKey) -> ReadableFilm:
         index = key.index
@@ -72,25 +76,28 @@ class TrainingClips(Dataset[RawClip | UserError]):
         motion = read_motion(film, draw.indices, crop, recipe.size)
         if rng.random() < recipe.augmentation.flip:
             frames = mirror(frames)
-            motion = Motion(mirror_flow(motion.flow), mirror(motion.visible), motion.exact)
+            motion = Motion(mirror_flow(motion.flow), mirror(motion.visible), True) if motion.exact else motion
         look = recipe.augmentation.draw(rng)
-        clean = look.tone(frames.float() / 255)
-        frames = look.grain(clean, rng)
         shown, far = frames[: recipe.length], iter(frames[recipe.length :])
         failed: dict[str, str] = {}
-        references, own = [], False
+        references, looks, own = [], [look] * recipe.length, False
         for wanted in draw.references:
             other = self._other(rng, film, failed) if wanted.kind == "other" else None
             own = own or other is None
-            references.append(_own(rng, wanted, clean, shown, far) if other is None else other)
+            reference, its_look = (_own(rng, wanted, shown, far), look) if other is None else other
+            references.append(reference)
+            looks.append(its_look)
+        grain = int(rng.integers(2**62))
         return replace(
-            _raw_clip(film, draw, shown, torch.stack(references), motion),
+            _raw_clip(film, draw, shown, torch.stack(references), motion, gather(looks, grain)),
             own_colours=torch.tensor(own),
             skipped=tuple(f"{name}: {reason}" for name, reason in failed.items()),
         )
 
-    def _other(self, rng: np.random.Generator, film: ReadableFilm, failed: dict[str, str]) -> Tensor | None:
-        """A frame of another film, (3, H, W), varied by itself; None where there is none, or none can be read."""
+    def _other(
+        self, rng: np.random.Generator, film: ReadableFilm, failed: dict[str, str]
+    ) -> tuple[Tensor, Look] | None:
+        """A frame of another film, (3, H, W), and a look of its own; None where there is none, or none can be read."""
         recipe = self.recipe
         for _ in range(_MOST_OTHERS):
             other = another_film(rng, film, self.films)
@@ -99,13 +106,12 @@ class TrainingClips(Dataset[RawClip | UserError]):
             try:
                 index = int(rng.integers(checked_length(other, 1)))
                 crop = draw_crop(rng, other.size, recipe.size, recipe.augmentation.crop_scale)
-                frame = read_frames(other, [index], crop, recipe.size).float() / 255
+                frame = read_frames(other, [index], crop, recipe.size)[0]
             except UserError as error:
                 failed.setdefault(other.name, str(error))
                 continue
             frame = mirror(frame) if rng.random() < recipe.augmentation.flip else frame
-            look = recipe.augmentation.draw(rng)
-            return look.grain(look.tone(frame), rng)[0]
+            return frame, recipe.augmentation.draw(rng)
         return None
 
 
@@ -126,7 +132,7 @@ class ValidationClips(Dataset[RawClip | UserError]):
     def _make(self, window: Window) -> RawClip:
         film, indices = window.film, list(range(window.start, window.start + self.length))
         crop = centre_crop(film.size, self.size)
-        frames = read_frames(film, indices, crop, self.size).float() / 255
+        frames = read_frames(film, indices, crop, self.size)
         motion = read_motion(film, indices, crop, self.size)
         return _raw_clip(film, Draw(indices, [Wanted("first")]), frames, frames[:1], motion)
 
@@ -142,26 +148,29 @@ def another_film(rng: np.random.Generator, film: ReadableFilm, films: Sequence[R
     return rest[int(rng.integers(len(rest)))] if rest else None
 
 
-def _own(rng: np.random.Generator, wanted: Wanted, clean: Tensor, shown: Tensor, far: Iterator[Tensor]) -> Tensor:
+def _own(rng: np.random.Generator, wanted: Wanted, shown: Tensor, far: Iterator[Tensor]) -> Tensor:
     """A reference of the clip's own film, (3, H, W)."""
     if wanted.kind == "first":
         return shown[0]
     if wanted.kind == "far":
         return next(far)
-    return disturb(clean[int(rng.integers(len(shown)))], rng)
+    return _to_bytes(disturb(shown[int(rng.integers(len(shown)))].float() / 255, rng))
 
 
-def _raw_clip(film: ReadableFilm, draw: Draw, frames: Tensor, references: Tensor, motion: Motion) -> RawClip:
+def _raw_clip(
+    film: ReadableFilm, draw: Draw, frames: Tensor, references: Tensor, motion: Motion, looks: Looks | None = None
+) -> RawClip:
     return RawClip(
-        rgb=_to_bytes(frames),
-        references=_to_bytes(references),
+        rgb=frames,
+        references=references,
         flow=motion.flow,
         visible=motion.visible,
         has_flow=torch.tensor(motion.exact),
         starts_coloured=torch.tensor(draw.references[0].kind == "first"),
         names=(f"{film.name} {draw.indices[0]}..{draw.indices[-1]}",),
+        looks=looks,
     )
 
 
 def _to_bytes(rgb: Tensor) -> Tensor:
-    return (rgb * 255).round().clamp(0, 255).byte().contiguous()
+    return (rgb * 255).round().clamp(0, 255).byte()

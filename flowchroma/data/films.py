@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from flowchroma.data.index import read_index
 from flowchroma.data.source import IMAGE_SUFFIXES, LazyFilm, existing_root, read_list
 from flowchroma.errors import UserError
 
@@ -63,7 +64,8 @@ class Films:
         names = pick_split(found, split, self.val_fraction)
         if not names:
             raise UserError(f"of the {len(found)} films under {root} none is for {split}: add some, or give lists")
-        return [LazyFilm(name, found[name]) for name in names]
+        index = read_index(root)
+        return [LazyFilm(name, found[name], index.facts(found[name])) for name in names]
 
     def _listed(self, root: Path, found: dict[str, Path], split: str) -> list[LazyFilm]:
         known = _aliases(found)
@@ -85,12 +87,24 @@ class Films:
         if not names:
             raise UserError(f"of the {len(found)} films under {root} the lists leave none for {split}")
         # A film that is listed but not there is skipped, with its name, when its turn comes.
-        return [*(LazyFilm(name, found[name]) for name in names), *(LazyFilm(name, root / name) for name in missing)]
+        index = read_index(root)
+        there = (LazyFilm(name, found[name], index.facts(found[name])) for name in names)
+        return [*there, *(LazyFilm(name, root / name) for name in missing)]
 
 
 def find_films(root: Path) -> dict[str, Path]:
-    """Find films under a folder: paths by name, which is the path from the root without a file's suffix."""
+    """Find films under a folder: paths by name, which is the path from the root without a file's suffix.
+
+    They are taken from the folder's index, where it has one and nothing has changed since.
+    """
+    listed = read_index(root).listing()
+    return search(root)[0] if listed is None else listed
+
+
+def search(root: Path) -> tuple[dict[str, Path], list[Path]]:
+    """Look for films under a folder: what `find_films` says, and the folders that were searched."""
     found: dict[str, Path] = {}
+    searched: list[Path] = []
     for here, folders, files in os.walk(root, followlinks=True):
         folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
         place = Path(here)
@@ -100,7 +114,9 @@ def find_films(root: Path) -> dict[str, Path]:
         if not films and any(Path(file).suffix.lower() in IMAGE_SUFFIXES for file in files):
             found[place.relative_to(root).as_posix() if place != root else root.name] = place
             folders.clear()
-    return dict(sorted(found.items()))
+        else:
+            searched.append(place)
+    return dict(sorted(found.items())), searched
 
 
 def pick_split(found: Collection[str], split: str, fraction: float) -> list[str]:

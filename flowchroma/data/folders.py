@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from flowchroma.data.index import read_index
 from flowchroma.data.source import LazyFilm, existing_root, read_list
 from flowchroma.errors import UserError
 
@@ -45,7 +46,8 @@ class FrameFolders:
         root = existing_root(self.root, "JPEGImages")
         folder = self._frames(root)
         names = self._list(root, "train" if split == "train" else "val")
-        return [LazyFilm(name, folder / name) for name in names]
+        index = read_index(root)
+        return [LazyFilm(name, folder / name, index.facts(folder / name)) for name in names]
 
     def _frames(self, root: Path) -> Path:
         images = root / "JPEGImages"

@@ -32,6 +32,9 @@ class Crop:
         return math.ceil(out[0] / self.height), math.ceil(out[1] / self.width)
 
 
+WHOLE = Crop(0.0, 0.0, 1.0, 1.0)
+
+
 def centre_crop(size: Sequence[int], out: Sequence[int]) -> Crop:
     """Give the largest box of the shape of `out` in the middle of a frame of `size` (both height, width)."""
     return _box(size, out, 1.0, 0.5, 0.5)

@@ -92,7 +92,7 @@ class ClipDataModule(LightningDataModule):
         Raises:
             UserError: a source finds nothing; it says what was looked for and where.
         """
-        sources = self._sources()
+        sources = self.open_sources()
         if stage in (None, "fit") and self._train is None:
             self._train = self._training_clips(sources)
         if self._val is None:
@@ -125,7 +125,7 @@ class ClipDataModule(LightningDataModule):
         """
         films: list[ReadableFilm] = []
         listed = 0
-        for source in self._sources():
+        for source in self.open_sources():
             found = source.films("test")
             films += found
             listed += len(getattr(source, "names", None) or found)
@@ -146,7 +146,12 @@ class ClipDataModule(LightningDataModule):
             _log.warning("skipping %s: %s", name, reason)
         self.skipped[name] = self.skipped.get(name, 0) + 1
 
-    def _sources(self) -> list[Source]:
+    def open_sources(self) -> list[Source]:
+        """The sources that have what they need.
+
+        Raises:
+            UserError: none has.
+        """
         found: list[Source] = []
         for name, source in self.sources.items():
             if source is None:

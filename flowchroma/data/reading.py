@@ -7,10 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from flowchroma.data.geometry import Crop, resize, resize_flow
+from flowchroma.data.geometry import WHOLE, Crop, resize, resize_flow
 from flowchroma.data.source import ReadableFilm
 from flowchroma.errors import UserError
 from flowchroma.types import RawClip
+
+_STILL, _HIDDEN = torch.zeros(()), torch.zeros((), dtype=torch.bool)
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,10 @@ def read_frames(film: ReadableFilm, indices: Sequence[int], crop: Crop, out: tup
     sizes = {frame.shape[:2] for frame in frames}
     if len(sizes) > 1:
         raise UserError(f"its frames have different sizes: {', '.join(f'{w} x {h}' for h, w in sorted(sizes))}")
-    return resize(torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2), crop, out)
+    top, left, rows, columns = crop.pixels(frames[0].shape[:2])
+    # Cut before they are stacked: what is cut away need not be copied.
+    cut = np.stack([frame[top : top + rows, left : left + columns] for frame in frames])
+    return resize(torch.from_numpy(cut).permute(0, 3, 1, 2), WHOLE, out)
 
 
 def read_motion(film: ReadableFilm, indices: Sequence[int], crop: Crop, out: tuple[int, int]) -> Motion:
@@ -58,7 +63,8 @@ def read_motion(film: ReadableFilm, indices: Sequence[int], crop: Crop, out: tup
         flow, visible = film.read_flow(indices[1:])  # type: ignore[attr-defined]
         return Motion(*resize_flow(flow, visible, crop, out), exact=True)
     pairs = len(indices) - 1
-    return Motion(torch.zeros(pairs, 2, *out), torch.zeros(pairs, 1, *out, dtype=torch.bool), exact=False)
+    # Views of a single zero: most clips of real films say nothing, and need no memory to say it.
+    return Motion(_STILL.expand(pairs, 2, *out), _HIDDEN.expand(pairs, 1, *out), exact=False)
 
 
 def first_readable(
@@ -77,7 +83,7 @@ def first_readable(
         except UserError as error:
             failed.setdefault(film.name, str(error))
         else:
-            skipped = [f"{name}: {reason}" for name, reason in failed.items()]
-            return replace(clip, skipped=(*skipped, *clip.skipped))
+            skipped = tuple(f"{name}: {reason}" for name, reason in failed.items())
+            return replace(clip, skipped=(*skipped, *clip.skipped)) if skipped else clip
     example = next(f"{name}: {reason}" for name, reason in failed.items())
     return UserError(f"no {what} could be read from {where}: tried {len(failed)} films, the first being {example}")

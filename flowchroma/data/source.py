@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
+from flowchroma.data.index import Facts, stamp
 from flowchroma.errors import UserError
 
 IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"))
@@ -57,24 +58,36 @@ class LazyFilm:
     """A film on disk, opened when it is first needed: a big set is listed at once, and a bad film fails in its turn.
 
     Each reading works on a copy, which closes its file when it is done: a worker that has seen many films holds none.
+
+    Args:
+        name: what messages call it.
+        path: its file or folder.
+        indexed: what an index says of it, which is believed as long as the file or folder has not changed.
     """
 
-    def __init__(self, name: str, path: Path) -> None:
-        self.name, self.path = name, path
+    def __init__(self, name: str, path: Path, indexed: Facts | None = None) -> None:
+        self.name, self.path, self._indexed = name, path, indexed
+
+    @cached_property
+    def facts(self) -> Facts | None:
+        """What the index says of it, if that is still true."""
+        return self._indexed if self._indexed is not None and stamp(self.path) == self._indexed.stamp else None
 
     @cached_property
     def _film(self) -> ReadableFilm:
         from flowchroma.film import open_film
 
-        return open_film(self.path)
+        film = open_film(self.path)
+        _ = len(film), film.size  # found once and kept, not by every copy anew
+        return film
 
     @property
     def size(self) -> tuple[int, int]:
         """Height and width."""
-        return self._film.size
+        return self.facts.size if self.facts else self._film.size
 
     def __len__(self) -> int:
-        return len(self._film)
+        return self.facts.frames if self.facts else len(self._film)
 
     def read(self, indices: Sequence[int], at_least: tuple[int, int] | None = None) -> list[Any]:
         """See `flowchroma.film.Film.read`."""

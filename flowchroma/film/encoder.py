@@ -33,11 +33,14 @@ class VideoWriter:
         like: Gives frame times, pixel shape and sound, where it is a video file.
         rate: Frames per second otherwise.
         crf: x264's constant rate factor.
+        gop: Frames from one key frame to the next, at most; None leaves it to x264.
     """
 
-    def __init__(self, path: Path, container: str, like: Film | None, rate: Fraction, crf: float) -> None:
+    def __init__(
+        self, path: Path, container: str, like: Film | None, rate: Fraction, crf: float, gop: int | None = None
+    ) -> None:
         self._like = like if isinstance(like, VideoFile) else None
-        self._crf = crf
+        self._crf, self._gop = crf, gop
         self._rate = self._like.rate if self._like else rate
         self._time_base, self._times, self._last = self._like.times if self._like else (1 / rate, [], 1)
         self._count = 0
@@ -85,6 +88,8 @@ class VideoWriter:
     def _start(self, height: int, width: int) -> None:
         # A short lookahead bounds the frames in memory; at constant quality it costs a few percent of size.
         options = {"crf": str(self._crf), "preset": "medium", "rc-lookahead": "20"}
+        if self._gop is not None:
+            options["g"] = str(self._gop)
         stream = self._output.add_stream("libx264", rate=self._rate, options=options)
         stream.width, stream.height = width, height
         stream.pix_fmt = "yuv420p" if width % 2 == height % 2 == 0 else "yuv444p"

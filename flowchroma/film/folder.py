@@ -9,7 +9,7 @@ import numpy as np
 
 from flowchroma.errors import UserError
 from flowchroma.film.film import check_indices
-from flowchroma.film.images import read_image
+from flowchroma.film.images import largest_reduction, read_image
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
 
@@ -45,17 +45,13 @@ class FrameFolder:
     def read(self, indices: Sequence[int], at_least: tuple[int, int] | None = None) -> list[np.ndarray]:
         """See `Film.read`. JPEG frames are decoded at 1/2, 1/4 or 1/8 where `at_least` allows it."""
         check_indices(self.path, indices, len(self))
-        frames = {index: self._read(index, self._reduction(at_least)) for index in set(indices)}
+        reduction = 1 if at_least is None else largest_reduction(self.size, at_least)
+        frames = {index: self._read(index, reduction) for index in set(indices)}
         return [frames[index] for index in indices]
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """Every frame in order."""
         return (self._read(index, 1) for index in range(len(self)))
-
-    def _reduction(self, at_least: tuple[int, int] | None) -> int:
-        if at_least is None:
-            return 1
-        return next((n for n in (8, 4, 2) if all(s // n >= t for s, t in zip(self.size, at_least, strict=True))), 1)
 
     def _read(self, index: int, reduction: int) -> np.ndarray:
         rgb = read_image(self.files[index], reduction)

@@ -20,15 +20,7 @@ _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # neither a stuffed byte, no
 
 
 def read_image(path: Path, reduction: int = 1) -> np.ndarray:
-    """Decode a picture, turned upright as its EXIF orientation says.
-
-    Args:
-        path: Any format that OpenCV reads.
-        reduction: 1, 2, 4 or 8. A JPEG is decoded at that fraction of its size, sides rounded up; other formats gain
-            nothing from it and come in full.
-
-    Returns:
-        (H, W, 3) uint8 RGB.
+    """Decode a picture's file; see `decode_image`.
 
     Raises:
         UserError: The file is missing, no picture, or cut off.
@@ -37,16 +29,48 @@ def read_image(path: Path, reduction: int = 1) -> np.ndarray:
         data = path.read_bytes()
     except OSError as error:
         raise UserError(f"cannot read the picture {path}: {error.strerror or error}") from error
+    return decode_image(data, path, reduction)
+
+
+def decode_image(data: bytes, name: object, reduction: int = 1) -> np.ndarray:
+    """Decode a picture, turned upright as its EXIF orientation says.
+
+    Args:
+        data: What a file holds, of any format that OpenCV reads.
+        name: What messages call it.
+        reduction: 1, 2, 4 or 8. A JPEG is decoded at that fraction of its size, sides rounded up; other formats gain
+            nothing from it and come in full.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+
+    Raises:
+        UserError: It is no picture, or cut off.
+    """
     if _is_cut_off(data):
-        raise UserError(f"the picture {path} is cut off: copy it again, or remove it")
+        raise UserError(f"the picture {name} is cut off: copy it again, or remove it")
     flags = _REDUCED[reduction if data.startswith(_JPEG) else 1]
     try:
         bgr = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
     except cv2.error:
         bgr = None
     if bgr is None:
-        raise UserError(f"cannot read {path} as a picture: it is damaged, or of a format that OpenCV does not know")
+        raise UserError(f"cannot read {name} as a picture: it is damaged, or of a format that OpenCV does not know")
     return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+
+
+def largest_reduction(size: tuple[int, int], at_least: tuple[int, int] | None) -> int:
+    """The fraction, 1, 2, 4 or 8, of a picture of `size` that is still `at_least` so large (both height, width)."""
+    if at_least is None:
+        return 1
+    return next((n for n in (8, 4, 2) if all(s // n >= t for s, t in zip(size, at_least, strict=True))), 1)
+
+
+def encode_jpeg(rgb: np.ndarray, quality: int) -> bytes:
+    """Encode (H, W, 3) uint8 RGB with colour at full resolution; quality is 1 to 100."""
+    flags = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    _, data = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), flags)
+    return bytes(data)
 
 
 def write_png(path: Path, rgb: np.ndarray) -> None:

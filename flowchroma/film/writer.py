@@ -32,7 +32,12 @@ class FrameWriter(Protocol):
 
 @contextmanager
 def open_writer(
-    path: str | Path, *, like: Film | None = None, fps: float | str = 25, crf: float = 17
+    path: str | Path,
+    *,
+    like: Film | None = None,
+    fps: float | str = 25,
+    crf: float = 17,
+    gop: int | None = None,
 ) -> Iterator[FrameWriter]:
     """Write a film, as H.264 in a file or as PNG frames in a folder, beside its place until it is whole.
 
@@ -44,6 +49,7 @@ def open_writer(
         like: The film that frames were made from.
         fps: Frames per second where `like` has no times: a number, or a fraction such as "24000/1001".
         crf: x264's constant rate factor, 0 (lossless) to 51; about 17 looks like the original.
+        gop: Frames from one key frame of a film to the next, at most: the fewer, the faster any one of them is found.
 
     Raises:
         UserError: The path is the source itself, a folder that holds files, of an unknown suffix, or cannot be
@@ -61,7 +67,9 @@ def open_writer(
         from flowchroma.film.encoder import FolderWriter, VideoWriter
 
         unfinished = side / "film"
-        writer = VideoWriter(unfinished, container, like, rate, crf) if container else FolderWriter(unfinished, like)
+        writer = (
+            VideoWriter(unfinished, container, like, rate, crf, gop) if container else FolderWriter(unfinished, like)
+        )
         try:
             yield _Guarded(writer, target)
             with _writing(target):

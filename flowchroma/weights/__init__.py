@@ -1,7 +1,7 @@
 """Pretrained weights: those that ship with the package, and how others are found."""
 
+from flowchroma.download import DownloadError, download_file
 from flowchroma.weights.cache import WeightsAbsent
-from flowchroma.weights.download import DownloadError, download_file
 from flowchroma.weights.inception import load_inception
 from flowchroma.weights.lpips import load_lpips
 from flowchroma.weights.shipped import SHIPPED_SYSTEM, shipped_trunk

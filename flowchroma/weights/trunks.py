@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from flowchroma.download import DownloadError, download_file, unreachable
 from flowchroma.errors import UserError
 from flowchroma.models.swintexco.embed import Embed
 from flowchroma.models.swintexco.vgg import CHANNELS, VGGLevels
 from flowchroma.models.vgg import BLOCKS
 from flowchroma.weights.cache import SUFFIXES, WeightsAbsent, fetch, read_tensors, torchvision_url
-from flowchroma.weights.download import DownloadError, download_file, unreachable
 from flowchroma.weights.vgg import fill
 
 _LEVELS = 4

@@ -1,3 +1,5 @@
+import multiprocessing
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -67,3 +69,33 @@ def davis(tmp_path, write_frames):
         return tmp_path
 
     return make
+
+
+@pytest.fixture
+def on_full_disk():
+    """Call a function where no file may grow beyond a size, as on a disk without room; the UserError it raised.
+
+    A process of its own bears the limit, which would hold for pytest as well.
+    """
+    from flowchroma.errors import UserError
+
+    def call(size, function, *arguments):
+        fork = multiprocessing.get_context("fork")
+        here, there = fork.Pipe(duplex=False)
+
+        def run():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+            try:
+                function(*arguments)
+            except UserError as error:
+                there.send(str(error))
+
+        child = fork.Process(target=run)
+        child.start()
+        assert here.poll(60), "no UserError was raised"
+        said = here.recv()
+        child.join()
+        assert child.exitcode == 0
+        return said
+
+    return call

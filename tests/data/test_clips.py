@@ -1,15 +1,20 @@
+import math
+import pickle
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from flowchroma.data.augmentation import Augmentation
+from flowchroma.data.augmentation import Augmentation, Look, blurred, gather, vary
+from flowchroma.data.batches import collate, to_clip
 from flowchroma.data.clips import Pool, TrainingClips, ValidationClips, Window
 from flowchroma.data.recipe import Recipe
+from flowchroma.data.recolour import colour_matrix, recolour
 from flowchroma.data.sample import SampleFilm
 from flowchroma.data.sampler import ClipKey
 from flowchroma.errors import UserError
+from flowchroma.types import Looks
 
 PLAIN = Augmentation(crop_scale=(1.0, 1.0), flip=0, reverse=0, hue=0, saturation=0, brightness=0, blur=0, noise=0)
 LIVELY = Augmentation(crop_scale=(0.5, 0.9), flip=0.5, reverse=0.5, blur=0.5, noise=0.0)
@@ -109,11 +114,11 @@ def test_augmentation_is_the_same_for_all_frames_and_the_reference(fake_film):
     clips = training([film], reference=only("far"), augmentation=LIVELY)
     looks = []
     for key in keys(4):
-        clip = clips[key]
-        for frame in (*clip.rgb, *clip.references):
-            assert torch.equal(frame, clip.rgb[0])
-        looks.append(clip.rgb[0])
-    assert not torch.equal(looks[0], looks[1])
+        clip = to_clip(collate([clips[key]]))
+        for frame in (*clip.lab[0], *clip.references[0]):
+            torch.testing.assert_close(frame, clip.lab[0, 0])
+        looks.append(clip.lab[0, 0])
+    assert not torch.allclose(looks[0], looks[1], atol=0.5)
 
 
 def test_items_depend_on_the_key_alone():
@@ -122,7 +127,8 @@ def test_items_depend_on_the_key_alone():
     a, b = one[ClipKey(3, 5)], other[ClipKey(3, 5)]
     for name in ("rgb", "references", "flow", "visible"):
         assert torch.equal(getattr(a, name), getattr(b, name))
-    assert a.names == b.names
+    assert torch.equal(a.looks.colour, b.looks.colour)
+    assert (a.names, a.looks.blur, a.looks.grain, a.looks.seed) == (b.names, b.looks.blur, b.looks.grain, b.looks.seed)
     assert not torch.equal(a.rgb, one[ClipKey(3, 6)].rgb)
 
 
@@ -242,3 +248,81 @@ def test_validation_flow_is_the_films():
 def test_recipes_that_make_no_sense(changes, message):
     with pytest.raises(UserError, match=message):
         replace(Recipe(4, SIZE), **changes)
+
+
+def test_blur_is_that_of_a_convolution():
+    from torchvision.transforms.v2.functional import gaussian_blur
+
+    frames = torch.rand(3, 3, 17, 21)
+    for sigma in (0.3, 0.5, 0.71, 1.0):
+        expected = gaussian_blur(frames, [2 * math.ceil(2 * sigma) + 1] * 2, [sigma] * 2)
+        torch.testing.assert_close(blurred(frames, sigma), expected)
+
+
+def test_looks_are_given_as_they_were_drawn():
+    """Each frame has its own colour, blur and grain; without any, it stays what it was."""
+    frames = torch.randint(0, 256, (2, 3, 3, 16, 16), dtype=torch.uint8)
+    plain, turned = Look(torch.eye(3), 0.0, 0.0), Look(colour_matrix(0.3, 1.2, 0.9), 0.0, 0.0)
+    soft, grainy = Look(torch.eye(3), 0.8, 0.0), Look(torch.eye(3), 0.0, 0.02)
+    items = [gather([plain, turned, soft], 1), gather([grainy, plain, grainy], 2)]
+    varied = vary(frames, batched(items))
+    rgb = frames.float() / 255
+    torch.testing.assert_close(varied[0, 0], rgb[0, 0])
+    torch.testing.assert_close(varied[0, 1], recolour(rgb[0, 1], turned.matrix))
+    torch.testing.assert_close(varied[0, 2], blurred(rgb[0, 2:], 0.8)[0].clamp(0, 1))
+    torch.testing.assert_close(varied[1, 1], rgb[1, 1])
+    noise = varied[1, ::2] - rgb[1, ::2]
+    inside = (rgb[1, ::2] > 0.1) & (rgb[1, ::2] < 0.9)
+    assert noise[inside].std() == pytest.approx(0.02, rel=0.15)
+    assert not torch.equal(noise[0], noise[1])
+
+
+def batched(looks):
+    return Looks(
+        torch.stack([look.colour for look in looks]),
+        [look.blur for look in looks],
+        [look.grain for look in looks],
+        [look.seed for look in looks],
+    )
+
+
+def test_a_clip_varies_as_its_own_key_says_whatever_else_is_in_the_batch():
+    grainy = replace(LIVELY, noise=0.05)
+    clips = training([SampleFilm(s, size=(32, 32)) for s in range(3)], augmentation=grainy)
+    items = [clips[key] for key in keys(3)]
+    whole = to_clip(collate(items))
+    for at, item in enumerate(items):
+        alone = to_clip(collate([item]))
+        torch.testing.assert_close(alone.lab[0], whole.lab[at], rtol=0, atol=1e-4)
+        torch.testing.assert_close(alone.references[0], whole.references[at], rtol=0, atol=1e-4)
+
+
+def test_a_first_reference_is_frame_0_with_its_grain():
+    clips = training([SampleFilm(3, size=(32, 32))], augmentation=replace(LIVELY, noise=0.05, blur=1.0))
+    clip = to_clip(collate([clips[key] for key in keys(2)]))
+    assert clip.starts_coloured.all()
+    assert torch.equal(clip.references[:, 0], clip.lab[:, 0])
+
+
+def test_a_batch_without_known_motion_carries_none(fake_film):
+    raw = collate([training([fake_film()])[key] for key in keys(2)])
+    assert raw.flow is None
+    assert raw.visible is None
+    clip = to_clip(raw)
+    assert clip.flow.shape == (2, 3, 2, *SIZE)
+    assert clip.visible.shape == (2, 3, 1, *SIZE)
+    assert not clip.flow.any()
+    assert not clip.visible.any()
+    mixed = collate([training([film])[ClipKey(0, 0)] for film in (fake_film(), SampleFilm(0, size=SIZE))])
+    assert mixed.has_flow.tolist() == [False, True]
+    assert not mixed.flow[0].any()
+    assert mixed.visible[1].any()
+
+
+def test_clips_cross_to_another_process_whole(fake_film):
+    raw = collate([training([SampleFilm(s, size=(32, 32))], augmentation=LIVELY)[key] for s, key in enumerate(keys(2))])
+    copy = pickle.loads(pickle.dumps(raw))
+    for name in ("rgb", "references", "flow", "visible", "has_flow", "starts_coloured"):
+        assert torch.equal(getattr(copy, name), getattr(raw, name))
+    assert torch.equal(copy.looks.colour, raw.looks.colour)
+    assert (copy.names, copy.looks.blur, copy.looks.seed) == (raw.names, raw.looks.blur, raw.looks.seed)

@@ -7,6 +7,8 @@ import torch
 
 from flowchroma.color import rgb_to_lab
 from flowchroma.data import Augmentation, ClipDataModule, Films, FrameFolders, Sample
+from flowchroma.data.augmentation import vary
+from flowchroma.data.batches import to_clip
 from flowchroma.data.windows import plan_windows
 from flowchroma.errors import UserError
 from flowchroma.types import Clip, RawClip
@@ -50,7 +52,8 @@ def test_batches_become_clips():
     assert clip.visible.dtype == torch.float32
     assert set(clip.visible.unique().tolist()) <= {0.0, 1.0}
     assert clip.has_flow.tolist() == [True, True]
-    torch.testing.assert_close(clip.lab, rgb_to_lab(raw.rgb.float() / 255))
+    frames = vary(torch.cat((raw.rgb, raw.references), dim=1), raw.looks)
+    torch.testing.assert_close(clip.lab, rgb_to_lab(frames[:, :3]))
     assert len(clip.names) == 2
     assert module.on_after_batch_transfer(clip, 0) is clip
 
@@ -68,7 +71,8 @@ def test_workers_change_nothing(davis):
     assert len(alone) == len(helped) > 4
     for one, other in zip(alone, helped, strict=True):
         assert one.names == other.names
-        for name in ("rgb", "references", "flow", "visible", "has_flow", "starts_coloured"):
+        one, other = to_clip(one), to_clip(other)
+        for name in ("lab", "references", "flow", "visible", "has_flow", "starts_coloured"):
             assert torch.equal(getattr(one, name), getattr(other, name))
 
 

@@ -1,0 +1,262 @@
+"""How fast the DataModule hands out clips, against a bare loop that decodes, cuts and resizes the same frames.
+
+python benchmarks/data.py                                     on films made for it
+python benchmarks/data.py --davis DAVIS --films VIDEVO        on sets in the layouts of data=davis and data=videvo
+
+Both read with the same number of processes and decode JPEG at the same scale. Each round times all of them in turn, and
+a ratio is taken within its round, so that a machine that other work makes slower does not matter.
+"""
+
+import argparse
+import os
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from multiprocessing import get_context
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import torch
+
+from flowchroma.data import ClipDataModule, Films, FrameFolders, SampleFilm, Shards
+from flowchroma.data.clips import TrainingClips
+from flowchroma.data.encoding import encode
+from flowchroma.data.geometry import Crop, draw_crop
+from flowchroma.data.packing import pack
+from flowchroma.data.sampler import ClipSampler
+from flowchroma.data.source import LazyFilm, Source
+from flowchroma.film import VideoFile, open_film, open_writer
+from flowchroma.film.images import encode_jpeg, largest_reduction
+
+REDUCED = {
+    1: cv2.IMREAD_COLOR,
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a bare loop does for one clip."""
+
+    pictures: tuple[str, ...]  # files, or none where the clip is of a film
+    film: str
+    times: tuple[int, ...]  # of the frames in the film, in the stream's units
+    crop: Crop
+    reduction: int
+    size: tuple[int, int]
+
+
+def job_of(clips: TrainingClips, film: LazyFilm, seed: tuple[int, int, int]) -> Job:
+    """The frames that a clip reads, drawn as it draws them."""
+    rng, recipe = np.random.default_rng(seed), clips.recipe
+    draw = recipe.draw(rng, len(film), False)
+    crop = draw_crop(rng, film.size, recipe.size, recipe.augmentation.crop_scale)
+    indices = sorted({*draw.indices, *([] if draw.far is None else [draw.far])})
+    height, width = crop.needs(recipe.size)
+    reduction = largest_reduction(film.size, (min(height, film.size[0]), min(width, film.size[1])))
+    if film.files:
+        return Job(tuple(str(film.files[at]) for at in indices), "", (), crop, reduction, recipe.size)
+    times = VideoFile(film.path).index.pts
+    return Job((), str(film.path), tuple(times[at] for at in indices), crop, 1, recipe.size)
+
+
+def bare(job: Job) -> int:
+    """Decode, cut and resize the frames of one clip."""
+    for frame in pictures(job) if job.pictures else film_frames(job):
+        top, left, height, width = job.crop.pixels(frame.shape[:2])
+        cut = frame[top : top + height, left : left + width]
+        cv2.resize(cut, job.size[::-1], interpolation=cv2.INTER_AREA)
+    return 1
+
+
+def pictures(job: Job) -> Iterator[np.ndarray]:
+    """Frames of files."""
+    for file in job.pictures:
+        yield cv2.cvtColor(cv2.imread(file, REDUCED[job.reduction]), cv2.COLOR_BGR2RGB)
+
+
+def film_frames(job: Job) -> Iterator[np.ndarray]:
+    """Frames of a film, from the key before the first of them on."""
+    with av.open(job.film) as container:
+        stream = container.streams.video[0]
+        stream.thread_count = 1
+        frames = iter(())
+        last = None
+        for wanted in job.times:
+            if last is None or wanted - last > 12 * stream.duration // stream.frames:
+                container.seek(wanted, stream=stream)
+                frames = container.decode(stream)
+            yield next(frame for frame in frames if frame.pts >= wanted).to_ndarray(format="rgb24")
+            last = wanted
+
+
+def one_thread(*_: object) -> None:
+    """As in the DataModule's workers."""
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+
+
+def contest(source: Source, plain: Source, options: argparse.Namespace) -> str:
+    """A row: the DataModule on one source, the bare loop on what it was made from."""
+    data = ClipDataModule(
+        {"one": source}, clip_length=options.length, size=options.size, batch_size=4, num_workers=options.workers,
+        reference={"far": 1.0} if options.far else None,
+    )  # fmt: skip
+    data.setup("fit")
+    loader = data.train_dataloader()
+    films = {film.name: film for film in plain.films("train")}
+    clips: TrainingClips = loader.dataset  # type: ignore[assignment]
+    jobs = []
+    for key in ClipSampler(len(clips), 0):
+        film = films[clips._chosen(key).name]
+        jobs.append(job_of(clips, film, (key.seed, key.index, 0)))
+    parts = [jobs[k :: options.workers] for k in range(options.workers)]
+
+    def module(finish: bool) -> Callable[[], int]:
+        def run() -> int:
+            loader.sampler.set_epoch(0)
+            done = 0
+            for batch in loader:
+                if finish:
+                    data.on_after_batch_transfer(batch, 0)
+                done += len(batch.names)
+            return done
+
+        return run
+
+    with ProcessPoolExecutor(options.workers, get_context("fork"), one_thread) as pool:
+        times = alternate(
+            options.rounds,
+            lambda: sum(map(sum, pool.map(all_bare, parts))),
+            module(finish=False),
+            module(finish=True),
+        )
+    loop, handed, finished = zip(*times, strict=True)
+    ratio = statistics.median(a / b for a, b in zip(handed, loop, strict=True))
+    whole = statistics.median(a / b for a, b in zip(finished, loop, strict=True))
+    rates = " | ".join(f"{statistics.median(rate):.1f}" for rate in (loop, handed, finished))
+    return f"{rates} | {ratio:.2f} | {whole:.2f} |"
+
+
+def all_bare(jobs: Sequence[Job]) -> list[int]:
+    """One process's share."""
+    return [bare(job) for job in jobs]
+
+
+def alternate(rounds: int, *runs: Callable[[], int]) -> list[tuple[float, ...]]:
+    """Rates of several things, one after the other, again and again; the first round warms up and does not count."""
+    rates = []
+    for _ in range(rounds + 1):
+        row = []
+        for run in runs:
+            started = time.perf_counter()
+            done = run()
+            row.append(done / (time.perf_counter() - started))
+        rates.append(tuple(row))
+    return rates[1:]
+
+
+def random_access(films: Sequence[Path], folder: Path, rounds: int) -> str:
+    """Rows: eight-frame clips a second at random, by the frames between keys."""
+    far, near = folder / "gop250", folder / "gop12"
+    for path in films:
+        film = open_film(path)
+        with open_writer(far / f"{path.stem}.mp4", like=film, gop=250) as writer:
+            for frame in film:
+                writer.write(frame)
+    encode([LazyFilm(path.stem, path) for path in sorted(far.iterdir())], near, gop=12)
+
+    def reading(where: Path) -> Callable[[], int]:
+        opened = [VideoFile(path) for path in sorted(where.iterdir())]
+        draw = np.random.default_rng(0)
+        starts = [(film, int(draw.integers(len(film) - 8))) for film in opened for _ in range(4)]
+
+        def run() -> int:
+            for film, start in starts:
+                film.read(range(start, start + 8))
+            return len(starts)
+
+        return run
+
+    rates = alternate(rounds, reading(far), reading(near))
+    ratio = statistics.median(b / a for a, b in rates)
+    medians = [statistics.median(rate) for rate in zip(*rates, strict=True)]
+    size = [sum(path.stat().st_size for path in where.iterdir()) / 1e6 for where in (far, near)]
+    return f"| 250 | {medians[0]:.1f} | 1.00 | {size[0]:.1f} |\n| 12 | {medians[1]:.1f} | {ratio:.2f} | {size[1]:.1f} |"
+
+
+@contextmanager
+def sets(options: argparse.Namespace) -> Iterator[tuple[FrameFolders, Path, Path]]:
+    """A set of frames, a folder of films, and a place for what is made of them."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if options.davis is None or options.films is None:
+            make(folder)
+        many = options.clips // 4
+        frames = FrameFolders(options.davis or folder / "frames", clips_per_film=many)
+        yield frames, Path(options.films or folder / "films"), folder
+
+
+def make(folder: Path) -> None:
+    """Write four made films of 480p, as frames and as files."""
+    lists = folder / "frames/ImageSets/2017"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("0\n1\n2\n3\n")
+    (lists / "val.txt").write_text("3x\n")
+    (folder / "frames/JPEGImages/480p/3x").mkdir(parents=True)
+    for seed in range(4):
+        film = SampleFilm(seed, frames=60, size=(480, 854))
+        place = folder / "frames/JPEGImages/480p" / str(seed)
+        place.mkdir(parents=True)
+        with open_writer(folder / f"films/{seed}.mp4") as writer:
+            for index, frame in enumerate(film):
+                (place / f"{index:05}.jpg").write_bytes(encode_jpeg(frame, 90))
+                if index == 0 and seed == 3:
+                    for copy in range(8):
+                        (folder / f"frames/JPEGImages/480p/3x/{copy:05}.jpg").write_bytes(encode_jpeg(frame, 90))
+                writer.write(frame)
+
+
+def main() -> None:
+    """Measure and print tables."""
+    parser = argparse.ArgumentParser(description="Clips a second of the DataModule.")
+    parser.add_argument("--davis", metavar="DIR", help="a set in the layout of DAVIS")
+    parser.add_argument("--films", metavar="DIR", help="a folder of films")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--clips", type=int, default=160, help="in a round")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--length", type=int, default=4, help="frames in a clip")
+    parser.add_argument("--size", type=int, nargs=2, default=(224, 224))
+    parser.add_argument("--far", action="store_true", help="every clip has a far reference")
+    options = parser.parse_args()
+    one_thread()
+    with sets(options) as (frames, films, folder):
+        print(f"{options.workers} processes, {os.cpu_count()} cores, clips of {options.length} at {options.size}\n")
+        print("| source | bare loop, clips/s | DataModule | with looks and CIELAB | ratio | with looks |")
+        print("|---|---|---|---|---|---|")
+        print(f"| JPEG folders | {contest(frames, frames, options)}", flush=True)
+        pack({split: frames.films(split) for split in ("train", "val")}, folder / "shards")
+        shards = Shards(folder / "shards", clips_per_film=frames.clips_per_film)
+        print(f"| shards | {contest(shards, frames, options)}", flush=True)
+        whole = [path for path in sorted(films.iterdir()) if path.suffix == ".mp4"]
+        close = folder / "close"
+        encode([LazyFilm(path.stem, path) for path in whole], close)
+        source = Films(close, clips_per_film=max(1, options.clips // len(whole)))
+        print(f"| films, GOP 12 | {contest(source, source, options)}", flush=True)
+        print("\n| frames between keys | random 8-frame clips/s | ratio | MB |\n|---|---|---|---|")
+        print(random_access(list(islice(whole, 4)), folder, options.rounds))
+        shutil.rmtree(folder / "gop250")
+
+
+if __name__ == "__main__":
+    main()
