@@ -11,6 +11,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
 from flowchroma.errors import UserError
+from flowchroma.training.checkpoint import WEIGHTS
 from flowchroma.training.files import LAST, PREVIOUS, damage
 
 # May differ from the run that is gone on with, without changing what it learns.
@@ -76,7 +77,8 @@ def _start_anew(run_dir: Path) -> None:
         raise UserError(
             f"{run_dir} holds a run that has not ended: go on with it by resume=last, or give another hydra.run.dir"
         )
-    for path in [*old, run_dir / "results.csv", run_dir / "skipped_steps.csv"]:
+    beside = ("results.csv", "skipped_steps.csv", "metrics.csv", WEIGHTS)
+    for path in [*old, folder / "best.ckpt", *(run_dir / name for name in beside)]:
         path.unlink(missing_ok=True)
 
 

@@ -115,6 +115,9 @@ def say_errors(task: Callable[..., float | None]) -> Callable[..., float | None]
             line = f"{type(error).__name__}: {error}" if advice is None else str(advice)
             if advice and not line:  # one process of several speaks for all
                 sys.exit(advice.code)
+            if advice and advice.code >= 128:  # a signal: it ends a sweep as well
+                print(f"flowchroma: {line}", file=sys.stderr)
+                sys.exit(advice.code)
             _keep(kept, line if advice else f"{line}\n\n{traceback.format_exc()}")
             if in_sweep():
                 print(f"flowchroma: {kept.parent}: {line}", file=sys.stderr)

@@ -107,7 +107,7 @@ def test_without_a_network_it_fails_at_once_with_what_to_do(run, tmp_path):
         (["data=davis", "data.root=DAVIS", "pack=x", "jpeg=101"], 2, "jpeg must be a whole number from 1 to 100"),
         (["data=davis", "data.root=DAVIS", "encode=x", "gop=0"], 2, "gop must be a number of frames from 1 on"),
         (["verify"], 2, "unknown option 'verify'"),
-        (["data=nothing"], 2, "cannot read the options"),
+        (["data=nothing"], 2, "no data=nothing: choose from davis,"),
     ],
 )
 def test_options_that_make_no_sense(run, davis, arguments, code, message):

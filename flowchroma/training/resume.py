@@ -1,6 +1,7 @@
 """Going on exactly where a run was left, and leaving it well."""
 
 import logging
+import shutil
 import signal
 import sys
 import threading
@@ -10,6 +11,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from torch import distributed
 
 from flowchroma.errors import UserError
@@ -199,8 +201,17 @@ def _move_paths(checkpoint: dict[str, Any], directory: Path) -> None:
     here = str(directory.resolve())
     for state in checkpoint.get("callbacks", {}).values():
         if isinstance(state, dict) and state.get("dirpath"):
+            _bring(Path(state.get("best_model_path") or ""), Path(here))
             for key in ("best_model_path", "kth_best_model_path", "last_model_path"):
                 if state.get(key):
                     state[key] = str(Path(here) / Path(state[key]).name)
             state["best_k_models"] = {str(Path(here) / Path(p).name): v for p, v in state["best_k_models"].items()}
             state["dirpath"] = here
+
+
+@rank_zero_only
+def _bring(best: Path, directory: Path) -> None:
+    """Copy another run's best to where the run goes on, if it is not there: it may remain the best."""
+    if best.is_file() and not (directory / best.name).exists():
+        directory.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(best, directory / best.name)

@@ -20,7 +20,7 @@ def run(tmp_path: Path, compose):
     def config(*more: str, **changes):
         composed = compose(*options, *more)
         OmegaConf.set_struct(composed, False)
-        return OmegaConf.merge(composed, {"run_dir": str(tmp_path), **changes})
+        return OmegaConf.merge(composed, {"run_dir": str(tmp_path), "name": "run", **changes})
 
     OmegaConf.save(config(), tmp_path / "config.yaml", resolve=True)
     files = CheckpointFiles()
