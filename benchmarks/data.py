@@ -3,8 +3,10 @@
 python benchmarks/data.py                                     on films made for it
 python benchmarks/data.py --davis DAVIS --films VIDEVO        on sets in the layouts of data=davis and data=videvo
 
-Both read with the same number of processes and decode JPEG at the same scale. Each round times all of them in turn, and
-a ratio is taken within its round, so that a machine that other work makes slower does not matter.
+The bare loop reads what the DataModule was seen to read, far and other references too, with the same number of
+processes, and decodes JPEG at the same scale. It throws each frame away: nothing is drawn, mirrored, put together or
+handed over. Each round times all of them in turn, and a ratio is taken within its round, so that a machine that other
+work makes slower does not matter. Milliseconds are of processor time, over all processes (Linux).
 """
 
 import argparse
@@ -13,26 +15,28 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import islice
-from multiprocessing import get_context
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from multiprocessing import active_children, get_context
 from pathlib import Path
+from unittest.mock import patch
 
 import av
 import cv2
 import numpy as np
 import torch
 
-from flowchroma.data import ClipDataModule, Films, FrameFolders, SampleFilm, Shards
+from flowchroma.data import ClipDataModule, Films, FrameFolders, SampleFilm, Shards, clips
 from flowchroma.data.clips import TrainingClips
 from flowchroma.data.encoding import encode
-from flowchroma.data.geometry import Crop, draw_crop
+from flowchroma.data.geometry import Crop
 from flowchroma.data.packing import pack
+from flowchroma.data.reading import read_frames
 from flowchroma.data.sampler import ClipSampler
-from flowchroma.data.source import LazyFilm, Source
+from flowchroma.data.source import LazyFilm, ReadableFilm, Source
 from flowchroma.film import VideoFile, open_film, open_writer
 from flowchroma.film.images import encode_jpeg, largest_reduction
 
@@ -46,7 +50,7 @@ REDUCED = {
 
 @dataclass(frozen=True)
 class Job:
-    """What a bare loop does for one clip."""
+    """What a bare loop does for one reading of a clip: the clip's own frames, or a reference of another film."""
 
     pictures: tuple[str, ...]  # files, or none where the clip is of a film
     film: str
@@ -56,27 +60,39 @@ class Job:
     size: tuple[int, int]
 
 
-def job_of(clips: TrainingClips, film: LazyFilm, seed: tuple[int, int, int]) -> Job:
-    """The frames that a clip reads, drawn as it draws them."""
-    rng, recipe = np.random.default_rng(seed), clips.recipe
-    draw = recipe.draw(rng, len(film), False)
-    crop = draw_crop(rng, film.size, recipe.size, recipe.augmentation.crop_scale)
-    indices = sorted({*draw.indices, *([] if draw.far is None else [draw.far])})
-    height, width = crop.needs(recipe.size)
+def jobs_of(dataset: TrainingClips, films: Mapping[str, LazyFilm]) -> list[list[Job]]:
+    """What each clip of an epoch reads, noted while it is made."""
+    jobs: list[Job] = []
+
+    def noted(film: ReadableFilm, indices: Sequence[int], crop: Crop, size: tuple[int, int]) -> torch.Tensor:
+        jobs.append(job_of(films[film.name], sorted(set(indices)), crop, size))
+        return read_frames(film, indices, crop, size)
+
+    every = []
+    with patch.object(clips, "read_frames", noted):
+        for key in ClipSampler(len(dataset), 0):
+            dataset[key]
+            every.append(jobs.copy())
+            jobs.clear()
+    return every
+
+
+def job_of(film: LazyFilm, indices: Sequence[int], crop: Crop, size: tuple[int, int]) -> Job:
+    """One reading."""
+    height, width = crop.needs(size)
     reduction = largest_reduction(film.size, (min(height, film.size[0]), min(width, film.size[1])))
     if film.files:
-        return Job(tuple(str(film.files[at]) for at in indices), "", (), crop, reduction, recipe.size)
+        return Job(tuple(str(film.files[at]) for at in indices), "", (), crop, reduction, size)
     times = VideoFile(film.path).index.pts
-    return Job((), str(film.path), tuple(times[at] for at in indices), crop, 1, recipe.size)
+    return Job((), str(film.path), tuple(times[at] for at in indices), crop, 1, size)
 
 
-def bare(job: Job) -> int:
-    """Decode, cut and resize the frames of one clip."""
+def bare(job: Job) -> None:
+    """Decode, cut and resize frames."""
     for frame in pictures(job) if job.pictures else film_frames(job):
         top, left, height, width = job.crop.pixels(frame.shape[:2])
         cut = frame[top : top + height, left : left + width]
         cv2.resize(cut, job.size[::-1], interpolation=cv2.INTER_AREA)
-    return 1
 
 
 def pictures(job: Job) -> Iterator[np.ndarray]:
@@ -114,12 +130,7 @@ def contest(source: Source, plain: Source, options: argparse.Namespace) -> str:
     )  # fmt: skip
     data.setup("fit")
     loader = data.train_dataloader()
-    films = {film.name: film for film in plain.films("train")}
-    clips: TrainingClips = loader.dataset  # type: ignore[assignment]
-    jobs = []
-    for key in ClipSampler(len(clips), 0):
-        film = films[clips._chosen(key).name]
-        jobs.append(job_of(clips, film, (key.seed, key.index, 0)))
+    jobs = jobs_of(loader.dataset, {film.name: film for film in plain.films("train")})
     parts = [jobs[k :: options.workers] for k in range(options.workers)]
 
     def module(finish: bool) -> Callable[[], int]:
@@ -135,35 +146,58 @@ def contest(source: Source, plain: Source, options: argparse.Namespace) -> str:
         return run
 
     with ProcessPoolExecutor(options.workers, get_context("fork"), one_thread) as pool:
-        times = alternate(
+        loop, handed, finished = alternate(
             options.rounds,
-            lambda: sum(map(sum, pool.map(all_bare, parts))),
+            lambda: sum(pool.map(all_bare, parts)),
             module(finish=False),
             module(finish=True),
         )
-    loop, handed, finished = zip(*times, strict=True)
-    ratio = statistics.median(a / b for a, b in zip(handed, loop, strict=True))
-    whole = statistics.median(a / b for a, b in zip(finished, loop, strict=True))
-    rates = " | ".join(f"{statistics.median(rate):.1f}" for rate in (loop, handed, finished))
-    return f"{rates} | {ratio:.2f} | {whole:.2f} |"
+    rates = " | ".join(f"{statistics.median(run.rates):.1f}" for run in (loop, handed, finished))
+    ratios = " | ".join(f"{quotient(run.rates, loop.rates):.2f}" for run in (handed, finished))
+    costs = " | ".join(f"{statistics.median(run.costs):.2f}" for run in (loop, handed))
+    return f"{rates} | {ratios} | {costs} | {quotient(loop.costs, handed.costs):.2f} |"
 
 
-def all_bare(jobs: Sequence[Job]) -> list[int]:
-    """One process's share."""
-    return [bare(job) for job in jobs]
+def all_bare(share: Sequence[Sequence[Job]]) -> int:
+    """One process's share; tells how many clips that were."""
+    for job in chain.from_iterable(share):
+        bare(job)
+    return len(share)
 
 
-def alternate(rounds: int, *runs: Callable[[], int]) -> list[tuple[float, ...]]:
-    """Rates of several things, one after the other, again and again; the first round warms up and does not count."""
-    rates = []
-    for _ in range(rounds + 1):
-        row = []
-        for run in runs:
-            started = time.perf_counter()
+@dataclass(frozen=True)
+class Measured:
+    """What one thing did in each round."""
+
+    rates: list[float] = field(default_factory=list)  # a second
+    costs: list[float] = field(default_factory=list)  # milliseconds of a processor each
+
+
+def alternate(rounds: int, *runs: Callable[[], int]) -> list[Measured]:
+    """Several things, one after the other, again and again; the first round warms up and does not count."""
+    measured = [Measured() for _ in runs]
+    for at in range(rounds + 1):
+        for run, into in zip(runs, measured, strict=True):
+            started, spent = time.perf_counter(), processor_time()
             done = run()
-            row.append(done / (time.perf_counter() - started))
-        rates.append(tuple(row))
-    return rates[1:]
+            if at:
+                into.rates.append(done / (time.perf_counter() - started))
+                into.costs.append((processor_time() - spent) * 1e3 / done)
+    return measured
+
+
+def processor_time() -> float:
+    """Seconds that this process and those that it started, and that still live, have computed."""
+    ticks = 0
+    for child in active_children():
+        fields = Path(f"/proc/{child.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return time.process_time() + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def quotient(above: Sequence[float], below: Sequence[float]) -> float:
+    """The median over the rounds."""
+    return statistics.median(a / b for a, b in zip(above, below, strict=True))
 
 
 def random_access(films: Sequence[Path], folder: Path, rounds: int) -> str:
@@ -188,9 +222,9 @@ def random_access(films: Sequence[Path], folder: Path, rounds: int) -> str:
 
         return run
 
-    rates = alternate(rounds, reading(far), reading(near))
-    ratio = statistics.median(b / a for a, b in rates)
-    medians = [statistics.median(rate) for rate in zip(*rates, strict=True)]
+    runs = alternate(rounds, reading(far), reading(near))
+    ratio = quotient(runs[1].rates, runs[0].rates)
+    medians = [statistics.median(run.rates) for run in runs]
     size = [sum(path.stat().st_size for path in where.iterdir()) / 1e6 for where in (far, near)]
     return f"| 250 | {medians[0]:.1f} | 1.00 | {size[0]:.1f} |\n| 12 | {medians[1]:.1f} | {ratio:.2f} | {size[1]:.1f} |"
 
@@ -242,8 +276,11 @@ def main() -> None:
     one_thread()
     with sets(options) as (frames, films, folder):
         print(f"{options.workers} processes, {os.cpu_count()} cores, clips of {options.length} at {options.size}\n")
-        print("| source | bare loop, clips/s | DataModule | with looks and CIELAB | ratio | with looks |")
-        print("|---|---|---|---|---|---|")
+        print(
+            "| source | bare loop, clips/s | DataModule | with looks and CIELAB | ratio | with looks"
+            " | bare loop, ms | DataModule | ratio |"
+        )
+        print("|---|---|---|---|---|---|---|---|---|")
         print(f"| JPEG folders | {contest(frames, frames, options)}", flush=True)
         pack({split: frames.films(split) for split in ("train", "val")}, folder / "shards")
         shards = Shards(folder / "shards", clips_per_film=frames.clips_per_film)
