@@ -1,7 +1,8 @@
 """Colour a film: python -m flowchroma.colorize source=FILM reference=IMAGE output=FILM.mp4."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from flowchroma.errors import UserError
 from flowchroma.film import Film, FrameWriter, open_film, open_writer, read_reference
 from flowchroma.loading import load_system
 from flowchroma.models import Painter
-from flowchroma.options import command
+from flowchroma.options import command, parts_of
 from flowchroma.settings import pick_device
 
 _TEXTS = ("source", "reference", "output", "checkpoint")
@@ -35,9 +36,9 @@ def run(config: DictConfig) -> None:
         raise UserError(f"size must be a whole number of pixels from 16 on, not {config.size}", code=2)
     film = open_film(config.source)
     device = pick_device(config.device)
-    rgb, frame = read_reference(config.reference, film)
-    reference = to_tensor(rgb, device)
-    known = {} if frame is None else {frame: reference}
+    given = [read_reference(spec, film) for spec in named_references(str(config.reference))]
+    references = [to_tensor(rgb, device) for rgb, _ in given]
+    known = {frame: rgb for (_, frame), rgb in zip(given, references, strict=True) if frame is not None}
     with open_writer(config.output, like=film, fps=config.fps, crf=config.quality) as writer:
         painter = Painter(load_system(config.checkpoint).to(device), config.size)
         started = time.perf_counter()
@@ -47,16 +48,29 @@ def run(config: DictConfig) -> None:
             def show(done: int) -> None:
                 progress.update(task, completed=done, rate=done / (time.perf_counter() - started))
 
-            colorize(film, painter, reference, writer, known, show)
+            colorize(film, painter, references, writer, known, show)
     each = (time.perf_counter() - started) / len(film)
     print(f"{len(film)} frames, {each:.2f} s a frame: {config.output}")
+
+
+def named_references(typed: str) -> list[str]:
+    """The references in what was typed: one, or several as [A,B].
+
+    Raises:
+        UserError: there is none.
+    """
+    several = typed.startswith("[") and typed.endswith("]") and not Path(typed).expanduser().exists()
+    names = parts_of(typed) if several else [typed]
+    if not names or typed in ("", "None"):
+        raise UserError("no reference: give reference=IMAGE, reference=first, or several as reference=[A,B]")
+    return names
 
 
 @torch.inference_mode()
 def colorize(
     film: Film,
     painter: Painter,
-    reference: Tensor,
+    references: Sequence[Tensor],
     writer: FrameWriter,
     known: Mapping[int, Tensor] | None = None,
     progress: Callable[[int], None] = lambda done: None,
@@ -66,15 +80,15 @@ def colorize(
     Args:
         film: Only its luminance is used.
         painter: Gives the colour.
-        reference: (1, 3, h, w) uint8 RGB, on the device that is to do the work.
+        references: Each (1, 3, h, w) uint8 RGB, of any size, on the device that is to do the work.
         writer: Takes the coloured frames.
-        known: Frames whose true colour is given, like `reference`, by frame number.
+        known: Frames whose true colour is given, like a reference, by frame number.
         progress: Told the number of frames done after each of them.
     """
     known = known or {}
-    painter.start(reference)
+    painter.start(*references)
     for index, frame in enumerate(film):
-        rgb = to_tensor(frame, reference.device)
+        rgb = to_tensor(frame, references[0].device)
         if index in known:
             painter.know(known[index])
             coloured = lab_to_rgb8(torch.cat((rgb_to_lab(rgb)[:, :1], rgb_to_lab(known[index])[:, 1:]), dim=1))

@@ -84,7 +84,7 @@ def colour(system: FlowChroma, film: SampleFilm) -> Iterator[dict[str, Tensor]]:
         else:
             assert signals.flow is not None
             carried = ops.backward_warp(carried, signals.flow.flow)
-            matched, fused = signals.match.ab, system.fuse(luma, signals)
+            matched, fused = signals.match.ab, system.fusion(signals)
         state = system.advance(state, signals, fused)
         colours = (torch.zeros_like(ab), held, carried, matched, fused)
         made = {name: lab_to_rgb8(torch.cat([luma, c], dim=1)) for name, c in zip(METHODS, colours, strict=True)}

@@ -9,7 +9,7 @@ from torch import Tensor
 from flowchroma import ops, pictures
 from flowchroma.color import lab_to_rgb, rgb_to_lab
 from flowchroma.models import FlowChroma
-from flowchroma.types import Propagation
+from flowchroma.types import Propagation, Signals
 
 _TELLABLE = 2.0  # CIELAB units; below that carried and matched colour are the same to the eye
 _CARRIED, _MATCHED, _ALIKE = (0.0, 0.447, 0.698), (0.835, 0.369, 0.0), (0.85, 0.85, 0.85)
@@ -33,7 +33,7 @@ class Inside:
 
     def pictures(self) -> dict[str, Tensor]:
         """Each as (3, H, W) in [0, 1], by name."""
-        unknown = torch.isnan(self.matched)
+        unknown = torch.isnan(self.matched).cpu()
         return {
             "truth": self.truth[0],
             "coloured": self.coloured[0],
@@ -64,8 +64,8 @@ def look_inside(system: FlowChroma, frames: Tensor) -> list[Inside]:
     for number in range(1, len(lab)):
         luma = lab[number, :, :1]
         signals = system.look(luma, state)
-        ab = system.fuse(luma, signals)
-        matched, corrected = mixture(ab, signals.propagation, signals.match.ab)
+        ab = system.fusion(signals)
+        matched, corrected = mixture(ab, signals.propagation, nearest_match(ab, signals))
         flow = torch.zeros_like(ab) if signals.flow is None else signals.flow.flow
         # Where both colours are alike the older one counts: it was there already.
         share = torch.where(signals.propagation.confidence > 0, matched.nan_to_num(), 1.0)
@@ -78,6 +78,15 @@ def look_inside(system: FlowChroma, frames: Tensor) -> list[Inside]:
         )  # fmt: skip
         state = system.advance(state, signals, ab)
     return seen
+
+
+def nearest_match(ab: Tensor, signals: Signals) -> Tensor:
+    """At each pixel the matched colour, of the references or of frames coloured before, that is nearer to `ab`."""
+    match, recent = signals.match, signals.recent
+    if recent is None:
+        return match.ab
+    distances = ((ab - found.ab).square().sum(dim=1, keepdim=True) for found in (match, recent))
+    return torch.where(next(distances) <= next(distances), match.ab, recent.ab)
 
 
 def mixture(ab: Tensor, carried: Propagation, matched: Tensor) -> tuple[Tensor, Tensor]:

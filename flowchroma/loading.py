@@ -29,11 +29,12 @@ def build_model(config: DictConfig, part: str) -> Any:
     return model
 
 
-def load_system(checkpoint: Checkpoint = None) -> FlowChroma:
+def load_system(checkpoint: Checkpoint = None, fusion: nn.Module | None = None) -> FlowChroma:
     """The three networks, ready to colour.
 
     Args:
         checkpoint: directory of a fusion run; None takes the weights that ship with the package.
+        fusion: stands in for the fusion that was trained.
 
     Returns:
         The system in evaluation mode.
@@ -44,8 +45,13 @@ def load_system(checkpoint: Checkpoint = None) -> FlowChroma:
     weights, config = _open(checkpoint)
     if config.stage.name != "fusion":
         raise UserError(f"{checkpoint} is a run of stage {config.stage.name}: give one of stage=fusion")
-    system = FlowChroma(*(_blank(c) for c in (config.stage.flow, config.stage.matcher, config.model)))
+    networks = (_blank(c) for c in (config.stage.flow, config.stage.matcher, config.model))
+    recorded = config.stage.get("module") or {}
+    memory = {name: recorded[name] for name in ("recent", "every") if name in recorded}
+    system = FlowChroma(*networks, **memory)
     load_weights(system, weights)
+    if fusion is not None:
+        system = FlowChroma(system.flow, system.matcher, fusion, **memory)
     return _frozen(system)
 
 

@@ -29,9 +29,14 @@ def ship(run: Path, target: Path) -> None:
     system = load_system(str(run))
     config = OmegaConf.load(run / "config.yaml")
     kept = {
-        "stage": {"name": "fusion", "flow": config.stage.flow, "matcher": config.stage.matcher},
+        "stage": {
+            "name": "fusion",
+            "flow": config.stage.flow,
+            "matcher": config.stage.matcher,
+            "module": {name: config.stage.module[name] for name in ("recent", "every")},
+        },
         "model": config.model,
-        "record": config.record,
+        "record": {name: config.record[name] for name in ("loss_trunk", "torch")},
     }
     for network in (kept["stage"]["flow"], kept["stage"]["matcher"], kept["model"]):
         network["checkpoint"] = None  # paths of the machine that trained it

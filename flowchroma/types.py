@@ -114,7 +114,7 @@ class Propagation:
     """Colour carried from the previous frame."""
 
     ab: Tensor  # (B, 2, H, W), CIELAB units
-    confidence: Tensor  # (B, 1, H, W), in [0, 1]; 0 where nothing could be carried
+    confidence: Tensor  # (B, 1, H, W), in [0, 1], since the colour was given or found; 0 where nothing was carried
 
 
 @dataclass(frozen=True)
@@ -123,14 +123,27 @@ class Match:
 
     ab: Tensor  # (B, 2, H, W), CIELAB units
     similarity: Tensor  # (B, 1, H, W), in [0, 1]
+    difference: Tensor  # (B, 1, H, W), of L between what was found and the frame, at least 0
+    source: Tensor  # (B, 1, H, W), int64: which of the memory's images the best position is of
 
 
 @dataclass(frozen=True)
 class ReferenceMemory:
-    """The references, encoded once: every position of every one of them."""
+    """Coloured images, encoded once: every position of every one of them."""
 
     keys: Tensor  # (B, N, C), unit length
-    ab: Tensor  # (B, N, 2), CIELAB units
+    lab: Tensor  # (B, N, 3), CIELAB
+    image: Tensor  # (N,), int64: which image a position is of
+
+    @staticmethod
+    def join(memories: Sequence["ReferenceMemory"]) -> "ReferenceMemory":
+        """All of them as one; images are counted on."""
+        images, count = [], 0
+        for memory in memories:
+            images.append(memory.image + count)
+            count += int(memory.image[-1]) + 1
+        keys, lab = (torch.cat([getattr(m, name) for m in memories], dim=1) for name in ("keys", "lab"))
+        return ReferenceMemory(keys, lab, torch.cat(images))
 
 
 @dataclass(frozen=True)
@@ -151,6 +164,9 @@ class State:
     flow: FlowState | None = None  # None before the first frame
     ab: Tensor | None = None  # (B, 2, H, W), the colour given to the last frame
     luma: Tensor | None = None  # (B, 1, H, W), that frame's luminance
+    worth: Tensor | None = None  # (B, 1, H, W), in [0, 1]: how far that colour can be trusted
+    recent: tuple[ReferenceMemory, ...] = ()  # frames coloured before, the oldest first
+    frames: int = 0  # coloured or known so far
 
     @property
     def last(self) -> Tensor | None:
@@ -164,6 +180,7 @@ class Signals:
 
     luma: Tensor  # (B, 1, H, W), the frame's own
     propagation: Propagation
-    match: Match
+    match: Match  # with the references
+    recent: Match | None  # with frames coloured before; None where there are none, or the fusion does not ask
     flow: Flow | None  # None at a film's first frame
     flow_state: FlowState

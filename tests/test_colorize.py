@@ -24,9 +24,9 @@ class MeanColour(torch.nn.Module):
         super().__init__()
         self.calls = []
 
-    def start(self, references):
-        self.calls.append(("start", tuple(references.shape)))
-        return references[:, :, 1:].mean((1, 3, 4))
+    def start(self, *references):
+        self.calls += [("start", tuple(group.shape)) for group in references]
+        return torch.stack([group[:, :, 1:].mean((1, 3, 4)) for group in references]).mean(0)
 
     def step(self, luma, state):
         assert not torch.is_grad_enabled()
@@ -101,6 +101,25 @@ def lab(rgb):
     return rgb_to_lab(torch.from_numpy(np.ascontiguousarray(rgb)).permute(2, 0, 1)).numpy()
 
 
+def test_several_references_of_several_sizes(tmp_path, run, system):
+    film_file(tmp_path / "in.mp4", frames=2)
+    picture(tmp_path / "red, dark.png", (200, 40, 40), (50, 70))
+    picture(tmp_path / "[blue].png", (40, 40, 200), (30, 40))
+    for typed, sizes in (
+        ("red, dark.png", [(50, 70)]),
+        ("[blue].png", [(30, 40)]),
+        ("[[blue].png,[blue].png]", [(30, 40), (30, 40)]),
+    ):
+        system.calls.clear()
+        code, _, said = run("source=in.mp4", f"reference={typed}", "output=out.mp4")
+        assert code == 0, said
+        assert [call for call in system.calls if call[0] == "start"] == [("start", (1, 1, 3, *size)) for size in sizes]
+    code, _, said = run("source=in.mp4", "reference=[]", "output=none.mp4")
+    assert code == 1
+    assert "no reference: give" in said
+    assert not (tmp_path / "none.mp4").exists()
+
+
 @pytest.mark.parametrize("size", [(64, 96), (96, 64), (65, 97), (33, 130)])
 def test_a_film_keeps_its_light_and_takes_the_reference_s_colour(tmp_path, run, system, size):
     film_file(tmp_path / "in.mp4", size=size)
@@ -169,7 +188,7 @@ def test_frames_leave_before_the_next_ones_come(system):
             log.append(("written", len([1 for what, _ in log if what == "written"])))
 
     reference = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
-    command.colorize(Endless(), Painter(system, 20), reference, Sink())
+    command.colorize(Endless(), Painter(system, 20), [reference], Sink())
     assert log == [(what, n) for n in range(20) for what in ("read", "written")]
 
 

@@ -66,18 +66,21 @@ class Still(torch.nn.Module):
 
 class Matched(torch.nn.Module):
     def remember(self, references):
-        return None
+        from flowchroma.types import ReferenceMemory
 
-    def forward(self, luma, memory, last):
+        nothing = torch.zeros(1, 1, 3)
+        return ReferenceMemory(nothing, nothing, torch.zeros(1, dtype=torch.int64))
+
+    def look(self, luma, memories, last):
         from flowchroma.types import Match
 
-        return Match(torch.full_like(luma, 40).expand(-1, 2, -1, -1), torch.ones_like(luma))
+        return [Match(torch.full_like(luma, 40).expand(-1, 2, -1, -1), torch.ones_like(luma), luma, luma)]
 
 
 class Half(torch.nn.Module):
-    def forward(self, luma, propagation, found):
-        mixed = (propagation.ab + found.ab) / 2
-        return torch.where(propagation.confidence > 0, mixed, found.ab)
+    def forward(self, signals):
+        carried, found = signals.propagation, signals.match
+        return torch.where(carried.confidence > 0, (carried.ab + found.ab) / 2, found.ab)
 
 
 def test_colour_that_was_found_stays_found_while_it_is_carried():

@@ -60,3 +60,12 @@ def test_an_unknown_option_is_named(argument):
     with pytest.raises(UserError, match="unknown option") as told:
         compose_one(argument)
     assert told.value.code == 2
+
+
+def test_a_preset_sets_the_size_and_a_size_goes_before_it():
+    assert compose_one("preset=fast").size < compose_one("preset=full").size == 240
+    with initialize_config_dir(CONF, version_base="1.3"):
+        assert compose_options("colorize", ["preset=fast", "size=200"], ()).size == 200
+    with pytest.raises(UserError, match="nope") as told:
+        compose_one("preset=nope")
+    assert told.value.code == 2

@@ -91,6 +91,16 @@ def quick(monkeypatch):
     return fates
 
 
+def test_a_signal_ends_the_sweep_and_not_its_first_run_alone(monkeypatch, tmp_path, quick):
+    from flowchroma.errors import UserError
+
+    quick[:] = [lambda said: UserError(said, code=143)]
+    with pytest.raises(SystemExit) as end:
+        call(monkeypatch, "-m", "loss.l1=0.5,1", f"hydra.sweep.dir={tmp_path}")
+    assert end.value.code == 143
+    assert not list(tmp_path.glob("*/results.csv"))
+
+
 @pytest.mark.parametrize("launcher", [["joblib", "hydra.launcher.n_jobs=2"], ["submitit_local"]], ids=lambda o: o[0])
 def test_launchers_run_the_jobs_elsewhere_and_the_sweep_has_its_table(monkeypatch, tmp_path, capsys, quick, launcher):
     pytest.importorskip(f"hydra_plugins.hydra_{launcher[0].split('_')[0]}_launcher")
@@ -200,7 +210,7 @@ def test_an_interrupted_sweep_has_its_table(monkeypatch, tmp_path, quick):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["model=nope"], "no model=nope: choose from memflow, memflow_small, placeholder"),
+        (["model=nope"], "no model=nope: choose from blend, memflow, memflow_small, placeholder"),
         (["hydra/launcher=nope"], "pip install 'flowchroma[sweeps]'"),
         (["loss.nope=1"], "Could not override 'loss.nope'"),
         (["loss.l1=[1"], "cannot read the options"),

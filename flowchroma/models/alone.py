@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from flowchroma import ops
+from flowchroma.models.flowchroma import remember
 from flowchroma.models.memflow import MemFlow
 from flowchroma.models.swintexco import Matcher
 from flowchroma.types import FlowState, ReferenceMemory
@@ -14,7 +15,7 @@ from flowchroma.types import FlowState, ReferenceMemory
 class Gray:
     """No colour at all."""
 
-    def start(self, references: Tensor) -> None:
+    def start(self, *references: Tensor) -> None:
         """Nothing to remember."""
 
     def know(self, luma: Tensor, ab: Tensor, state: None) -> None:
@@ -56,7 +57,7 @@ class ChainedDis:
     def __init__(self, preset: str = "medium") -> None:
         self.preset = preset
 
-    def start(self, references: Tensor) -> Carried:
+    def start(self, *references: Tensor) -> Carried:
         """Nothing to remember: only a known frame gives colour."""
         return Carried()
 
@@ -84,7 +85,7 @@ class PropagationAlone(nn.Module):
         super().__init__()
         self.flow = flow
 
-    def start(self, references: Tensor) -> Carried:
+    def start(self, *references: Tensor) -> Carried:
         """Nothing to remember: only a known frame gives colour."""
         return Carried()
 
@@ -119,9 +120,9 @@ class MatchingAlone(nn.Module):
         super().__init__()
         self.matcher = matcher
 
-    def start(self, references: Tensor) -> Matched:
+    def start(self, *references: Tensor) -> Matched:
         """Encode the references."""
-        return Matched(self.matcher.remember(references))
+        return Matched(remember(self.matcher, references))
 
     def know(self, luma: Tensor, ab: Tensor, state: Matched) -> Matched:
         """Remember the frame."""

@@ -18,8 +18,8 @@ class Colorizer(Protocol):
     L is (B, 1, H, W) in [0, 100], ab is (B, 2, H, W) in CIELAB units. A state is a colorizer's own affair.
     """
 
-    def start(self, references: Tensor) -> Any:
-        """The state before a film's first frame, given references (B, R, 3, h, w) in CIELAB."""
+    def start(self, *references: Tensor) -> Any:
+        """The state before a film's first frame, given references, each (B, R, 3, h, w) in CIELAB."""
 
     def know(self, luma: Tensor, ab: Tensor, state: Any) -> Any:
         """The state after a frame whose colour is given."""
@@ -40,9 +40,9 @@ class Painter:
         self.colorizer, self.size = colorizer, size
         self._state: Any = None
 
-    def start(self, reference: Tensor) -> None:
-        """Begin a film, or a part of one, with a reference: (B, 3, h, w) uint8 RGB of any size."""
-        self._state = self.colorizer.start(shrink(rgb_to_lab(reference), self.size)[:, None])
+    def start(self, *references: Tensor) -> None:
+        """Begin a film, or a part of one, with references: each (B, 3, h, w) uint8 RGB of any size."""
+        self._state = self.colorizer.start(*(shrink(rgb_to_lab(rgb), self.size)[:, None] for rgb in references))
 
     def know(self, rgb: Tensor) -> None:
         """Take a frame whose colour is given: (B, 3, H, W) uint8."""
@@ -66,7 +66,7 @@ class Oracle(Painter):
     def __init__(self, size: int) -> None:
         self.size = size
 
-    def start(self, reference: Tensor) -> None:
+    def start(self, *references: Tensor) -> None:
         """Needs no reference."""
 
     def know(self, rgb: Tensor) -> None:

@@ -1,6 +1,6 @@
 """Pure tensor functions, without parameters."""
 
-from flowchroma.ops.attention import MemoryRead, Neighbourhood, match
+from flowchroma.ops.attention import Matches, MemoryRead, Neighbourhood, match, match_cells
 from flowchroma.ops.consistency import forward_backward_error, light_fitted, motion_boundary, occlusion, visible
 from flowchroma.ops.correlation import Correlation, CorrelationOnDemand, CorrelationPyramid, correlate
 from flowchroma.ops.cut import is_cut
@@ -17,6 +17,7 @@ __all__ = [
     "Correlation",
     "CorrelationOnDemand",
     "CorrelationPyramid",
+    "Matches",
     "MemoryRead",
     "Neighbourhood",
     "Padding",
@@ -32,6 +33,7 @@ __all__ = [
     "light_fitted",
     "lucas_kanade",
     "match",
+    "match_cells",
     "motion_boundary",
     "occlusion",
     "pad_to_multiple",

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import repeat
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -10,6 +11,14 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 _HELD_SCORES = 2**26  # with gradients, more than these are computed again instead of held: 256 MiB
+
+
+class Matches(NamedTuple):
+    """What N queries found among M keys."""
+
+    values: Tensor  # (B, N, V), read
+    similarity: Tensor  # (B, N, 1), of the best key, in [-1, 1]
+    place: Tensor  # (B, N, 1), int64: which key that is
 
 
 @dataclass(frozen=True)
@@ -37,7 +46,7 @@ def match(
     chunk: int = 512,
     top: int | None = None,
     near: Neighbourhood | None = None,
-) -> tuple[Tensor, Tensor]:
+) -> Matches:
     """Read `values` where `keys` resemble `queries`: softmax(q k / temperature) v (SwinTExCo, section on WarpNet).
 
     Args:
@@ -50,8 +59,7 @@ def match(
         near: read only keys in the neighbourhood; None reads all. A query with none reads zeros, at similarity -1.
 
     Returns:
-        What was read, (B, N, V), and the best cosine similarity of each query, (B, N, 1) in [-1, 1]. Float32 at least,
-        also under autocast: half precision flips matches.
+        Float32 at least, also under autocast: half precision flips matches.
     """
     with torch.autocast(queries.device.type, enabled=False):
         dtype = torch.promote_types(queries.dtype, torch.float32)
@@ -67,8 +75,7 @@ def match(
                 found.append(checkpoint(_match_part, *inputs, use_reentrant=False))
             else:
                 found.append(_match_part(part, keys, values, temperature, top, region))
-        read, best = zip(*found, strict=True)
-        return torch.cat(read, dim=1), torch.cat(best, dim=1)
+        return Matches(*(torch.cat(parts, dim=1) for parts in zip(*found, strict=True)))
 
 
 def _match_part(
@@ -78,7 +85,7 @@ def _match_part(
     temperature: Tensor | float,
     top: int | None,
     near: Neighbourhood | None,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     scores = queries @ keys
     lost = None
     if near is not None:
@@ -86,7 +93,7 @@ def _match_part(
         lost = outside.all(dim=1)[None, :, None]
         # A row without any key would be softmax's 0 / 0.
         scores = scores.masked_fill(outside & ~lost, -torch.inf)
-    best = scores.amax(-1, keepdim=True)
+    best, place = scores.max(-1, keepdim=True)
     if top is None or top >= scores.shape[2]:
         read = torch.softmax(scores / temperature, dim=-1) @ values
     else:
@@ -94,7 +101,61 @@ def _match_part(
         chosen = values[:, None].expand(-1, places.shape[1], -1, -1)
         chosen = chosen.gather(2, places[..., None].expand(-1, -1, -1, values.shape[2]))
         read = (torch.softmax(scores / temperature, dim=-1)[..., None] * chosen).sum(dim=2)
-    return (read, best) if lost is None else (read.masked_fill(lost, 0), best.masked_fill(lost, -1))
+    if lost is not None:
+        read, best = read.masked_fill(lost, 0), best.masked_fill(lost, -1)
+    return read, best, place
+
+
+def match_cells(
+    queries: Tensor, keys: Tensor, values: Tensor, temperature: Tensor | float, cells: int, top: int, chunk: int = 512
+) -> Matches:
+    """`match` from coarse to fine, at a fraction of its cost and memory.
+
+    Four tokens in a row are a cell: a square of two by two positions. Mean keys are compared first; of each query
+    cell's best `cells` key cells, every position is then compared with every position of the query cell.
+
+    Args:
+        queries: (B, N, C), unit length, N a multiple of 4.
+        keys: (B, M, C), unit length, M a multiple of 4.
+        values: (B, M, V).
+        temperature: as in `match`.
+        cells: key cells that are looked into.
+        top: keys that a query reads, the best of those compared.
+        chunk: query cells compared at a time.
+
+    Returns:
+        As `match`.
+    """
+    with torch.autocast(queries.device.type, enabled=False):
+        dtype = torch.promote_types(queries.dtype, torch.float32)
+        queries, keys, values = (x.to(dtype).unflatten(1, (-1, 4)) for x in (queries, keys, values))
+        with torch.no_grad():
+            coarse = F.normalize(keys.mean(dim=2), dim=-1).transpose(1, 2)
+        cells = min(cells, keys.shape[1])
+        found = [_match_cells(part, coarse, keys, values, temperature, cells, top) for part in queries.split(chunk, 1)]
+        return Matches(*(torch.cat(parts, dim=1).flatten(1, 2) for parts in zip(*found, strict=True)))
+
+
+def _match_cells(
+    queries: Tensor, coarse: Tensor, keys: Tensor, values: Tensor, temperature: Tensor | float, cells: int, top: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(B, n, 4, C) against (B, m, 4, C): what they read, their best similarity and its place, each (B, n, 4, ...)."""
+    with torch.no_grad():
+        chosen = (F.normalize(queries.mean(dim=2), dim=-1) @ coarse).topk(cells, dim=-1).indices
+    compared, read_from = (_take(x, chosen) for x in (keys, values))
+    scores, order = (queries @ compared.transpose(2, 3)).topk(min(top, 4 * cells), dim=-1)
+    weights = torch.softmax(scores / temperature, dim=-1)
+    best = read_from[:, :, None].expand(-1, -1, 4, -1, -1)
+    best = best.gather(3, order[..., None].expand(*order.shape, values.shape[-1]))
+    places = (4 * chosen[..., None] + torch.arange(4, device=chosen.device)).flatten(2)
+    place = places.gather(2, order[..., 0])[..., None]
+    return (weights[..., None] * best).sum(dim=3), scores[..., :1], place
+
+
+def _take(table: Tensor, cells: Tensor) -> Tensor:
+    """Of (B, m, 4, C) the cells (B, n, k): (B, n, 4 k, C)."""
+    item = torch.arange(len(table), device=table.device).view(-1, 1, 1)
+    return table[item, cells].flatten(2, 3)
 
 
 class MemoryRead:

@@ -11,6 +11,7 @@ from flowchroma.training.loggers import Wandb, close_loggers, log_config
 from flowchroma.training.memflow import MemFlowStage
 from flowchroma.training.metrics_file import MetricsFile
 from flowchroma.training.optimizer import adamw_by_part
+from flowchroma.training.projections import FitProjections
 from flowchroma.training.resume import Resumable
 from flowchroma.training.stage import MONITOR, Stage
 from flowchroma.training.swintexco import SwinTExCoStage
@@ -21,6 +22,7 @@ __all__ = [
     "Average",
     "CheckpointFiles",
     "CountSkipped",
+    "FitProjections",
     "FusionStage",
     "Guard",
     "MemFlowStage",

@@ -1,7 +1,8 @@
 """Stage three: the fusion of carried and matched colour."""
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import cast
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +10,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from flowchroma import ops
+from flowchroma.errors import UserError
 from flowchroma.losses import Prediction, WeightedSum
 from flowchroma.models import FlowChroma, MemFlow
 from flowchroma.models.swintexco import Matcher
@@ -19,8 +21,9 @@ from flowchroma.types import Clip, Signals
 class FusionStage(Stage):
     """Trains a fusion network on what frozen MemFlow and SwinTExCo give, rolled out on its own outputs.
 
-    Gradients flow through the whole clip: the colour of a frame is carried into the next. Where the reference is the
-    clip's first frame, that frame's colour is given and not judged.
+    The colour of a frame is carried into the next, and gradients flow back with it, for `horizon` frames; they do not
+    enter the memory of frames coloured before. Where the reference is the clip's first frame, that frame's colour is
+    given and not judged.
 
     Validation compares the fusion (`val/psnr`) with propagation alone and matching alone, each rolled out by itself,
     and with the first colour held in place.
@@ -32,6 +35,10 @@ class FusionStage(Stage):
         loss: see `Stage`.
         optimizer: see `Stage`.
         scheduler: see `Stage`.
+        recent: see `FlowChroma`.
+        every: see `FlowChroma`.
+        horizon: frames that gradients flow through; None for the whole clip.
+        growth: frames of a clip that are rolled out, by the step from which on; None for all, always.
     """
 
     compared = ("psnr_hold", "psnr_propagated", "psnr_matched")
@@ -44,10 +51,17 @@ class FusionStage(Stage):
         loss: WeightedSum,
         optimizer: Callable[[Iterable[tuple[str, nn.Parameter]]], Optimizer],
         scheduler: Callable[[Optimizer], LRScheduler] | None = None,
+        recent: int = 8,
+        every: int = 5,
+        horizon: int | None = None,
+        growth: Mapping[int, int] | None = None,
     ) -> None:
         freeze(flow)
         freeze(matcher)
-        super().__init__(FlowChroma(flow, matcher, model), model, loss, optimizer, scheduler)
+        super().__init__(FlowChroma(flow, matcher, model, recent, every), model, loss, optimizer, scheduler)
+        self.horizon, self.growth = horizon, dict(growth or {})
+        if (horizon is not None and horizon < 1) or any(frames < 2 for frames in self.growth.values()):
+            raise UserError("stage.module: horizon must be 1 or more, and growth lead to clips of 2 frames or more")
 
     def train(self, mode: bool = True) -> "FusionStage":
         """Switch the fusion's mode; the frozen networks stay in evaluation mode."""
@@ -64,20 +78,20 @@ class FusionStage(Stage):
     def predictions(self, clip: Clip) -> Iterator[Prediction]:
         """The clip rolled out; the first frame is judged where its colour was not given."""
         before: Tensor | None = None
-        reference, first = clip.references[:, 0], self.first_judged(clip)
-        for t, (signals, ab) in enumerate(self._roll_out(clip)):
+        first = self.first_judged(clip)
+        own = clip.own_colours.view(-1, 1, 1, 1)
+        for t, (signals, ab) in enumerate(self._roll_out(clip, self._frames(clip), self.horizon)):
+            luma = clip.luma[:, t]
             if t >= first:
                 yield Prediction(
                     ab=ab,
-                    luma=clip.luma[:, t],
+                    luma=luma,
                     target_ab=clip.ab[:, t],
-                    reference=reference,
+                    mask=own.to(luma).expand_as(luma),
+                    reference=clip.references,
                     previous_ab=before,
                     previous_luma=None if t == 0 else clip.luma[:, t - 1],
-                    flow=None if signals.flow is None else signals.flow.flow,
-                    true_flow=None if t == 0 else clip.flow[:, t - 1],
-                    visible=None if t == 0 else clip.visible[:, t - 1],
-                    has_flow=clip.has_flow,
+                    **_motion(clip, t, signals),
                 )
             before = ab
 
@@ -86,9 +100,10 @@ class FusionStage(Stage):
         carried = clip.ab[:, 0]
         for t, (signals, ab) in enumerate(self._roll_out(clip)):
             self._last = signals
-            if t == 0 or signals.flow is None:
+            if t == 0:
                 continue
-            carried = ops.backward_warp(carried, signals.flow.flow)
+            if signals.flow is not None:  # after a cut nothing is carried
+                carried = ops.backward_warp(carried, signals.flow.flow)
             yield {
                 "psnr": ab,
                 "psnr_hold": clip.ab[:, 0],
@@ -105,12 +120,38 @@ class FusionStage(Stage):
         }
         return Shown({**shown.images, **maps}, shown.caption)
 
-    def _roll_out(self, clip: Clip) -> Iterator[tuple[Signals, Tensor]]:
+    def _frames(self, clip: Clip) -> int:
+        """How many frames of a training clip are rolled out at this step."""
+        whole = clip.lab.shape[1]
+        begun = [step for step in self.growth if step <= self.global_step]
+        return min(self.growth[max(begun)], whole) if begun else whole
+
+    def _roll_out(
+        self, clip: Clip, frames: int | None = None, horizon: int | None = None
+    ) -> Iterator[tuple[Signals, Tensor]]:
         state = self.system.start(clip.references)
-        for t, luma in enumerate(clip.luma.unbind(1)):
+        for t, luma in enumerate(clip.luma[:, :frames].unbind(1)):
+            if horizon and t % horizon == 0 and state.ab is not None:
+                state = replace(state, ab=state.ab.detach())
             signals = self.system.look(luma, state)
-            ab = self.system.fuse(luma, signals)
+            ab = self.system.fusion(signals)
+            known = None
             if t == 0:
-                ab = torch.where(clip.starts_coloured.view(-1, 1, 1, 1), clip.ab[:, 0], ab)
+                given = clip.starts_coloured.view(-1, 1, 1, 1)
+                known, ab = given, torch.where(given, clip.ab[:, 0], ab)
             state = self.system.advance(state, signals, ab)
+            if known is not None and state.worth is not None:
+                state = replace(state, worth=torch.where(known, 1.0, state.worth))
             yield signals, ab
+
+
+def _motion(clip: Clip, t: int, signals: Signals) -> dict[str, Any]:
+    """What a `Prediction` says of the way from the frame before."""
+    if t == 0:
+        return {}
+    if signals.flow is not None:
+        known = {"true_flow": clip.flow[:, t - 1], "visible": clip.visible[:, t - 1], "has_flow": clip.has_flow}
+        return {"flow": signals.flow.flow, **known}
+    # At a cut nothing of this frame was seen before, and nothing is compared.
+    nothing = {"true_flow": torch.zeros_like(clip.flow[:, t - 1]), "visible": torch.zeros_like(clip.visible[:, t - 1])}
+    return {**nothing, "has_flow": torch.ones_like(clip.has_flow)}

@@ -9,8 +9,8 @@ from flowchroma.weights.vgg import SHIPPED_VGG, load_vgg
 SHIPPED_SYSTEM = Path(__file__).parent / "small" / "weights.safetensors"
 
 
-def shipped_trunk(layers: Sequence[str] = ("relu2_2", "relu3_3")) -> VGGFeatures:
-    """The VGG16 trunk that ships with the package; it reaches relu3_3.
+def shipped_trunk(layers: Sequence[str] = ("relu2_2", "relu3_3", "relu4_3")) -> VGGFeatures:
+    """The VGG16 trunk that ships with the package; it reaches relu4_3.
 
     Args:
         layers: see `VGGFeatures`.

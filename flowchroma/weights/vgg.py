@@ -17,8 +17,8 @@ from flowchroma.weights.cache import fetch, read_tensors, torchvision_url
 log = logging.getLogger(__name__)
 Trunk = TypeVar("Trunk", VGGFeatures, VGGLevels)
 
-SHIPPED_VGG = Path(__file__).with_name("vgg16_relu3_3_fp16.safetensors")
-_SHIPPED_LAYERS = ("relu1_2", "relu2_2", "relu3_3")
+SHIPPED_VGG = Path(__file__).with_name("vgg16_relu4_3_fp16.safetensors")
+_SHIPPED_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
 
 
 def load_vgg(
@@ -31,7 +31,7 @@ def load_vgg(
     """Load a pretrained VGG trunk.
 
     With `weights="auto"` it comes from torchvision's cache, else a download into that cache, else the VGG16 trunk to
-    relu3_3 that ships with the package takes its place: a warning says so, and each layer that it lacks is served by
+    relu4_3 that ships with the package takes its place: a warning says so, and each layer that it lacks is served by
     `nearest_layer`.
 
     Args:
@@ -74,7 +74,7 @@ def _shipped(wanted: VGGFeatures) -> tuple[VGGFeatures, str]:
     moved = ", ".join(f"{a} -> {b}" for a, b in served.items() if a != b)
     place = f" in place of {wanted.arch}" if wanted.arch != "vgg16" or moved else ""
     place += f": {moved}" if moved else ""
-    return trunk, f"vgg16 to relu3_3 (shipped with FlowChroma{place})"
+    return trunk, f"vgg16 to relu4_3 (shipped with FlowChroma{place})"
 
 
 def fill(trunk: Trunk, path: Path) -> Trunk:

@@ -80,9 +80,9 @@ def test_trunk_follows_its_input_also_in_validation(monkeypatch):
 
 def test_the_stand_in_takes_over_every_layers_weight():
     loss = composed("flowchroma")
-    assert loss.trunk_used.startswith("vgg16 to relu3_3 (shipped")
-    assert loss.terms["perceptual"].layers == {"relu1_2": 0.25, "relu2_2": 0.25, "relu3_3": 0.5}
-    assert loss.terms["contextual"].layers == {"relu3_3": 1.0}
+    assert loss.trunk_used.startswith("vgg16 to relu4_3 (shipped")
+    assert loss.terms["perceptual"].layers == {"relu1_2": 0.25, "relu2_2": 0.25, "relu3_3": 0.25, "relu4_3": 0.25}
+    assert loss.terms["contextual"].layers == {"relu3_3": 0.5, "relu4_3": 0.5}
 
 
 def test_a_trunk_is_loaded_only_if_needed(tmp_path):

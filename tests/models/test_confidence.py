@@ -141,14 +141,14 @@ def test_upsampling_entropy_of_known_weights() -> None:
     torch.testing.assert_close(sure, expected, atol=1e-6, rtol=0)
 
 
-def test_configs_choose_and_the_shipped_system_keeps_what_it_was_trained_with(build) -> None:
+def test_configs_choose_and_the_shipped_system_has_the_default(build) -> None:
     for name in ("memflow", "memflow_small"):
         network = build(name)
         assert isinstance(network.confidence, Photometric)
         assert network.cut is not None
     other = build("memflow_small", "model.confidence._target_=flowchroma.models.memflow.MatchingEntropy")
     assert isinstance(other.confidence, MatchingEntropy)
-    assert isinstance(load_part("flow").confidence, UpsamplingEntropy)
+    assert isinstance(load_part("flow").confidence, Photometric)
 
 
 @torch.no_grad()

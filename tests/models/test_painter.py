@@ -130,7 +130,7 @@ def test_matching_alone_colours_from_the_references():
             return references.mean()
 
         def forward(self, luma, memory, last):
-            return Match(luma.expand(-1, 2, -1, -1) + memory, luma)
+            return Match(luma.expand(-1, 2, -1, -1) + memory, luma, luma, luma)
 
     alone = MatchingAlone(Matcher())
     state = alone.start(torch.full((1, 1, 3, 4, 4), 7.0))

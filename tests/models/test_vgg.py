@@ -97,15 +97,16 @@ def test_layers_are_those_of_torchvision(arch):
 
 
 def test_features_equal_torchvision_with_the_same_weights():
-    trunk, _ = load_vgg("vgg16", ("relu1_2", "relu3_3"), weights=SHIPPED_VGG)
-    reference = torchvision.models.vgg16().features[:16].eval()
+    trunk, _ = load_vgg("vgg16", ("relu1_2", "relu3_3", "relu4_3"), weights=SHIPPED_VGG)
+    reference = torchvision.models.vgg16().features[:23].eval()
     reference.load_state_dict({k.removeprefix("features."): v.float() for k, v in load_file(SHIPPED_VGG).items()})
     rgb = torch.rand(2, 3, 33, 40)
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     normalised = (rgb - mean.view(3, 1, 1)) / std.view(3, 1, 1)
     with torch.no_grad():
         found = trunk(rgb)
-        torch.testing.assert_close(found["relu3_3"], reference(normalised), rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(found["relu4_3"], reference(normalised), rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(found["relu3_3"], reference[:16](normalised), rtol=1e-4, atol=1e-4)
         torch.testing.assert_close(found["relu1_2"], reference[:4](normalised), rtol=1e-4, atol=1e-4)
 
 
@@ -137,17 +138,17 @@ def test_shipped_weights_see():
     trunk, used = load_vgg("vgg16", ("relu1_2",), download=False)
     stripes = (torch.arange(32) % 4 < 2).float().expand(1, 3, 32, 32)
     assert trunk(stripes)["relu1_2"].std() > 3 * trunk(torch.full_like(stripes, 0.5))["relu1_2"][..., 4:-4, 4:-4].std()
-    assert used == "vgg16 to relu3_3 (shipped with FlowChroma)"
-    assert SHIPPED_VGG.stat().st_size < 4e6
+    assert used == "vgg16 to relu4_3 (shipped with FlowChroma)"
+    assert SHIPPED_VGG.stat().st_size < 16e6
 
 
 def test_the_stand_in_says_so_once_and_how_to_mend_it(cache, caplog):
     with caplog.at_level(logging.WARNING):
         trunk, used = load_vgg("vgg19", ("relu1_2", "relu3_2", "relu4_2"), download=False)
-    assert trunk.layers == ("relu1_2", "relu3_3")
+    assert trunk.layers == ("relu1_2", "relu3_3", "relu4_3")
     assert trunk.arch == "vgg16"
     assert used == (
-        "vgg16 to relu3_3 (shipped with FlowChroma in place of vgg19: relu3_2 -> relu3_3, relu4_2 -> relu3_3)"
+        "vgg16 to relu4_3 (shipped with FlowChroma in place of vgg19: relu3_2 -> relu3_3, relu4_2 -> relu4_3)"
     )
     (record,) = caplog.records
     line = record.getMessage()
@@ -195,7 +196,7 @@ def test_downloads_at_once_fetch_once(cache, made, server):
 def test_nothing_listening_falls_back_with_the_reason(cache, caplog):
     with caplog.at_level(logging.WARNING):
         _, used = load_vgg("vgg19", ("relu1_2",), url=NOWHERE.format(free_port()))
-    assert used == "vgg16 to relu3_3 (shipped with FlowChroma in place of vgg19)"
+    assert used == "vgg16 to relu4_3 (shipped with FlowChroma in place of vgg19)"
     assert "refused" in caplog.text
     assert not [p for p in cache.iterdir() if p.suffix != ".lock"]
 
@@ -252,8 +253,8 @@ def test_a_named_file_that_does_not_exist(tmp_path):
 
 
 def test_a_named_file_that_is_too_shallow():
-    with pytest.raises(UserError, match=r"lacks features\.17\.weight \(4 of 18 missing\)"):
-        load_vgg("vgg16", ("relu4_2",), weights=SHIPPED_VGG)
+    with pytest.raises(UserError, match=r"lacks features\.24\.weight \(2 of 22 missing\)"):
+        load_vgg("vgg16", ("relu5_1",), weights=SHIPPED_VGG)
 
 
 def _spoiled(kind, state):

@@ -16,7 +16,7 @@ def made(queries: int = 70, keys: int = 45, batch: int = 2) -> tuple[Tensor, Ten
 @pytest.mark.parametrize("chunk", [1, 32, 512])
 def test_equals_attention_and_the_largest_similarity(temperature: float, chunk: int) -> None:
     queries, keys, values = made()
-    read, best = ops.match(queries, keys, values, temperature, chunk)
+    read, best, _ = ops.match(queries, keys, values, temperature, chunk)
     expected = F.scaled_dot_product_attention(queries, keys, values, scale=1 / temperature)
     torch.testing.assert_close(read, expected)
     torch.testing.assert_close(best, torch.einsum("bnc,bmc->bnm", queries, keys).amax(2, keepdim=True))
@@ -25,7 +25,7 @@ def test_equals_attention_and_the_largest_similarity(temperature: float, chunk: 
 @pytest.mark.parametrize("top", [1, 5, 45, 100])
 def test_top_reads_the_best_alone(top: int) -> None:
     queries, keys, values = made()
-    read, best = ops.match(queries, keys, values, 0.1, chunk=30, top=top)
+    read, best, _ = ops.match(queries, keys, values, 0.1, chunk=30, top=top)
     scores = queries @ keys.transpose(1, 2)
     least = scores.sort(dim=2, descending=True).values[..., [min(top, 45) - 1]]
     weights = torch.softmax((scores / 0.1).masked_fill(scores < least, -torch.inf), dim=2)
@@ -40,7 +40,7 @@ def test_a_neighbourhood_reads_what_is_near(top: int | None) -> None:
     places[0][7] = 9.0  # far from every key
     near = ops.Neighbourhood(*places, radius=0.4)
     inputs = [x.requires_grad_() for x in (queries, keys, values)]
-    read, best = ops.match(*inputs, 0.1, chunk=30, top=top, near=near)
+    read, best, _ = ops.match(*inputs, 0.1, chunk=30, top=top, near=near)
     for n in (0, 33, 69):
         seen = (places[1] - places[0][n]).abs().amax(1) <= 0.4
         alone = ops.match(queries[:, [n]], keys[:, seen], values[:, seen], 0.1, top=top)
@@ -59,7 +59,7 @@ def test_gradient_is_the_same_where_scores_are_computed_again(monkeypatch: pytes
     for held in (2**26, 0):
         monkeypatch.setattr(attention, "_HELD_SCORES", held)
         fresh = [x.clone().requires_grad_() for x in inputs]
-        read, best = ops.match(*fresh, 0.1, chunk=16)
+        read, best, _ = ops.match(*fresh, 0.1, chunk=16)
         (read.square().sum() + best.sum()).backward()
         gradients.append([x.grad for x in fresh])
     torch.testing.assert_close(*gradients)
@@ -76,7 +76,7 @@ def test_no_square_matrix_is_ever_held(monkeypatch: pytest.MonkeyPatch) -> None:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
-        read, _ = ops.match(queries, keys, values, 0.1, chunk=64)
+        read, *_ = ops.match(queries, keys, values, 0.1, chunk=64)
     assert sum(held.values()) < 0.1 * count**2
     read.sum().backward()
     assert queries.grad is not None
@@ -85,7 +85,7 @@ def test_no_square_matrix_is_ever_held(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_half_precision_does_not_flip_matches() -> None:
     queries, keys, values = (x.float() for x in made())
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        read, best = ops.match(queries, keys, values, 1e-3)
+        read, best, _ = ops.match(queries, keys, values, 1e-3)
     assert read.dtype == best.dtype == torch.float32
     torch.testing.assert_close(read, ops.match(queries, keys, values, 1e-3)[0])
 
@@ -98,3 +98,32 @@ def test_convolution_of_the_enlarged_is_what_it_says(border: str, size: tuple[in
     padded = F.pad(F.interpolate(image, scale_factor=2.0), (1, 1, 1, 1), mode=border)
     torch.testing.assert_close(ops.conv_of_enlarged(image, weight, bias, border), F.conv2d(padded, weight, bias))
     torch.testing.assert_close(ops.conv_of_enlarged(image, weight, None, border), F.conv2d(padded, weight))
+
+
+@pytest.mark.parametrize("top", [3, 100])
+def test_cells_equal_the_whole_where_all_are_looked_into(top: int) -> None:
+    queries, keys, values = made(72, 44)
+    whole = ops.match(queries, keys, values, 0.1, top=top)
+    for chunk in (5, 512):
+        found = ops.match_cells(queries, keys, values, 0.1, cells=20, top=top, chunk=chunk)
+        torch.testing.assert_close(found.values, whole.values)
+        torch.testing.assert_close(found.similarity, whole.similarity)
+        assert torch.equal(found.place, whole.place)
+
+
+def test_few_cells_find_the_best_of_what_they_hold() -> None:
+    queries, keys, values = made(72, 44)
+    found = ops.match_cells(queries, keys, values, 1e-6, cells=2, top=1)
+    best = torch.einsum("bnc,bnc->bn", queries, keys.gather(1, found.place.expand(-1, -1, 16)))
+    torch.testing.assert_close(found.similarity[..., 0], best)
+    torch.testing.assert_close(found.values, values.gather(1, found.place.expand(-1, -1, 3)))
+    means = (F.normalize(x.unflatten(1, (-1, 4)).mean(2), dim=2) for x in (queries, keys))
+    likely = torch.einsum("bnc,bmc->bnm", *means).topk(2).indices.repeat_interleave(4, dim=1)
+    assert (found.place // 4 == likely).any(dim=2).all()
+
+
+def test_cells_hand_gradients_on() -> None:
+    inputs = [x.requires_grad_() for x in made(8, 12)]
+    temperature = torch.tensor(0.1, dtype=torch.float64, requires_grad=True)
+    ops.match_cells(*inputs, temperature, cells=3, top=6).values.square().sum().backward()
+    assert all(x.grad.abs().sum() > 0 for x in (*inputs, temperature))

@@ -94,7 +94,7 @@ def test_certainty_is_one_minus_the_normalised_entropy() -> None:
 def test_matching_in_chunks_equals_the_dense_softmax(chunk: int) -> None:
     q, k = (torch.nn.functional.normalize(torch.randn(2, n, 6, dtype=torch.float64), dim=2) for n in (11, 13))
     v = torch.randn(2, 13, 2, dtype=torch.float64)
-    read, best = ops.match(q, k, v, 0.1, chunk)
+    read, best, _ = ops.match(q, k, v, 0.1, chunk)
     scores = torch.einsum("bnc,bmc->bnm", q, k)
     torch.testing.assert_close(read, torch.softmax(scores / 0.1, dim=2) @ v)
     torch.testing.assert_close(best[..., 0], scores.max(dim=2).values)

@@ -120,7 +120,7 @@ def test_matching(published: Published, temperature: str) -> None:
     warp, size = published.network.warp, (64, 96)
     query, key = warp.query(published.features("A"), size), warp.key(published.features("B"), size)
     values = F.avg_pool2d(published.lab(*size, 0.7) - published.middle, 4)
-    colour, similarity = ops.match(tokens(query), tokens(key), tokens(values), float(temperature), chunk=100)
+    colour, similarity, _ = ops.match(tokens(query), tokens(key), tokens(values), float(temperature), chunk=100)
     published.check(f"warp_small_y_t{temperature}", colour.transpose(1, 2))
     published.check("warp_small_sim", similarity)
 
@@ -144,7 +144,7 @@ def test_a_frame_end_to_end(published: Published) -> None:
     published.check("e2e_t0.01_f0_ab_sub4", network(luma, memory).ab[..., ::4, ::4], 2e-3)
     # The recorded colour has L as a channel.
     lab = tokens(F.avg_pool2d(published.reference - published.middle, 4))
-    assert torch.equal(lab[..., 1:], memory.ab)
-    colour, similarity = network.find(luma, ReferenceMemory(memory.keys, lab))
+    assert torch.equal(lab[..., 1:], memory.lab[..., 1:])
+    colour, similarity, _ = network.find(luma, ReferenceMemory(memory.keys, lab, memory.image))
     published.check("e2e_t0.01_f0_warp56", colour, 2e-3)
     published.check("e2e_f0_sim56", similarity, 2e-3)

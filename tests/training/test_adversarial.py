@@ -48,7 +48,7 @@ class Mean(nn.Module):
     def forward(self, luma: torch.Tensor, memory: torch.Tensor, last: torch.Tensor | None = None) -> Match:
         last = torch.zeros_like(luma.expand(-1, 3, -1, -1)) if last is None else last
         seen = torch.cat([luma, memory.expand(-1, -1, *luma.shape[-2:]), last], dim=1) / 50
-        return Match(20 * self.colornet(self.paint(seen)).float(), torch.ones_like(luma))
+        return Match(20 * self.colornet(self.paint(seen)).float(), torch.ones_like(luma), luma, luma)
 
 
 @pytest.fixture

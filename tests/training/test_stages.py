@@ -1,6 +1,9 @@
+import pytest
 import torch
 
+from flowchroma.errors import UserError
 from flowchroma.losses import color_loss, flow_loss
+from flowchroma.models import SimpleFusion
 from flowchroma.training import FusionStage, MemFlowStage, SwinTExCoStage
 from flowchroma.types import Clip
 
@@ -91,3 +94,63 @@ def test_validation_scores_what_it_says(build, clip: Clip) -> None:
     torch.testing.assert_close(found[1]["psnr_hold"], clip.ab[:, 0])
     assert (found[1]["psnr"] - clip.ab[:, 2]).abs().mean() < (clip.ab[:, 0] - clip.ab[:, 2]).abs().mean()
     assert stage.measured["epe"].compute() < 1.5
+
+
+def test_gradients_flow_through_as_many_frames_as_the_horizon_says(fusion: FusionStage) -> None:
+    from .conftest import made_clip
+
+    clip = made_clip(5)
+    with torch.no_grad():
+        for parameter in fusion.trained.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    for horizon, reaches in ((None, [True] * 4), (2, [False] * 4), (3, [False, False, False, True])):
+        colours = [ab for _, ab in fusion._roll_out(clip, horizon=horizon)]
+        gradients = torch.autograd.grad(colours[-1].sum(), colours[:-1], allow_unused=True)
+        assert [g is not None and bool(g.any()) for g in gradients] == reaches
+
+
+def test_clips_grow_with_the_steps(build, clip: Clip) -> None:
+    from .conftest import made_clip
+
+    loss = color_loss(perceptual=0, contextual=0)
+    networks = SimpleFusion(14), build("memflow_small"), build("swintexco_small")
+    stage = FusionStage(*networks, loss, adam, growth={0: 2, 5: 4, 9: 50})
+    clip = made_clip(5)
+    lengths = []
+    for step in (0, 4, 5, 9):
+        type(stage).global_step = property(lambda _, step=step: step)
+        lengths.append(len(list(stage.predictions(clip))))
+    del type(stage).global_step
+    assert lengths == [2, 2, 4, 5]
+    assert len(list(stage._roll_out(clip))) == 5  # validation sees all
+
+
+def test_a_reference_of_another_film_is_not_compared_with(fusion: FusionStage, clip: Clip) -> None:
+    from dataclasses import replace
+
+    foreign = replace(clip, own_colours=torch.tensor([True, False]))
+    masks = [prediction.mask for prediction in fusion.predictions(foreign)]
+    assert all(mask[0].min() == 1 and mask[1].max() == 0 for mask in masks)
+
+
+def test_a_cut_is_scored_at_its_own_frame_and_trained_through(fusion: FusionStage) -> None:
+    from dataclasses import replace
+
+    from .conftest import made_clip
+
+    clip = made_clip(5, coloured=(True, True))
+    other = made_clip(5, coloured=(True, True))
+    luma = 100 - other.lab[:, 2:, :1].flip(-1)
+    cut = replace(clip, lab=torch.cat([clip.lab[:, :2], torch.cat([luma, other.lab[:, 2:, 1:]], dim=2)], dim=1))
+    flows = [signals.flow for signals, _ in fusion._roll_out(cut)]
+    assert [flow is None for flow in flows] == [True, False, True, False, False]
+    assert len(list(fusion.colours(cut))) == 4  # one for each frame but the first
+    total(fusion, cut).backward()
+    assert all(torch.isfinite(p.grad).all() for p in fusion.trained.parameters())
+
+
+@pytest.mark.parametrize("wrong", [{"horizon": 0}, {"growth": {0: 1}}])
+def test_clips_that_cannot_be_judged_are_refused(build, wrong) -> None:
+    networks = SimpleFusion(14), build("memflow_small"), build("swintexco_small")
+    with pytest.raises(UserError, match=r"stage\.module"):
+        FusionStage(*networks, color_loss(perceptual=0, contextual=0), adam, **wrong)

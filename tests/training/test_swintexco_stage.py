@@ -57,7 +57,7 @@ def test_output_that_follows_the_motion_costs_nothing(build, clip: Clip) -> None
     stage = stage_of(build)
     given = replace(clip, starts_coloured=torch.tensor([True, True]))
     truth = iter(clip.ab.unbind(1)[1:])
-    stage.model.forward = lambda *_: Match(next(truth), clip.luma[:, 0])  # type: ignore[method-assign]
+    stage.model.forward = lambda *_: Match(next(truth), *[clip.luma[:, 0]] * 3)  # type: ignore[method-assign]
     inner = replace(given, visible=torch.nn.functional.pad(given.visible[..., 4:-4], (4, 4)))
     assert temporal(stage, inner) == pytest.approx([0, 0], abs=1e-4)
 
@@ -74,7 +74,7 @@ def test_the_whole_loss_trains_all_but_the_trunk(build, clip: Clip) -> None:
     trunk = stage.train().model.embed.trunk
     assert not trunk.training
     assert not any(p.requires_grad for p in trunk.parameters())
-    assert stage.loss.trunk_used == "the matching network's own, 2 levels"
+    assert stage.loss.trunk_used == "the matching network's own, 3 levels"
 
 
 @torch.no_grad()

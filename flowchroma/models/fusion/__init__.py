@@ -1,7 +1,8 @@
-"""Networks that weigh carried against matched colour. All are called as `fusion(luma, propagation, match) -> ab`."""
+"""Networks that weigh the colours found for a frame. All are called as `fusion(signals) -> ab`."""
 
+from flowchroma.models.fusion.blend import BlendFusion
 from flowchroma.models.fusion.placeholder import PlaceholderFusion
 from flowchroma.models.fusion.simple import SimpleFusion
 from flowchroma.models.fusion.unet import UNetFusion
 
-__all__ = ["PlaceholderFusion", "SimpleFusion", "UNetFusion"]
+__all__ = ["BlendFusion", "PlaceholderFusion", "SimpleFusion", "UNetFusion"]

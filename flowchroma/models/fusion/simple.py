@@ -3,8 +3,8 @@
 from torch import Tensor, nn
 
 from flowchroma.color import unscale_ab
-from flowchroma.models.fusion import signals
-from flowchroma.types import Match, Propagation
+from flowchroma.models.fusion.reading import CHANNELS, carried_or_matched, stack
+from flowchroma.types import Signals
 
 
 class SimpleFusion(nn.Module):
@@ -21,7 +21,7 @@ class SimpleFusion(nn.Module):
         super().__init__()
         narrow = width * 4 // 7
         self.layers = nn.Sequential(
-            nn.Conv2d(signals.CHANNELS, width, 3, padding=1, padding_mode="replicate"),
+            nn.Conv2d(CHANNELS, width, 3, padding=1, padding_mode="replicate"),
             nn.GELU(),
             nn.Conv2d(width, width, 3, padding=2, dilation=2, padding_mode="replicate"),
             nn.GELU(),
@@ -33,17 +33,8 @@ class SimpleFusion(nn.Module):
         assert self.correction.bias is not None
         nn.init.zeros_(self.correction.bias)
 
-    def forward(self, luma: Tensor, propagation: Propagation, found: Match) -> Tensor:
-        """Fuse the two colours of a frame.
-
-        Args:
-            luma: (B, 1, H, W), L in [0, 100].
-            propagation: colour carried along the flow.
-            found: colour matched against the references.
-
-        Returns:
-            (B, 2, H, W), CIELAB units.
-        """
-        correction = self.correction(self.layers(signals.stack(luma, propagation, found)))
-        base = signals.carried_or_matched(propagation, found)
+    def forward(self, signals: Signals) -> Tensor:
+        """Fuse the two colours of a frame: (B, 2, H, W), CIELAB units."""
+        correction = self.correction(self.layers(stack(signals)))
+        base = carried_or_matched(signals)
         return base + unscale_ab(correction.to(base.dtype))

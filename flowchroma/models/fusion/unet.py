@@ -8,8 +8,8 @@ from torch.nn import functional as F
 
 from flowchroma import ops
 from flowchroma.color import unscale_ab
-from flowchroma.models.fusion import signals
-from flowchroma.types import Match, Propagation
+from flowchroma.models.fusion.reading import CHANNELS, carried_or_matched, stack
+from flowchroma.types import Signals
 
 
 class UNetFusion(nn.Module):
@@ -27,7 +27,7 @@ class UNetFusion(nn.Module):
         super().__init__()
         widths = [width * 2**level for level in range(depth + 1)]
         self.multiple = 2**depth
-        self.enter = _double(signals.CHANNELS, width)
+        self.enter = _double(CHANNELS, width)
         self.down = nn.ModuleList(_double(a, b) for a, b in pairwise(widths))
         self.up = nn.ModuleList(_double(a + b, a) for b, a in pairwise(widths[::-1]))
         self.leave = nn.Conv2d(width, 3, 1)
@@ -36,18 +36,9 @@ class UNetFusion(nn.Module):
         # Untrained, it trusts the flow to about nine tenths.
         self.leave.bias.data.copy_(torch.tensor([-2.0, 0.0, 0.0]))
 
-    def forward(self, luma: Tensor, propagation: Propagation, found: Match) -> Tensor:
-        """Fuse the two colours of a frame.
-
-        Args:
-            luma: (B, 1, H, W), L in [0, 100]; any size.
-            propagation: colour carried along the flow.
-            found: colour matched against the references.
-
-        Returns:
-            (B, 2, H, W), CIELAB units.
-        """
-        x, padding = ops.pad_to_multiple(signals.stack(luma, propagation, found), self.multiple)
+    def forward(self, signals: Signals) -> Tensor:
+        """Fuse the two colours of a frame: (B, 2, H, W), CIELAB units; any size."""
+        x, padding = ops.pad_to_multiple(stack(signals), self.multiple)
         skips = [self.enter(x)]
         for layer in self.down:
             skips.append(layer(F.max_pool2d(skips[-1], 2)))
@@ -55,10 +46,8 @@ class UNetFusion(nn.Module):
         for layer in self.up:
             x = layer(torch.cat([skips.pop(), F.interpolate(x, scale_factor=2.0, mode="bilinear")], dim=1))
         out = padding.crop(self.leave(x)).float()
-        base = signals.carried_or_matched(propagation, found)
-        return torch.lerp(base, found.ab, torch.sigmoid(out[:, :1]).to(base.dtype)) + unscale_ab(out[:, 1:]).to(
-            base.dtype
-        )
+        base, correction = carried_or_matched(signals), unscale_ab(out[:, 1:])
+        return torch.lerp(base, signals.match.ab, torch.sigmoid(out[:, :1]).to(base.dtype)) + correction.to(base.dtype)
 
 
 def _double(inputs: int, outputs: int) -> nn.Sequential:

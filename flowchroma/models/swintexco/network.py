@@ -1,5 +1,7 @@
 """SwinTExCo as published (Tran et al., Expert Systems with Applications 260, 2025)."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -57,18 +59,27 @@ class SwinTExCo(nn.Module):
             memory: what `remember` made of the references.
             last: (B, 3, H, W), CIELAB: the frame before with the colour it was given; None where none was.
         """
+        return self.look(luma, (memory,), last)[0]
+
+    def look(self, luma: Tensor, memories: Sequence[ReferenceMemory], last: Tensor | None = None) -> list[Match]:
+        """`forward` for each of several memories; the frame is encoded once."""
         frame, padding = ops.pad_to_multiple(luma, MULTIPLE, SMALLEST)
-        ab, similarity = (
-            F.interpolate(x.to(luma.dtype), scale_factor=float(STRIDE), mode="nearest")
-            for x in self.find(frame, memory)
-        )
         before = frame.new_zeros(len(frame), 3, *_size(frame))
         if last is not None:
             before, _ = ops.pad_to_multiple(_centre(last).to(luma.dtype), MULTIPLE, SMALLEST)
-        whole = self.colornet(torch.cat([_centre(frame), ab, similarity, before], dim=1))
-        return Match(padding.crop(whole.to(luma.dtype)), padding.crop(similarity.clamp(0, 1)))
+        queries = self._queries(frame)
+        matches = []
+        for memory in memories:
+            lab, similarity, image = (x.to(luma.dtype) for x in self._read(queries, memory))
+            difference = (lab[:, :1] - F.avg_pool2d(frame, STRIDE)).abs()
+            found = torch.cat([lab[:, 1:], similarity, difference, image], dim=1)
+            found = F.interpolate(found, scale_factor=float(STRIDE), mode="nearest")
+            whole = self.colornet(torch.cat([_centre(frame), found[:, :3], before], dim=1))
+            ab, found = padding.crop(whole.to(luma.dtype)), padding.crop(found[:, 2:])
+            matches.append(Match(ab, found[:, :1].clamp(0, 1), found[:, 1:2], found[:, 2:].long()))
+        return matches
 
-    def find(self, luma: Tensor, memory: ReferenceMemory) -> tuple[Tensor, Tensor]:
+    def find(self, luma: Tensor, memory: ReferenceMemory) -> tuple[Tensor, Tensor, Tensor]:
         """What the references say, before it is made whole.
 
         Args:
@@ -76,15 +87,20 @@ class SwinTExCo(nn.Module):
             memory: what `remember` made of the references.
 
         Returns:
-            ab, (B, 2, H / 4, W / 4), and cosine similarity, (B, 1, H / 4, W / 4), of the best position.
+            CIELAB, (B, 3, H / 4, W / 4), and of the best position cosine similarity and image, (B, 1, H / 4, W / 4).
         """
-        gray = (luma / 100).expand(-1, 3, -1, -1)
-        queries = self.warp.query(self._levels(gray), _size(luma))
+        return self._read(self._queries(luma), memory)
+
+    def _queries(self, luma: Tensor) -> Tensor:
+        return self.warp.query(self._levels((luma / 100).expand(-1, 3, -1, -1)), _size(luma))
+
+    def _read(self, queries: Tensor, memory: ReferenceMemory) -> tuple[Tensor, Tensor, Tensor]:
         learns = torch.is_grad_enabled() and (queries.requires_grad or memory.keys.requires_grad)
         temperature = self.temperature if learns else self.sharp
-        found = ops.match(tokens(queries), memory.keys, memory.ab, temperature, top=self.top)
-        ab, similarity = (x.transpose(1, 2).unflatten(2, queries.shape[-2:]) for x in found)
-        return ab, similarity
+        found = ops.match(tokens(queries), memory.keys, memory.lab, temperature, top=self.top)
+        kinds = (found.values, found.similarity, memory.image[found.place])
+        lab, similarity, image = (x.transpose(1, 2).unflatten(2, queries.shape[-2:]) for x in kinds)
+        return lab, similarity, image
 
     def _levels(self, rgb: Tensor) -> list[Tensor]:
         return [F.normalize(level, dim=1) for level in self.embed(rgb)]

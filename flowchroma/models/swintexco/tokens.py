@@ -1,5 +1,8 @@
 """Positions of a grid as tokens that are compared."""
 
+from collections.abc import Callable, Sequence
+
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -18,14 +21,27 @@ def tokens(grid: Tensor) -> Tensor:
     return grid.flatten(2).transpose(1, 2)
 
 
-def gather(keys: Tensor, lab: Tensor, count: int) -> ReferenceMemory:
+def cells(grid: Tensor) -> Tensor:
+    """(B, C, H, W), sides even, to (B, H W, C): the four positions of each square of two by two follow one another."""
+    return F.pixel_unshuffle(grid, 2).unflatten(1, (-1, 4)).flatten(3).permute(0, 3, 2, 1).flatten(1, 2).contiguous()
+
+
+def uncells(found: Tensor, grid: Sequence[int]) -> Tensor:
+    """(B, H W, C) in the order of `cells` back to (B, C, H, W), given H and W."""
+    squares = found.unflatten(1, (-1, 4)).permute(0, 3, 2, 1).flatten(1, 2)
+    return F.pixel_shuffle(squares.unflatten(2, (grid[0] // 2, grid[1] // 2)), 2)
+
+
+def gather(keys: Tensor, lab: Tensor, count: int, order: Callable[[Tensor], Tensor] = tokens) -> ReferenceMemory:
     """Make one memory of the references of each item.
 
     Args:
         keys: (B * R, C, H / 4, W / 4).
         lab: (B * R, 3, H, W), CIELAB.
         count: R.
+        order: of an image's positions, `tokens` or `cells`.
     """
-    colours = F.avg_pool2d(lab[:, 1:], STRIDE)
-    together = (x.unflatten(0, (-1, count)).transpose(1, 2) for x in (keys, colours))
-    return ReferenceMemory(*(tokens(x) for x in together))
+    colours = F.avg_pool2d(lab, STRIDE)
+    encoded, colour = (order(x).unflatten(0, (-1, count)).flatten(1, 2) for x in (keys, colours))
+    image = torch.arange(count, device=keys.device).repeat_interleave(keys.shape[-2] * keys.shape[-1])
+    return ReferenceMemory(encoded, colour, image)

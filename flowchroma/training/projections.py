@@ -1,0 +1,48 @@
+"""A start for the matching that needs no training."""
+
+from itertools import islice
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from flowchroma import ops
+from flowchroma.data.batches import collate, to_clip
+from flowchroma.data.sampler import ClipSampler
+from flowchroma.errors import UserError
+from flowchroma.models.swintexco import SwinTExCoSmall
+from flowchroma.models.swintexco.small import MULTIPLE
+from flowchroma.types import RawClip
+
+
+class FitProjections(Callback):
+    """Sets `swintexco_small`'s projections to principal components of its trunk's features, before the first step.
+
+    Weights from a checkpoint are left as they are.
+
+    Args:
+        clips: training clips that are looked at.
+    """
+
+    def __init__(self, clips: int = 64) -> None:
+        self.clips = clips
+
+    @torch.no_grad()
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Fit them, once in a network's life."""
+        matcher = pl_module.network
+        if not isinstance(matcher, SwinTExCoSmall) or matcher.embed.fitted:
+            return
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        clips = data.train_dataloader().dataset
+        # All processes look at the same clips: DDP has shared the weights already.
+        keys = ClipSampler(len(clips), data.seed, rank=0, world_size=1)
+        matcher.embed.fit(_luma(clips[key], pl_module.device) for key in islice(keys, self.clips))
+
+
+def _luma(item: RawClip | UserError, device: torch.device) -> Tensor:
+    """The padded luminance of a clip's frames, (T, 1, H, W)."""
+    batch = collate([item])
+    if isinstance(batch, UserError):
+        raise batch
+    return ops.pad_to_multiple(to_clip(batch.to(device)).luma[0], MULTIPLE)[0]
