@@ -4,7 +4,7 @@ BIN := .venv/bin
 DEMO := outputs/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow bench-data bench-training lint setup clean
+.PHONY: help demo test test-slow bench-data bench-training table lint setup clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -34,6 +34,10 @@ bench-data: .venv/ready ## clips a second of the DataModule against a bare loop,
 
 bench-training: .venv/ready ## training steps a second by stage and model, time spent waiting for data, memory
 	$(BIN)/python benchmarks/training.py
+
+table: .venv/ready ## rebuild the table of experiments/README.md: DAVIS=folder, RUNS=,run,run
+	$(BIN)/python -m flowchroma.evaluate "method=[gray,hold,dis,propagation,matching,placeholder,rule,fusion$(RUNS)]" data=davis data.root=$(DAVIS) output=outputs/table
+	$(BIN)/python benchmarks/table.py outputs/table/report.json experiments/README.md
 
 lint: .venv/ready
 	$(BIN)/ruff check .

@@ -151,7 +151,7 @@ def measure(network: SwinTExCo, film: list[Tensor]) -> None:
     begin, before = time.process_time(), resident()
     memory = network.remember(film[0][:, None])
     step("reference", begin, before)
-    nothing = type(memory)(memory.keys[:, :1], memory.ab[:, :1])
+    nothing = type(memory)(memory.keys[:, :1], memory.lab[:, :1], memory.image[:1])
     begin, before = time.process_time(), resident()
     network.find(padded, nothing)
     step("frame up to the matching", begin, before)
