@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +23,8 @@ class FusionStage(Stage):
 
     The colour of a frame is carried into the next, and gradients flow back with it, for `horizon` frames; they do not
     enter the memory of frames coloured before. Where the reference is the clip's first frame, that frame's colour is
-    given and not judged.
+    given and not judged. Clips are taken as single shots: what the flow cannot explain has little confidence, and
+    starts no new stream.
 
     Validation compares the fusion (`val/psnr`) with propagation alone and matching alone, each rolled out by itself,
     and with the first colour held in place.
@@ -58,6 +59,8 @@ class FusionStage(Stage):
     ) -> None:
         freeze(flow)
         freeze(matcher)
+        # A stream is cut for a whole batch or not at all, so that losses would depend on who shares a batch.
+        flow.cut = None
         super().__init__(FlowChroma(flow, matcher, model, recent, every), model, loss, optimizer, scheduler)
         self.horizon, self.growth = horizon, dict(growth or {})
         if (horizon is not None and horizon < 1) or any(frames < 2 for frames in self.growth.values()):
@@ -91,19 +94,21 @@ class FusionStage(Stage):
                     reference=clip.references,
                     previous_ab=before,
                     previous_luma=None if t == 0 else clip.luma[:, t - 1],
-                    **_motion(clip, t, signals),
+                    flow=None if signals.flow is None else signals.flow.flow,
+                    true_flow=None if t == 0 else clip.flow[:, t - 1],
+                    visible=None if t == 0 else clip.visible[:, t - 1],
+                    has_flow=clip.has_flow,
                 )
             before = ab
 
     def colours(self, clip: Clip) -> Iterator[dict[str, Tensor]]:
         """The fusion's rollout, and what each input reaches without the other."""
         carried = clip.ab[:, 0]
-        for t, (signals, ab) in enumerate(self._roll_out(clip)):
+        for signals, ab in self._roll_out(clip):
             self._last = signals
-            if t == 0:
+            if signals.flow is None:  # the first frame
                 continue
-            if signals.flow is not None:  # after a cut nothing is carried
-                carried = ops.backward_warp(carried, signals.flow.flow)
+            carried = ops.backward_warp(carried, signals.flow.flow)
             yield {
                 "psnr": ab,
                 "psnr_hold": clip.ab[:, 0],
@@ -143,15 +148,3 @@ class FusionStage(Stage):
             if known is not None and state.worth is not None:
                 state = replace(state, worth=torch.where(known, 1.0, state.worth))
             yield signals, ab
-
-
-def _motion(clip: Clip, t: int, signals: Signals) -> dict[str, Any]:
-    """What a `Prediction` says of the way from the frame before."""
-    if t == 0:
-        return {}
-    if signals.flow is not None:
-        known = {"true_flow": clip.flow[:, t - 1], "visible": clip.visible[:, t - 1], "has_flow": clip.has_flow}
-        return {"flow": signals.flow.flow, **known}
-    # At a cut nothing of this frame was seen before, and nothing is compared.
-    nothing = {"true_flow": torch.zeros_like(clip.flow[:, t - 1]), "visible": torch.zeros_like(clip.visible[:, t - 1])}
-    return {**nothing, "has_flow": torch.ones_like(clip.has_flow)}

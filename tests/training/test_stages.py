@@ -133,20 +133,21 @@ def test_a_reference_of_another_film_is_not_compared_with(fusion: FusionStage, c
     assert all(mask[0].min() == 1 and mask[1].max() == 0 for mask in masks)
 
 
-def test_a_cut_is_scored_at_its_own_frame_and_trained_through(fusion: FusionStage) -> None:
+def test_a_cut_in_a_clip_is_trained_through_and_scored_frame_by_frame(fusion: FusionStage) -> None:
     from dataclasses import replace
 
     from .conftest import made_clip
 
-    clip = made_clip(5, coloured=(True, True))
-    other = made_clip(5, coloured=(True, True))
+    clip, other = (made_clip(5, coloured=(True, True)) for _ in range(2))
     luma = 100 - other.lab[:, 2:, :1].flip(-1)
     cut = replace(clip, lab=torch.cat([clip.lab[:, :2], torch.cat([luma, other.lab[:, 2:, 1:]], dim=2)], dim=1))
-    flows = [signals.flow for signals, _ in fusion._roll_out(cut)]
-    assert [flow is None for flow in flows] == [True, False, True, False, False]
-    assert len(list(fusion.colours(cut))) == 4  # one for each frame but the first
-    total(fusion, cut).backward()
-    assert all(torch.isfinite(p.grad).all() for p in fusion.trained.parameters())
+    alone = replace(cut, lab=torch.cat([cut.lab[:1], clip.lab[1:]]))  # one of two is cut
+    for spliced in (cut, alone):
+        assert len(list(fusion.colours(spliced))) == 4  # one for each frame but the first
+        total(fusion, spliced).backward()
+        assert all(torch.isfinite(p.grad).all() for p in fusion.trained.parameters())
+    signals = [signals for signals, _ in fusion._roll_out(cut)]
+    assert signals[2].propagation.confidence.mean() < 0.7 * signals[1].propagation.confidence.mean()
 
 
 @pytest.mark.parametrize("wrong", [{"horizon": 0}, {"growth": {0: 1}}])
