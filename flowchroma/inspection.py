@@ -82,11 +82,12 @@ def look_inside(system: FlowChroma, frames: Tensor) -> list[Inside]:
 
 def nearest_match(ab: Tensor, signals: Signals) -> Tensor:
     """At each pixel the matched colour, of the references or of frames coloured before, that is nearer to `ab`."""
-    match, recent = signals.match, signals.recent
-    if recent is None:
-        return match.ab
-    distances = ((ab - found.ab).square().sum(dim=1, keepdim=True) for found in (match, recent))
-    return torch.where(next(distances) <= next(distances), match.ab, recent.ab)
+    match = signals.match.closest.ab
+    if signals.recent is None:
+        return match
+    recent = signals.recent.closest.ab
+    distances = ((ab - found).square().sum(dim=1, keepdim=True) for found in (match, recent))
+    return torch.where(next(distances) <= next(distances), match, recent)
 
 
 def mixture(ab: Tensor, carried: Propagation, matched: Tensor) -> tuple[Tensor, Tensor]:

@@ -125,6 +125,13 @@ class Match:
     similarity: Tensor  # (B, 1, H, W), in [0, 1]
     difference: Tensor  # (B, 1, H, W), of L between what was found and the frame, at least 0
     source: Tensor  # (B, 1, H, W), int64: which of the memory's images the best position is of
+    # The same read from single pixels, see `ops.vote`: sharper, and further off where it is wrong. None if not read.
+    close: "Match | None" = None
+
+    @property
+    def closest(self) -> "Match":
+        """As read from single pixels, if it was."""
+        return self if self.close is None else self.close
 
 
 @dataclass(frozen=True)
@@ -134,6 +141,7 @@ class ReferenceMemory:
     keys: Tensor  # (B, N, C), unit length
     lab: Tensor  # (B, N, 3), CIELAB
     image: Tensor  # (N,), int64: which image a position is of
+    patches: Tensor | None = None  # (B, N, 3 P), CIELAB, the pixels around a position; None if matches are not read so
 
     @staticmethod
     def join(memories: Sequence["ReferenceMemory"]) -> "ReferenceMemory":
@@ -143,7 +151,8 @@ class ReferenceMemory:
             images.append(memory.image + count)
             count += int(memory.image[-1]) + 1
         keys, lab = (torch.cat([getattr(m, name) for m in memories], dim=1) for name in ("keys", "lab"))
-        return ReferenceMemory(keys, lab, torch.cat(images))
+        patches = [m.patches for m in memories if m.patches is not None]
+        return ReferenceMemory(keys, lab, torch.cat(images), torch.cat(patches, dim=1) if patches else None)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ _SCALE = 10.0  # CIELAB units at which confidence is 1 / e
 _LEAST = 0.3  # CIELAB units: no colour is surer than 8-bit ones are fine
 _MOST = 90.0
 _NOISE = 0.5  # CIELAB units that the photometric confidence reads out of grain where the flow is right
-_MATCHED = 2.0  # CIELAB units of a match of similarity 1 and the frame's own luminance: the matching's grid is coarse
+_MATCHED = 3.0  # CIELAB units of a match of similarity 1 and the frame's own luminance
 _PER_LUMA = 0.6  # CIELAB units for each of L between what was found and the frame
 _AGED = 1.4  # CIELAB units that the colour of a frame coloured before has on top
 
@@ -43,9 +43,9 @@ def matched_error(match: Match) -> Tensor:
 
 def errors(signals: Signals) -> list[Tensor]:
     """Expected errors of the carried colour, the matched one, and that of frames coloured before, if there are any."""
-    found = [error_of(signals.propagation.confidence), matched_error(signals.match)]
+    found = [error_of(signals.propagation.confidence), matched_error(signals.match.closest)]
     if signals.recent is not None:
-        found.append((matched_error(signals.recent).square() + _AGED**2).sqrt())
+        found.append((matched_error(signals.recent.closest).square() + _AGED**2).sqrt())
     return found
 
 

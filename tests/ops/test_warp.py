@@ -1,5 +1,6 @@
 import torch
 
+from flowchroma import ops
 from flowchroma.ops import backward_warp
 
 
@@ -14,3 +15,26 @@ def test_a_flow_that_is_not_a_number_is_seen_and_its_gradient_survived() -> None
     carried.sum().backward()
     assert image.grad is not None
     torch.testing.assert_close(image.grad.sum(), torch.tensor(2.0 * 80))
+
+
+def test_carrying_sharply_is_exact_for_quadratic_functions():
+    y, x = torch.meshgrid(*(torch.arange(n, dtype=torch.float64) for n in (12, 16)), indexing="ij")
+    flow = torch.rand(1, 2, 12, 16, dtype=torch.float64) * 4 - 2
+
+    def surface(x, y):
+        return (0.3 * x * x - 0.2 * y * y + 2 * x - y + 5)[None, None]
+
+    there = surface(x + flow[0, 0], y + flow[0, 1])
+    inner = (slice(None), slice(None), slice(3, -3), slice(3, -3))
+    sharp, linear = (ops.carry(surface(x, y), flow, sharpness)[inner] for sharpness in (1, 0))
+    torch.testing.assert_close(sharp, there[inner])
+    torch.testing.assert_close(linear, ops.backward_warp(surface(x, y), flow)[inner])
+    assert (linear - there[inner]).abs().mean() > 0.02
+
+
+def test_carrying_by_whole_pixels_changes_no_value_however_often():
+    image = torch.rand(1, 2, 9, 11)
+    carried = image
+    for _ in range(5):
+        carried = ops.carry(carried, torch.zeros(1, 2, 9, 11), 1.0)
+    torch.testing.assert_close(carried, image)

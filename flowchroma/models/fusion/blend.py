@@ -46,8 +46,8 @@ class BlendFusion(nn.Module):
 
     def forward(self, signals: Signals) -> Tensor:
         """Fuse the colours of a frame: (B, 2, H, W), CIELAB units; any size."""
-        carried, match = signals.propagation, signals.match
-        recent = nothing_found(match) if signals.recent is None else signals.recent
+        carried, match = signals.propagation, signals.match.closest
+        recent = nothing_found(match) if signals.recent is None else signals.recent.closest
         now = torch.zeros_like(carried.confidence) if signals.flow is None else signals.flow.confidence
         base = torch.where(carried.confidence > 0, carried.ab, match.ab)
         read = [scale_luma(signals.luma), scale_ab(base), carried.confidence, now]

@@ -98,7 +98,7 @@ class SwinTExCo(nn.Module):
         learns = torch.is_grad_enabled() and (queries.requires_grad or memory.keys.requires_grad)
         temperature = self.temperature if learns else self.sharp
         found = ops.match(tokens(queries), memory.keys, memory.lab, temperature, top=self.top)
-        kinds = (found.values, found.similarity, memory.image[found.place])
+        kinds = (found.values, found.similarity[..., :1], memory.image[found.place[..., :1]])
         lab, similarity, image = (x.transpose(1, 2).unflatten(2, queries.shape[-2:]) for x in kinds)
         return lab, similarity, image
 

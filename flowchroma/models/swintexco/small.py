@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import cast
+from dataclasses import replace
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from flowchroma.models.swintexco.tokens import STRIDE, cells, gather, standard, 
 from flowchroma.types import Match, ReferenceMemory
 
 MULTIPLE = 16  # the deepest level is a sixteenth of the frame
+_CHUNK = 4096  # positions whose patches are read at a time
 _CHANNELS = {"relu2_2": 128, "relu3_3": 256, "relu4_3": 512}  # of VGG16
 _WIDTHS = {"relu2_2": 32, "relu3_3": 64, "relu4_3": 64}
 
@@ -116,16 +118,26 @@ class SwinTExCoSmall(nn.Module):
         refine_width: see `Refinement`.
         cells: see `ops.match_cells`.
         top: see `ops.match_cells`.
+        votes: matches of each position that are read pixel by pixel, at most `top`; see `ops.vote`.
+        noise: see `ops.vote`.
     """
 
     def __init__(
-        self, trunk: nn.Module, temperature: float = 0.03, refine_width: int = 32, cells: int = 8, top: int = 8
+        self,
+        trunk: nn.Module,
+        temperature: float = 0.03,
+        refine_width: int = 32,
+        cells: int = 8,
+        top: int = 8,
+        votes: int = 3,
+        noise: float = 2.0,
     ) -> None:
         super().__init__()
         self.embed = Embedding(trunk)
         self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)))
         self.refine = Refinement(refine_width)
         self.cells, self.top = cells, top
+        self.votes, self.noise = votes, noise
 
     def remember(self, references: Tensor) -> ReferenceMemory:
         """Encode references, once for a film or a shot.
@@ -138,7 +150,10 @@ class SwinTExCoSmall(nn.Module):
         """
         count = references.shape[1]
         lab, _ = ops.pad_to_multiple(references.flatten(0, 1), MULTIPLE)
-        return gather(self.embed(lab[:, :1]), lab, count, cells)
+        memory = gather(self.embed(lab[:, :1]), lab, count, cells)
+        patches = cells(ops.patches(lab, STRIDE)).unflatten(0, (-1, count)).flatten(1, 2)
+        # To half precision L is still known to 1 / 32.
+        return replace(memory, patches=patches.half())
 
     def forward(self, luma: Tensor, memory: ReferenceMemory, last: Tensor | None = None) -> Match:
         """Find colour for frames.
@@ -148,26 +163,70 @@ class SwinTExCoSmall(nn.Module):
             memory: what `remember` made of the references.
             last: the frame before, as in `SwinTExCo`; not used.
         """
-        return self.look(luma, (memory,))[0]
+        view = self._see(luma)
+        return self._read(view, memory, self._search(view, memory))
 
     def look(self, luma: Tensor, memories: Sequence[ReferenceMemory], last: Tensor | None = None) -> list[Match]:
-        """`forward` for each of several memories; the frame is encoded once."""
+        """`forward` for each of several memories, also read closely; the frame is encoded once."""
+        view = self._see(luma)
+        found = [self._search(view, memory) for memory in memories]
+        return [
+            replace(self._read(view, memory, places), close=self._read_closely(view, memory, places))
+            for memory, places in zip(memories, found, strict=True)
+        ]
+
+    def _see(self, luma: Tensor) -> "_View":
         padded, padding = ops.pad_to_multiple(luma, MULTIPLE)
-        keys = self.embed(padded)
-        queries, gray = cells(keys), F.avg_pool2d(padded, STRIDE)
-        temperature = self.log_temperature.exp().clamp(min=0.005)
-        matches = []
-        for memory in memories:
-            found = ops.match_cells(queries, memory.keys, memory.lab, temperature, self.cells, self.top)
-            lab, similarity, image = (
-                uncells(x, keys.shape[-2:]) for x in (found.values, found.similarity, memory.image[found.place])
-            )
-            similarity, difference = similarity.clamp(min=0), (lab[:, :1] - gray).abs()
-            coarse = torch.cat([lab[:, 1:], similarity, difference], dim=1)
-            ab, similarity, difference = F.interpolate(coarse, scale_factor=float(STRIDE), mode="bilinear").split(
-                [2, 1, 1], dim=1
-            )
-            source = F.interpolate(image.float(), scale_factor=float(STRIDE), mode="nearest").long()
-            whole = (self.refine(padded, ab, similarity), similarity, difference, source)
-            matches.append(Match(*(padding.crop(x) for x in whole)))
-        return matches
+        return _View(padded, padding, cells(self.embed(padded)))
+
+    @property
+    def _temperature(self) -> Tensor:
+        return self.log_temperature.exp().clamp(min=0.005)
+
+    def _search(self, view: "_View", memory: ReferenceMemory) -> ops.Matches:
+        return ops.match_cells(view.queries, memory.keys, memory.lab, self._temperature, self.cells, self.top)
+
+    def _read(self, view: "_View", memory: ReferenceMemory, found: ops.Matches) -> Match:
+        """The mean of what was found, and how far to trust it."""
+        lab = uncells(found.values, view.grid)
+        gray = F.avg_pool2d(view.luma, STRIDE)
+        similarity = uncells(found.similarity[..., :1], view.grid).clamp(min=0)
+        coarse = torch.cat([lab[:, 1:], similarity, (lab[:, :1] - gray).abs()], dim=1)
+        enlarged = F.interpolate(coarse, scale_factor=float(STRIDE), mode="bilinear")
+        ab, similarity, difference = enlarged.split([2, 1, 1], dim=1)
+        ab = self.refine(view.luma, ab, similarity)
+        return view.cropped(Match(ab, similarity, difference, view.source(memory, found)))
+
+    @torch.no_grad()
+    def _read_closely(self, view: "_View", memory: ReferenceMemory, found: ops.Matches) -> Match:
+        """The pixels around the best of what was found."""
+        assert memory.patches is not None
+        best = (found.place[..., : self.votes], found.similarity[..., : self.votes])
+        own = cells(ops.patches(view.luma, STRIDE))
+        parts = zip(*(x.split(_CHUNK, dim=1) for x in (own, *best)), strict=True)
+        votes = [ops.vote(a, memory.patches, b, c, self._temperature, self.noise) for a, b, c in parts]
+        ab, similarity, difference = ops.elect(uncells(torch.cat(votes, dim=1), view.grid), STRIDE)
+        return view.cropped(Match(ab, similarity.clamp(min=0), difference, view.source(memory, found)))
+
+
+class _View(NamedTuple):
+    """A frame as it is searched for."""
+
+    luma: Tensor  # (B, 1, H', W'), padded
+    padding: ops.Padding
+    queries: Tensor  # (B, N, C), in the order of `cells`
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Positions in a column and in a row."""
+        return self.luma.shape[-2] // STRIDE, self.luma.shape[-1] // STRIDE
+
+    def source(self, memory: ReferenceMemory, found: ops.Matches) -> Tensor:
+        """(B, 1, H', W'), int64: see `Match`."""
+        image = uncells(memory.image[found.place[..., :1]], self.grid)
+        return F.interpolate(image.float(), scale_factor=float(STRIDE), mode="nearest").long()
+
+    def cropped(self, match: Match) -> Match:
+        """The same on the frame before padding."""
+        crop = self.padding.crop
+        return Match(crop(match.ab), crop(match.similarity), crop(match.difference), crop(match.source))
