@@ -97,7 +97,7 @@ def test_each_clip_is_read_by_one_worker_of_one_rank(packed):
         keys = ClipSampler(12, 0, True, rank, 2)
         loader = data._loader(data._train, train=True)
         fresh = type(loader)(
-            data._train, batch_size=2, sampler=keys, num_workers=2, collate_fn=loader.collate_fn,
+            loader.dataset, batch_size=2, sampler=keys, num_workers=2, collate_fn=loader.collate_fn,
             worker_init_fn=loader.worker_init_fn,
         )  # fmt: skip
         handed.update(name for batch in fresh for name in batch.names)
