@@ -20,9 +20,41 @@ import time
 from pathlib import Path
 from typing import Any
 
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from lightning.pytorch import Callback, Trainer, seed_everything
+
+from flowchroma.run import build_stage
+from flowchroma.settings import CONF, quiet
+
 STAGES = {"memflow_small": "memflow", "memflow": "memflow", "swintexco_small": "swintexco", "swintexco": "swintexco"}
 MODELS = ["memflow_small", "swintexco_small", "simple", "unet"]  # what is in neither trains in stage fusion
 COLUMNS = ("steps/s", "clips/s", "ratio", "waiting", "MiB", "first step, s")
+
+
+class Clock(Callback):
+    """When batches begin and end."""
+
+    def __init__(self) -> None:
+        self.begun: list[float] = []
+        self.ended: list[float] = []
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        """Note it."""
+        self.begun.append(now())
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Note it."""
+        self.ended.append(now())
+
+    def figures(self, warm_up: int, batch: int) -> dict[str, float]:
+        """Steps and clips a second after the first steps, and the share of that time between batches."""
+        begun, ended = self.begun[warm_up:], self.ended[warm_up - 1 :]
+        whole = ended[-1] - ended[0]
+        rate = len(begun) / whole
+        waited = sum(begin - end for begin, end in zip(begun, ended, strict=False))
+        return {"steps/s": rate, "clips/s": rate * batch, "waiting": waited / whole}
 
 
 def measure(case: dict[str, Any]) -> dict[str, float]:
@@ -32,44 +64,13 @@ def measure(case: dict[str, Any]) -> dict[str, float]:
         case: model, trainer, precision, compile, batch, workers, size, length, steps, warm_up, weights and options.
 
     Returns:
-        Steps and clips a second after the warm-up, the share of that time between batches, peak memory in
-        MiB (of the GPU, or of this process without its workers), and the seconds to the end of the first step.
+        What the clock says, peak memory in MiB (of the GPU, or of this process without its workers), and the seconds
+        to the end of the first step.
     """
-    import torch
-    from hydra import compose, initialize_config_dir
-    from hydra.utils import instantiate
-    from lightning.pytorch import Callback, Trainer, seed_everything
-
-    from flowchroma.run import build_stage
-    from flowchroma.settings import CONF, quiet
-
-    class Clock(Callback):
-        """When batches begin and end."""
-
-        begun: list[float] = []  # noqa: RUF012
-        ended: list[float] = []  # noqa: RUF012
-
-        def on_train_batch_start(self, *_: Any) -> None:
-            """Note it."""
-            self.begun.append(_now())
-
-        def on_train_batch_end(self, *_: Any) -> None:
-            """Note it."""
-            self.ended.append(_now())
-
     quiet()
     seed_everything(0, verbose=False)
-    total = case["steps"] + case["warm_up"]
-    stage_name = STAGES.get(case["model"], "fusion")
-    overrides = [
-        f"stage={stage_name}", f"model={case['model']}", f"trainer={case['trainer']}",
-        f"trainer.max_steps={total}", f"trainer.precision={case['precision']}",
-        f"data.batch_size={case['batch']}", f"data.num_workers={case['workers']}",
-        f"data.size={case['size']}", f"data.clip_length={case['length']}", "run_dir=unused",
-        *([] if stage_name == "memflow" else [f"loss.weights={case['weights']}"]), *case["options"],
-    ]  # fmt: skip
     with initialize_config_dir(CONF, version_base="1.3"):
-        config = compose("config", overrides=overrides)
+        config = compose("config", overrides=overrides(case))
     stage = build_stage(config)
     if case["compile"] == "yes":
         stage.trained.compile()
@@ -79,29 +80,35 @@ def measure(case: dict[str, Any]) -> dict[str, float]:
         limit_val_batches=0, default_root_dir=None,
     )  # fmt: skip
     trainer.fit(stage, datamodule=instantiate(config.data))
-    begun, ended = clock.begun[case["warm_up"] :], clock.ended[case["warm_up"] - 1 :]
-    whole = ended[-1] - ended[0]
-    waited = sum(begin - end for begin, end in zip(begun, ended, strict=False))
     on_gpu = stage.device.type == "cuda"
-    memory = torch.cuda.max_memory_allocated() / 2**20 if on_gpu else _resident()
     return {
-        "steps/s": case["steps"] / whole,
-        "clips/s": case["steps"] * case["batch"] / whole,
-        "waiting": waited / whole,
-        "MiB": memory,
+        **clock.figures(case["warm_up"], case["batch"]),
+        "MiB": torch.cuda.max_memory_allocated() / 2**20 if on_gpu else resident(),
         "first step, s": clock.ended[0] - start,
     }
 
 
-def _now() -> float:
-    import torch
+def overrides(case: dict[str, Any]) -> list[str]:
+    """What is typed for a case."""
+    stage = STAGES.get(case["model"], "fusion")
+    return [
+        f"stage={stage}", f"model={case['model']}", f"trainer={case['trainer']}",
+        f"trainer.max_steps={case['steps'] + case['warm_up']}", f"trainer.precision={case['precision']}",
+        f"data.batch_size={case['batch']}", f"data.num_workers={case['workers']}",
+        f"data.size={case['size']}", f"data.clip_length={case['length']}", "run_dir=unused",
+        *([] if stage == "memflow" else [f"loss.weights={case['weights']}"]), *case["options"],
+    ]  # fmt: skip
 
+
+def now() -> float:
+    """Seconds, once the device has done what it was told."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     return time.perf_counter()
 
 
-def _resident() -> float:
+def resident() -> float:
+    """Most memory that this process ever had, MiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 

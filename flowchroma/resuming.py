@@ -2,7 +2,7 @@
 
 import errno
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -69,16 +69,23 @@ def _find(where: Path, may_lack: bool) -> Path | None:
     raise UserError(f"no checkpoint in {folder} is whole: start again in another hydra.run.dir")
 
 
-@rank_zero_only
 def _start_anew(run_dir: Path) -> None:
+    """Remove what a run that has ended left; refuse, in all processes alike, what one has not."""
     folder = run_dir / "checkpoints"
     old = [folder / LAST, folder / PREVIOUS]
-    if any(path.exists() for path in old) and not (run_dir / "results.csv").exists():
+    # In this order, which is against that of removal: the first process may have come to that already.
+    ended = (run_dir / "results.csv").exists()
+    if not ended and any(path.exists() for path in old):
         raise UserError(
             f"{run_dir} holds a run that has not ended: go on with it by resume=last, or give another hydra.run.dir"
         )
-    beside = ("results.csv", "skipped_steps.csv", "metrics.csv", WEIGHTS)
-    for path in [*old, folder / "best.ckpt", *(run_dir / name for name in beside)]:
+    _remove([*old, folder / "best.ckpt"])
+    _remove([run_dir / name for name in ("results.csv", "skipped_steps.csv", "metrics.csv", WEIGHTS)])
+
+
+@rank_zero_only
+def _remove(paths: Sequence[Path]) -> None:
+    for path in paths:
         path.unlink(missing_ok=True)
 
 

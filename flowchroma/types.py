@@ -53,6 +53,7 @@ class Looks(_Movable):
     # Lists of numbers that do not leave the host.
     blur: Sequence[Any]  # (B, T + R), standard deviation, pixels
     grain: Sequence[Any]  # (B, T + R), standard deviation, of RGB in [0, 1]
+    warp: Sequence[Any]  # (B, T + R), None or an affine map, for `flowchroma.data.geometry.warp_affine`
     seed: Any  # (B,), of the grain
 
 

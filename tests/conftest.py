@@ -1,3 +1,6 @@
+import runpy
+import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,41 @@ def shared() -> Path:
 @pytest.fixture(autouse=True)
 def _repeatable() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def command(monkeypatch, capsys, tmp_path):
+    """Make a function of an entry point, which runs it in `tmp_path` with arguments: (exit code, stdout, stderr)."""
+
+    def made(main):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr("flowchroma.options.quiet", lambda: None)  # it would silence the whole test process
+
+        def run(*arguments):
+            monkeypatch.setattr(sys, "argv", ["command", *arguments])
+            code = 0
+            try:
+                main()
+            except SystemExit as end:
+                code = end.code or 0
+            said = capsys.readouterr()
+            assert "Traceback" not in said.err
+            return code, said.out, said.err
+
+        return run
+
+    return made
+
+
+@pytest.fixture
+def module(command, monkeypatch):
+    """The same of a module's name, run as by `python -m`, but in this process, where all else is imported already."""
+
+    def made(name):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+        return command(partial(runpy.run_module, name, run_name="__main__"))
+
+    return made
 
 
 @pytest.fixture

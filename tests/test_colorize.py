@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import av
 import cv2
 import numpy as np
@@ -8,8 +5,7 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 
-import flowchroma.colorize as command
-from flowchroma import options
+from flowchroma import colorize
 from flowchroma.color import rgb_to_lab
 from flowchroma.errors import UserError
 from flowchroma.film import open_film
@@ -43,28 +39,13 @@ class MeanColour(torch.nn.Module):
 @pytest.fixture
 def system(monkeypatch):
     system = MeanColour()
-    monkeypatch.setattr(command, "load_system", lambda checkpoint: system)
+    monkeypatch.setattr(colorize, "load_system", lambda checkpoint: system)
     return system
 
 
 @pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
-    """Run the command in `tmp_path` with these arguments: (exit code, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(options, "quiet", lambda: None)  # it would silence the whole test process
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["colorize", *arguments])
-        code = 0
-        try:
-            command.main()
-        except SystemExit as end:
-            code = end.code or 0
-        said = capsys.readouterr()
-        assert "Traceback" not in said.err
-        return code, said.out, said.err
-
-    return run
+def run(command):
+    return command(colorize.main)
 
 
 def textured(size, shift=0):
@@ -188,7 +169,7 @@ def test_frames_leave_before_the_next_ones_come(system):
             log.append(("written", len([1 for what, _ in log if what == "written"])))
 
     reference = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
-    command.colorize(Endless(), Painter(system, 20), [reference], Sink())
+    colorize.colorize(Endless(), Painter(system, 20), [reference], Sink())
     assert log == [(what, n) for n in range(20) for what in ("read", "written")]
 
 
@@ -302,15 +283,9 @@ def test_help_is_a_page_about_this_command(run):
     assert max(map(len, out.splitlines())) <= 120
 
 
-def test_the_module_runs_as_a_command(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-m", "flowchroma.colorize", "source=nowhere (1).mp4", "output=x.mp4"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert done.stderr.startswith("flowchroma: no film at nowhere (1).mp4")
-    assert done.stderr.count("\n") == 1
+def test_the_module_runs_as_a_command(tmp_path, module):
+    code, _, err = module("flowchroma.colorize")("source=nowhere (1).mp4", "output=x.mp4")
+    assert code == 1
+    assert err.startswith("flowchroma: no film at nowhere (1).mp4")
+    assert err.count("\n") == 1
     assert not list(tmp_path.iterdir())

@@ -1,15 +1,12 @@
 import csv
 import json
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from flowchroma import entrants, options
-from flowchroma import evaluate as command
+from flowchroma import entrants, evaluate
 from flowchroma.evaluation import Store
 
 QUICK = ("lpips=[]", "fid=false", "download=false")
@@ -29,23 +26,8 @@ def films(tmp_path):
 
 
 @pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
-    """Run the command in `tmp_path`: (exit code, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(options, "quiet", lambda: None)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["evaluate", *arguments])
-        code = 0
-        try:
-            command.main()
-        except SystemExit as end:
-            code = end.code or 0
-        said = capsys.readouterr()
-        assert "Traceback" not in said.err
-        return code, said.out, said.err
-
-    return run
+def run(command):
+    return command(evaluate.main)
 
 
 def report(tmp_path, output="out"):
@@ -193,14 +175,8 @@ def test_help_says_every_option(run):
     assert max(map(len, out.splitlines())) <= 120
 
 
-def test_the_module_runs_as_a_command(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-m", "flowchroma.evaluate", "method=dis", "output="],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert done.stderr.startswith("flowchroma: no output")
+def test_the_module_runs_as_a_command(tmp_path, module):
+    code, _, err = module("flowchroma.evaluate")("method=dis", "output=")
+    assert code == 1
+    assert err.startswith("flowchroma: no output")
     assert not list(tmp_path.iterdir())

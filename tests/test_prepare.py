@@ -1,10 +1,9 @@
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from flowchroma import options, prepare
+from flowchroma import prepare
 from flowchroma.data import FrameFolders, Shards
 
 
@@ -27,23 +26,8 @@ def davis(tmp_path):
 
 
 @pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
-    """Run the command in `tmp_path`: (exit code, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(options, "quiet", lambda: None)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["prepare", *arguments])
-        code = 0
-        try:
-            prepare.main()
-        except SystemExit as end:
-            code = end.code or 0
-        said = capsys.readouterr()
-        assert "Traceback" not in said.err
-        return code, said.out, said.err
-
-    return run
+def run(command):
+    return command(prepare.main)
 
 
 def test_a_set_is_checked_indexed_packed_and_trained_on(run, davis, compose):

@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from flowchroma.data.geometry import draw_affine
+from flowchroma.data.geometry import Affine, draw_affine, warp_affine
 from flowchroma.data.recolour import colour_matrix, recolour
 from flowchroma.types import Looks
 
@@ -51,11 +51,17 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class Look:
-    """A clip's colour, sharpness and grain."""
+    """A frame's colour, sharpness and grain, and where its pixels come from."""
 
     matrix: Tensor  # (3, 3), for `recolour`
     blur: float  # standard deviation, pixels; 0 for none
     noise: float
+    warp: Affine | None = None  # None leaves them where they are
+
+    def disturbed(self, rng: np.random.Generator, size: Sequence[int]) -> "Look":
+        """Draw the look of a reference that resembles the frame: warped a little and lightly recoloured before."""
+        light = colour_matrix(rng.uniform(-0.08, 0.08), rng.uniform(0.85, 1.15), rng.uniform(0.85, 1.15))
+        return replace(self, matrix=self.matrix @ light, warp=draw_affine(rng, size))
 
 
 def gather(looks: Sequence[Look], seed: int) -> Looks:
@@ -69,12 +75,13 @@ def gather(looks: Sequence[Look], seed: int) -> Looks:
         torch.stack([look.matrix for look in looks]),
         [look.blur for look in looks],
         [look.noise for look in looks],
+        [look.warp for look in looks],
         seed,
     )
 
 
 def vary(frames: Tensor, looks: Looks) -> Tensor:
-    """Give frames their looks: recolour, blur, and add grain, another on each frame, gray: colour is the truth.
+    """Give frames their looks: recolour, warp, blur, and add grain, another on each frame, gray: colour is the truth.
 
     What an item becomes depends on its own look and seed alone, whatever else is in the batch.
 
@@ -86,7 +93,10 @@ def vary(frames: Tensor, looks: Looks) -> Tensor:
         (B, N, 3, H, W), float32, RGB in [0, 1].
     """
     varied = recolour(frames.float().div_(255), looks.colour)
-    for item, blur, grain, seed in zip(varied, looks.blur, looks.grain, looks.seed, strict=True):
+    for item, blur, grain, warps, seed in zip(varied, looks.blur, looks.grain, looks.warp, looks.seed, strict=True):
+        for at, warp in enumerate(warps):
+            if warp is not None:
+                item[at] = warp_affine(item[at], warp)
         for sigma in set(blur) - {0.0}:
             here = [at for at, other in enumerate(blur) if other == sigma]
             item[here] = blurred(item[here], sigma)
@@ -95,12 +105,6 @@ def vary(frames: Tensor, looks: Looks) -> Tensor:
             noise = torch.randn(len(item), 1, *item.shape[-2:], generator=generator, device=item.device)
             item += noise.mul_(noise.new_tensor(grain).view(-1, 1, 1, 1))
     return varied.clamp_(0, 1)
-
-
-def disturb(image: Tensor, rng: np.random.Generator) -> Tensor:
-    """Make a reference (3, H, W) that resembles the image: warped a little and lightly recoloured."""
-    matrix = colour_matrix(rng.uniform(-0.08, 0.08), rng.uniform(0.85, 1.15), rng.uniform(0.85, 1.15))
-    return recolour(draw_affine(rng, image), matrix)
 
 
 def blurred(frames: Tensor, sigma: float) -> Tensor:

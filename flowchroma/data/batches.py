@@ -6,28 +6,77 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, default_collate
+from torch.utils.data import DataLoader, Dataset, default_collate
 
 from flowchroma.color import rgb_to_lab
 from flowchroma.data.augmentation import vary
+from flowchroma.data.clips import Clips
+from flowchroma.data.memory import Lent, Slots
+from flowchroma.data.sampler import ClipKey
 from flowchroma.errors import UserError
 from flowchroma.types import Clip, Looks, RawClip
 
-_TENSORS = ("rgb", "references", "has_flow", "starts_coloured", "own_colours")
+_SMALL = ("has_flow", "starts_coloured", "own_colours")
 
 
-def collate(items: Sequence[RawClip | UserError]) -> RawClip | UserError:
-    """Stack clips; an item that could not be made makes the batch that error."""
+class Batches(Dataset[RawClip | UserError]):
+    """Clips as a `ClipLoader` asks for them: many at once, laid beside each other as they are read.
+
+    Args:
+        clips: where they come from.
+        slots: memory that processes share, where there are several.
+    """
+
+    def __init__(self, clips: Clips, slots: Slots | None = None) -> None:
+        self.clips, self.slots = clips, slots
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getitem__(self, key: ClipKey) -> RawClip | UserError:
+        return self.clips[key]
+
+    def __getitems__(self, keys: Sequence[ClipKey]) -> RawClip | Lent | UserError:
+        slot = None if self.slots is None else self.slots.take()
+        if self.slots is None or slot is None:
+            return self._fill(keys, np.empty(self.clips.layout.bytes_of(len(keys)), np.uint8))
+        made: RawClip | UserError | None = None
+        try:
+            made = self._fill(keys, self.slots.writable(slot))
+            return Lent(self.slots, slot, self.clips.layout, made) if isinstance(made, RawClip) else made
+        finally:
+            if not isinstance(made, RawClip):
+                self.slots.give_back(slot)
+
+    def _fill(self, keys: Sequence[ClipKey], memory: NDArray[np.uint8]) -> RawClip | UserError:
+        layout = self.clips.layout
+        places = zip(keys, *layout.arrays(memory, len(keys)), strict=True)
+        items = [self.clips.make(key, shown, references) for key, shown, references in places]
+        return collate(items, layout.tensors(torch.from_numpy(memory), len(keys)))
+
+
+def collate(items: Sequence[RawClip | UserError], frames: tuple[Tensor, Tensor] | None = None) -> RawClip | UserError:
+    """Put clips together; an item that could not be made makes the batch that error.
+
+    Args:
+        items: the clips.
+        frames: their frames and their references, where they lie beside each other already.
+    """
     clips = []
     for item in items:
         if isinstance(item, UserError):
             return item
         clips.append(item)
     known = any(clip.has_flow for clip in clips)
+    rgb, references = frames or (_stack([clip.rgb for clip in clips]), _stack([clip.references for clip in clips]))
     return RawClip(
-        **{name: _stack([getattr(clip, name) for clip in clips]) for name in _TENSORS},
+        rgb=rgb,
+        references=references,
+        **{name: torch.stack([getattr(clip, name) for clip in clips]) for name in _SMALL},
         flow=_stack([clip.flow for clip in clips]) if known else None,
         visible=_stack([clip.visible for clip in clips]) if known else None,
         looks=_collate_looks([clip.looks for clip in clips]),
@@ -46,15 +95,21 @@ def _collate_looks(looks: Sequence[Looks | None]) -> Looks | None:
     if not given:
         return None
     return Looks(
-        _stack([look.colour for look in given]),
+        torch.stack([look.colour for look in given]),
         [look.blur for look in given],
         [look.grain for look in given],
+        [look.warp for look in given],
         [look.seed for look in given],
     )
 
 
+def unchanged(batch: Any) -> Any:
+    """Collate what is a batch already."""
+    return batch
+
+
 class ClipLoader(DataLoader[Any]):
-    """A DataLoader that raises, in the main process, the errors that workers hand over."""
+    """A DataLoader of `Batches` that raises, in the main process, the errors that workers hand over."""
 
     def __iter__(self) -> Iterator[RawClip]:  # type: ignore[override]
         for batch in super().__iter__():

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
+
+Affine = tuple[tuple[float, float, float], tuple[float, float, float]]  # x and y of where each pixel comes from
 
 _ONE_SURFACE = 0.25  # pixels: neighbours whose flows differ by less move together
 
@@ -32,9 +35,6 @@ class Crop:
         return math.ceil(out[0] / self.height), math.ceil(out[1] / self.width)
 
 
-WHOLE = Crop(0.0, 0.0, 1.0, 1.0)
-
-
 def centre_crop(size: Sequence[int], out: Sequence[int]) -> Crop:
     """Give the largest box of the shape of `out` in the middle of a frame of `size` (both height, width)."""
     return _box(size, out, 1.0, 0.5, 0.5)
@@ -45,13 +45,30 @@ def draw_crop(rng: np.random.Generator, size: Sequence[int], out: Sequence[int],
     return _box(size, out, rng.uniform(scale[0], scale[1]), rng.random(), rng.random())
 
 
-def resize(frames: Tensor, crop: Crop, out: Sequence[int]) -> Tensor:
-    """Cut (N, 3, H, W) uint8 frames and scale them to `out` (height, width), antialiased."""
-    top, left, height, width = crop.pixels(frames.shape[-2:])
-    frames = frames[..., top : top + height, left : left + width]
-    if (height, width) == tuple(out):
-        return frames
-    return F.interpolate(frames, tuple(out), mode="bilinear", antialias=True)
+def resize(
+    frames: Sequence[NDArray[np.uint8]], crop: Crop, into: Sequence[NDArray[np.uint8]], mirrored: bool = False
+) -> None:
+    """Cut frames, and scale them, antialiased, to what they are written into.
+
+    Args:
+        frames: (H, W, 3) each, all of one size.
+        crop: what is kept of them.
+        into: as many, (h, w, 3), without gaps.
+        mirrored: swap left and right.
+    """
+    import cv2
+
+    top, left, height, width = crop.pixels(frames[0].shape[:2])
+    cut = [frame[top : top + height, left : left + width] for frame in frames]
+    out = into[0].shape[:2]
+    if height > out[0] or width > out[1]:
+        stack = torch.from_numpy(np.stack(cut)).permute(0, 3, 1, 2)
+        cut = list(F.interpolate(stack, out, mode="bilinear", antialias=True).permute(0, 2, 3, 1).numpy())
+    for frame, place in zip(cut, into, strict=True):
+        # Where nothing is to be averaged this gives the same; it is quicker, and writes where it should.
+        cv2.resize(frame, out[::-1], dst=place, interpolation=cv2.INTER_LINEAR)
+        if mirrored:
+            cv2.flip(place, 1, dst=place)
 
 
 def resize_flow(flow: Tensor, visible: Tensor, crop: Crop, out: Sequence[int]) -> tuple[Tensor, Tensor]:
@@ -79,14 +96,9 @@ def resize_flow(flow: Tensor, visible: Tensor, crop: Crop, out: Sequence[int]) -
     return flow, visible & inside(flow)
 
 
-def mirror(frames: Tensor) -> Tensor:
-    """Swap left and right of (..., H, W)."""
-    return frames.flip(-1)
-
-
-def mirror_flow(flow: Tensor) -> Tensor:
-    """Swap left and right of flow (..., 2, H, W): its x component turns round."""
-    return flow.flip(-1) * flow.new_tensor((-1, 1)).view(2, 1, 1)
+def mirror_flow(flow: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
+    """Swap left and right of flow (..., 2, H, W), whose x component turns round, and of what goes with it."""
+    return flow.flip(-1) * flow.new_tensor((-1, 1)).view(2, 1, 1), visible.flip(-1)
 
 
 def inside(flow: Tensor) -> Tensor:
@@ -98,18 +110,22 @@ def inside(flow: Tensor) -> Tensor:
     return (x >= -slack) & (x <= width - 1 + slack) & (y >= -slack) & (y <= height - 1 + slack)
 
 
-def draw_affine(rng: np.random.Generator, image: Tensor) -> Tensor:
-    """Turn, scale, shift and perhaps mirror an image (3, H, W) a little; what comes into view is mirrored content."""
-    height, width = image.shape[-2:]
+def draw_affine(rng: np.random.Generator, size: Sequence[int]) -> Affine:
+    """Draw how to turn, scale, shift and perhaps mirror an image of `size` (height, width) a little."""
+    height, width = size
     angle, scale = rng.uniform(-0.17, 0.17), rng.uniform(0.85, 1.15)
     cos, sin = scale * math.cos(angle), scale * math.sin(angle)
     side = -1.0 if rng.random() < 0.5 else 1.0
     # grid_sample measures both sides as 2, so a turn has to be corrected for the frame's shape.
-    rows = (
+    return (
         (side * cos, -side * sin * height / width, rng.uniform(-0.15, 0.15)),
         (sin * width / height, cos, rng.uniform(-0.15, 0.15)),
     )
-    grid = F.affine_grid(torch.tensor([rows], dtype=image.dtype), [1, *image.shape], align_corners=False)
+
+
+def warp_affine(image: Tensor, rows: Affine) -> Tensor:
+    """Move an image (3, H, W) as was drawn; what comes into view is mirrored content."""
+    grid = F.affine_grid(image.new_tensor(rows)[None], [1, *image.shape], align_corners=False)
     return F.grid_sample(image[None], grid, padding_mode="reflection", align_corners=False)[0]
 
 

@@ -10,8 +10,9 @@ import torch
 from lightning.pytorch import LightningDataModule
 
 from flowchroma.data.augmentation import Augmentation
-from flowchroma.data.batches import ClipLoader, collate, start_worker, to_clip
-from flowchroma.data.clips import Pool, TrainingClips, ValidationClips
+from flowchroma.data.batches import Batches, ClipLoader, start_worker, to_clip, unchanged
+from flowchroma.data.clips import Clips, Pool, TrainingClips, ValidationClips
+from flowchroma.data.memory import Slots
 from flowchroma.data.recipe import Recipe
 from flowchroma.data.sampler import ClipSampler
 from flowchroma.data.source import ReadableFilm, Source
@@ -22,6 +23,8 @@ from flowchroma.types import Clip, RawClip
 _log = logging.getLogger(__name__)
 
 Root = str | Path | None
+
+_IN_FLIGHT = 6  # batches of a worker: one that is made, two that wait, and what the main process may hold
 
 
 class ClipDataModule(LightningDataModule):
@@ -102,6 +105,7 @@ class ClipDataModule(LightningDataModule):
         """Batches of varied clips; another epoch's after `loader.sampler.set_epoch`."""
         if self._train is None:
             self.setup("fit")
+        assert self._train is not None
         loader = self._loader(self._train, train=True)
         loader.sampler.skip(self._skipped)  # type: ignore[attr-defined]
         self._skipped = 0
@@ -111,6 +115,7 @@ class ClipDataModule(LightningDataModule):
         """Batches of the same clips every time."""
         if self._val is None:
             self.setup("validate")
+        assert self._val is not None
         return self._loader(self._val, train=False)
 
     def test_dataloader(self) -> ClipLoader:
@@ -197,21 +202,24 @@ class ClipDataModule(LightningDataModule):
             )
         return ValidationClips(windows, self.val_length, self.size, _where(sources))
 
-    def _loader(self, clips: Any, train: bool) -> ClipLoader:
+    def _loader(self, clips: Clips, train: bool) -> ClipLoader:
         sampler = ClipSampler(len(clips), self.seed, train)
         if not train and len(clips) < sampler.world_size:
             raise UserError(
                 f"{len(clips)} validation clips cannot be shared by {sampler.world_size} processes: set data.val_clips"
                 " higher or data.val_length lower, or use fewer processes"
             )
+        slots = (
+            Slots(self.num_workers * _IN_FLIGHT, clips.layout.bytes_of(self.batch_size)) if self.num_workers else None
+        )
         return ClipLoader(
-            clips,
+            Batches(clips, slots),
             batch_size=self.batch_size,
             sampler=sampler,
             # A loader that drew its workers' seeds from the global stream would shift whatever else draws from it.
             generator=torch.Generator().manual_seed(self.seed),
             num_workers=self.num_workers,
-            collate_fn=collate,
+            collate_fn=unchanged,
             worker_init_fn=start_worker,
             pin_memory=torch.cuda.is_available(),
             persistent_workers=self.num_workers > 0,

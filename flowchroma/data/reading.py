@@ -2,17 +2,17 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from flowchroma.data.geometry import WHOLE, Crop, resize, resize_flow
+from flowchroma.data.geometry import Crop, resize, resize_flow
 from flowchroma.data.source import ReadableFilm
 from flowchroma.errors import UserError
 from flowchroma.types import RawClip
-
-_STILL, _HIDDEN = torch.zeros(()), torch.zeros((), dtype=torch.bool)
 
 
 @dataclass(frozen=True)
@@ -40,21 +40,24 @@ def checked_length(film: ReadableFilm, needed: int) -> int:
     return len(film)
 
 
-def read_frames(film: ReadableFilm, indices: Sequence[int], crop: Crop, out: tuple[int, int]) -> Tensor:
-    """Read frames, cut and scaled to `out`: (N, 3, H, W), uint8.
+def read_frames(
+    film: ReadableFilm,
+    indices: Sequence[int],
+    crop: Crop,
+    into: Sequence[NDArray[np.uint8]],
+    mirrored: bool = False,
+) -> None:
+    """Read frames, cut and scaled to what they are written into: as many as indices; see `resize`.
 
     Raises:
         UserError: a frame cannot be read, or its size is not that of the others.
     """
-    height, width = crop.needs(out)
+    height, width = crop.needs(into[0].shape[:2])
     frames = film.read(indices, at_least=(min(height, film.size[0]), min(width, film.size[1])))
     sizes = {frame.shape[:2] for frame in frames}
     if len(sizes) > 1:
         raise UserError(f"its frames have different sizes: {', '.join(f'{w} x {h}' for h, w in sorted(sizes))}")
-    top, left, rows, columns = crop.pixels(frames[0].shape[:2])
-    # Cut before they are stacked: what is cut away need not be copied.
-    cut = np.stack([frame[top : top + rows, left : left + columns] for frame in frames])
-    return resize(torch.from_numpy(cut).permute(0, 3, 1, 2), WHOLE, out)
+    resize(frames, crop, into, mirrored)
 
 
 def read_motion(film: ReadableFilm, indices: Sequence[int], crop: Crop, out: tuple[int, int]) -> Motion:
@@ -62,9 +65,14 @@ def read_motion(film: ReadableFilm, indices: Sequence[int], crop: Crop, out: tup
     if knows_flow(film):
         flow, visible = film.read_flow(indices[1:])  # type: ignore[attr-defined]
         return Motion(*resize_flow(flow, visible, crop, out), exact=True)
-    pairs = len(indices) - 1
+    return _no_motion(len(indices) - 1, out)
+
+
+@lru_cache(maxsize=8)
+def _no_motion(pairs: int, out: tuple[int, int]) -> Motion:
     # Views of a single zero: most clips of real films say nothing, and need no memory to say it.
-    return Motion(_STILL.expand(pairs, 2, *out), _HIDDEN.expand(pairs, 1, *out), exact=False)
+    still, hidden = torch.zeros(()), torch.zeros((), dtype=torch.bool)
+    return Motion(still.expand(pairs, 2, *out), hidden.expand(pairs, 1, *out), exact=False)
 
 
 def first_readable(

@@ -1,7 +1,9 @@
 """What training clips are made of: which frames of a film, and which reference."""
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -92,17 +94,28 @@ class Recipe:
             references.append(_wanted("far" if kind == "first" else kind, far))
         return Draw(indices, references)
 
+    @cached_property
+    def _reach(self) -> list[float]:
+        """Up to which number in [0, 1) each kind is drawn."""
+        odds = np.cumsum([self.reference.get(kind, 0.0) for kind in _KINDS])
+        return (odds / odds[-1]).tolist()
+
     def _draw_kind(self, rng: np.random.Generator) -> str:
-        odds = np.array([self.reference.get(kind, 0.0) for kind in _KINDS])
-        return _KINDS[rng.choice(len(_KINDS), p=odds / odds.sum())]
+        return _KINDS[bisect_right(self._reach, rng.random())]
 
     def _draw_far(
         self, rng: np.random.Generator, shown: Sequence[int], taken: Sequence[int], frames: int
     ) -> int | None:
         gap = frames if self.max_gap is None else self.max_gap
-        near = range(max(0, shown[0] - gap), min(frames, shown[-1] + gap + 1))
-        others = sorted(set(near) - set(shown) - set(taken))
-        return int(rng.choice(others)) if others else None
+        first, last = max(0, shown[0] - gap), min(frames, shown[-1] + gap + 1)
+        used = sorted({frame for frame in (*shown, *taken) if first <= frame < last})
+        others = last - first - len(used)
+        if not others:
+            return None
+        drawn = first + int(rng.integers(others))
+        for frame in used:
+            drawn += frame <= drawn
+        return drawn
 
 
 def _wanted(kind: str, far: int | None) -> Wanted:

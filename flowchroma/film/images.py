@@ -9,7 +9,7 @@ import numpy as np
 from flowchroma.errors import UserError
 
 _REDUCED = {
-    1: cv2.IMREAD_COLOR,
+    1: cv2.IMREAD_COLOR_RGB,
     2: cv2.IMREAD_REDUCED_COLOR_2,
     4: cv2.IMREAD_REDUCED_COLOR_4,
     8: cv2.IMREAD_REDUCED_COLOR_8,
@@ -51,12 +51,13 @@ def decode_image(data: bytes, name: object, reduction: int = 1) -> np.ndarray:
         raise UserError(f"the picture {name} is cut off: copy it again, or remove it")
     flags = _REDUCED[reduction if data.startswith(_JPEG) else 1]
     try:
-        bgr = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
+        rgb = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
     except cv2.error:
-        bgr = None
-    if bgr is None:
+        rgb = None
+    if rgb is None:
         raise UserError(f"cannot read {name} as a picture: it is damaged, or of a format that OpenCV does not know")
-    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+    # Decoders give colour in this order at once; for fractions OpenCV has no flag that says so.
+    return rgb if flags == cv2.IMREAD_COLOR_RGB else cv2.cvtColor(rgb, cv2.COLOR_BGR2RGB)
 
 
 def largest_reduction(size: tuple[int, int], at_least: tuple[int, int] | None) -> int:
@@ -97,7 +98,8 @@ def _reaches_end_of_jpeg(data: bytes) -> bool:
     at = 2
     while found := _MARKER.search(data, at):
         marker, at = found.group()[1], found.end()
-        if marker == 0xD9:
+        # Once the picture itself has begun, its end marker is the only one that files usually end with.
+        if marker == 0xD9 or (marker == 0xDA and data.endswith(b"\xff\xd9")):
             return True
         if marker != 0x01:  # all others open a segment that starts with its length
             at += int.from_bytes(data[at : at + 2], "big")

@@ -20,7 +20,8 @@ class Guard(Callback):
 
     A skipped step changes no weight, no state of the optimizer and no average of the weights, in all processes alike;
     the schedule goes on, so that a run has the length that was asked for. With several optimizers each is judged by its
-    own gradient. `train/skipped_steps` is logged once there are any, and the clips of each are noted in a file.
+    own gradient, and all of them by the losses of the step. `train/skipped_steps` is logged once there are any, and the
+    clips of each are noted in a file.
 
     Args:
         path: where skipped steps are noted, as CSV: step, what was not finite, and the clips of all processes.
@@ -38,7 +39,7 @@ class Guard(Callback):
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Note the clips of the step."""
         if batch_idx % trainer.accumulate_grad_batches == 0:
-            self._clips = []
+            self._clips, self._broken = [], None
         self.skipped = False
         self._clips += getattr(batch, "names", ())
 
@@ -51,7 +52,6 @@ class Guard(Callback):
         """Take the gradients away where they or the loss are not finite: an optimizer then changes nothing."""
         parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         broken = self._broken if self._broken is not None else torch.zeros((), dtype=torch.bool)
-        self._broken = None
         if parameters:
             norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
             broken = broken.to(norm.device) | ~torch.isfinite(norm)

@@ -99,3 +99,34 @@ def on_full_disk():
         return said
 
     return call
+
+
+@pytest.fixture
+def noisy(tmp_path):
+    """A set in DAVIS layout whose frames are noise, so that no two are alike: train a, b, d; val c."""
+    from PIL import Image
+
+    draw = np.random.default_rng(0)
+    for sequence, count in {"a": 7, "b": 12, "c": 9, "d": 8}.items():
+        folder = tmp_path / "set/JPEGImages/480p" / sequence
+        folder.mkdir(parents=True)
+        for index in range(count):
+            coarse = Image.fromarray(draw.integers(0, 256, (6, 8, 3), np.uint8))
+            coarse.resize((64, 48)).save(folder / f"{index:05}.jpg")
+    lists = tmp_path / "set/ImageSets/2017"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("a\nb\nd\n")
+    (lists / "val.txt").write_text("c\n")
+    return tmp_path / "set"
+
+
+@pytest.fixture
+def packed(noisy, tmp_path):
+    """The set in shards of one or two films."""
+    from flowchroma.data import FrameFolders
+    from flowchroma.data.packing import pack
+
+    source, target = FrameFolders(noisy), tmp_path / "shards"
+    assert pack({split: source.films(split) for split in ("train", "val")}, target, shard_bytes=20_000).films == 4
+    assert len(list(target.glob("*.tar"))) > 1
+    return target

@@ -1,4 +1,3 @@
-import math
 import pickle
 from dataclasses import replace
 
@@ -6,15 +5,13 @@ import numpy as np
 import pytest
 import torch
 
-from flowchroma.data.augmentation import Augmentation, Look, blurred, gather, vary
+from flowchroma.data.augmentation import Augmentation
 from flowchroma.data.batches import collate, to_clip
 from flowchroma.data.clips import Pool, TrainingClips, ValidationClips, Window
 from flowchroma.data.recipe import Recipe
-from flowchroma.data.recolour import colour_matrix, recolour
 from flowchroma.data.sample import SampleFilm
 from flowchroma.data.sampler import ClipKey
 from flowchroma.errors import UserError
-from flowchroma.types import Looks
 
 PLAIN = Augmentation(crop_scale=(1.0, 1.0), flip=0, reverse=0, hue=0, saturation=0, brightness=0, blur=0, noise=0)
 LIVELY = Augmentation(crop_scale=(0.5, 0.9), flip=0.5, reverse=0.5, blur=0.5, noise=0.0)
@@ -90,35 +87,15 @@ def test_far_reference_is_another_frame_of_the_film(fake_film, gap):
 def test_film_without_another_frame_gets_an_augmented_reference(fake_film):
     clip = training([fake_film(frames=4)], reference=only("far"))[ClipKey(0, 0)]
     assert not clip.starts_coloured
-    assert not any(torch.equal(clip.references[0], frame) for frame in clip.rgb)
-
-
-def test_augmented_reference_resembles_a_frame_but_is_none():
-    film = SampleFilm(4, size=(48, 48))
-    clip = training([film], reference=only("augmented"))[ClipKey(0, 0)]
-    assert not clip.starts_coloured
-    assert not any(torch.equal(clip.references[0], frame) for frame in clip.rgb)
-    mean = (clip.references[0].float() - clip.rgb[0]).mean(dim=(1, 2)).abs()
-    assert (mean < 60).all()
+    *shown, reference = clip.looks.warp
+    assert shown == [None] * 4
+    assert reference is not None
 
 
 def test_kinds_of_reference_come_in_the_configured_proportion(fake_film):
     clips = training([fake_film()], reference={"first": 3, "far": 1})
     first = [bool(clips[key].starts_coloured) for seed in range(40) for key in keys(10, seed)]
     assert 0.68 < np.mean(first) < 0.82
-
-
-def test_augmentation_is_the_same_for_all_frames_and_the_reference(fake_film):
-    picture = np.random.default_rng(0).integers(0, 255, (48, 64, 3)).astype(np.uint8)
-    film = fake_film(size=(48, 64), paint=lambda index: picture)
-    clips = training([film], reference=only("far"), augmentation=LIVELY)
-    looks = []
-    for key in keys(4):
-        clip = to_clip(collate([clips[key]]))
-        for frame in (*clip.lab[0], *clip.references[0]):
-            torch.testing.assert_close(frame, clip.lab[0, 0])
-        looks.append(clip.lab[0, 0])
-    assert not torch.allclose(looks[0], looks[1], atol=0.5)
 
 
 def test_items_depend_on_the_key_alone():
@@ -248,60 +225,6 @@ def test_validation_flow_is_the_films():
 def test_recipes_that_make_no_sense(changes, message):
     with pytest.raises(UserError, match=message):
         replace(Recipe(4, SIZE), **changes)
-
-
-def test_blur_is_that_of_a_convolution():
-    from torchvision.transforms.v2.functional import gaussian_blur
-
-    frames = torch.rand(3, 3, 17, 21)
-    for sigma in (0.3, 0.5, 0.71, 1.0):
-        expected = gaussian_blur(frames, [2 * math.ceil(2 * sigma) + 1] * 2, [sigma] * 2)
-        torch.testing.assert_close(blurred(frames, sigma), expected)
-
-
-def test_looks_are_given_as_they_were_drawn():
-    """Each frame has its own colour, blur and grain; without any, it stays what it was."""
-    frames = torch.randint(0, 256, (2, 3, 3, 16, 16), dtype=torch.uint8)
-    plain, turned = Look(torch.eye(3), 0.0, 0.0), Look(colour_matrix(0.3, 1.2, 0.9), 0.0, 0.0)
-    soft, grainy = Look(torch.eye(3), 0.8, 0.0), Look(torch.eye(3), 0.0, 0.02)
-    items = [gather([plain, turned, soft], 1), gather([grainy, plain, grainy], 2)]
-    varied = vary(frames, batched(items))
-    rgb = frames.float() / 255
-    torch.testing.assert_close(varied[0, 0], rgb[0, 0])
-    torch.testing.assert_close(varied[0, 1], recolour(rgb[0, 1], turned.matrix))
-    torch.testing.assert_close(varied[0, 2], blurred(rgb[0, 2:], 0.8)[0].clamp(0, 1))
-    torch.testing.assert_close(varied[1, 1], rgb[1, 1])
-    noise = varied[1, ::2] - rgb[1, ::2]
-    inside = (rgb[1, ::2] > 0.1) & (rgb[1, ::2] < 0.9)
-    assert noise[inside].std() == pytest.approx(0.02, rel=0.15)
-    assert not torch.equal(noise[0], noise[1])
-
-
-def batched(looks):
-    return Looks(
-        torch.stack([look.colour for look in looks]),
-        [look.blur for look in looks],
-        [look.grain for look in looks],
-        [look.seed for look in looks],
-    )
-
-
-def test_a_clip_varies_as_its_own_key_says_whatever_else_is_in_the_batch():
-    grainy = replace(LIVELY, noise=0.05)
-    clips = training([SampleFilm(s, size=(32, 32)) for s in range(3)], augmentation=grainy)
-    items = [clips[key] for key in keys(3)]
-    whole = to_clip(collate(items))
-    for at, item in enumerate(items):
-        alone = to_clip(collate([item]))
-        torch.testing.assert_close(alone.lab[0], whole.lab[at], rtol=0, atol=1e-4)
-        torch.testing.assert_close(alone.references[0], whole.references[at], rtol=0, atol=1e-4)
-
-
-def test_a_first_reference_is_frame_0_with_its_grain():
-    clips = training([SampleFilm(3, size=(32, 32))], augmentation=replace(LIVELY, noise=0.05, blur=1.0))
-    clip = to_clip(collate([clips[key] for key in keys(2)]))
-    assert clip.starts_coloured.all()
-    assert torch.equal(clip.references[:, 0], clip.lab[:, 0])
 
 
 def test_a_batch_without_known_motion_carries_none(fake_film):

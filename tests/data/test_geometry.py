@@ -11,13 +11,21 @@ from flowchroma.data.geometry import (
     draw_affine,
     draw_crop,
     inside,
-    mirror,
     mirror_flow,
     resize,
     resize_flow,
+    warp_affine,
 )
 
 HEIGHT, WIDTH = 48, 64
+
+
+def scaled(frames, crop, out, mirrored=False):
+    """`resize` of (N, 3, H, W) RGB in [0, 1]."""
+    byte = (frames * 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
+    into = np.empty((len(frames), *out, 3), np.uint8)
+    resize(list(byte), crop, list(into), mirrored)
+    return torch.from_numpy(into).permute(0, 3, 1, 2).float() / 255
 
 
 def pattern(x, y):
@@ -49,9 +57,9 @@ def test_flow_still_warps_after_crop_resize_and_flip(rows, seed, height, width, 
     frames, flow, visible = affine_pair(rows)
     crop = draw_crop(np.random.default_rng(seed), (HEIGHT, WIDTH), (height, width), (0.5, 1.0))
     out = (height, width)
-    frames, (flow, visible) = resize(frames, crop, out), resize_flow(flow, visible, crop, out)
+    frames, (flow, visible) = scaled(frames, crop, out, flip), resize_flow(flow, visible, crop, out)
     if flip:
-        frames, flow, visible = mirror(frames), mirror_flow(flow), mirror(visible)
+        flow, visible = mirror_flow(flow, visible)
     error = (warp(frames[0], flow[0]) - frames[1]).abs().amax(dim=0)
     # Resizing repeats pixels at a border that cuts content: keep off it, in both frames.
     edge = 3
@@ -111,22 +119,38 @@ def test_centre_crop_is_the_largest_in_the_middle():
 
 
 def test_shrinking_is_antialiased():
-    stripes = torch.zeros(1, 3, 64, 64, dtype=torch.uint8)
-    stripes[..., ::2] = 254
-    small = resize(stripes, Crop(0, 0, 1, 1), (16, 16))[..., 2:-2].float()
-    assert (small - 127).abs().max() < 4
+    stripes = torch.zeros(1, 3, 64, 64)
+    stripes[..., ::2] = 1
+    small = scaled(stripes, Crop(0, 0, 1, 1), (16, 16))[..., 2:-2]
+    assert (small - 0.5).abs().max() < 0.02
+
+
+@pytest.mark.parametrize("out", [(40, 40), (24, 60), (15, 70), (90, 100)])
+def test_frames_are_scaled_as_by_antialiased_bilinear_interpolation(out):
+    frames = torch.rand(2, 3, 30, 60)
+    byte = (frames * 255).round() / 255
+    crop = Crop(0.2, 0.1, 0.8, 0.5)  # 24 x 30 from (6, 6)
+    expected = F.interpolate(byte[..., 6:30, 6:36], out, mode="bilinear", antialias=True)
+    torch.testing.assert_close(scaled(frames, crop, out), expected, atol=1.6 / 255, rtol=0)
+
+
+def test_mirrored_frames_are_mirrored():
+    frames, crop = torch.rand(2, 3, 30, 60), Crop(0.2, 0.1, 0.8, 0.5)
+    for out in ((40, 40), (20, 24), (24, 30)):
+        assert torch.equal(scaled(frames, crop, out, mirrored=True), scaled(frames, crop, out).flip(-1))
 
 
 def test_affine_reference_keeps_the_aspect_and_has_no_black_border():
     image = torch.full((3, 40, 90), 0.7)
-    warped = draw_affine(np.random.default_rng(0), image)
+    warped = warp_affine(image, draw_affine(np.random.default_rng(0), image.shape[-2:]))
     torch.testing.assert_close(warped, image, atol=1e-4, rtol=0)
 
 
 def test_affine_reference_is_a_similarity():
     y, x = torch.meshgrid(torch.arange(60.0), torch.arange(90.0), indexing="ij")
     for seed in range(10):
-        warped = draw_affine(np.random.default_rng(seed), torch.stack((x, y, x)))[:2, 20:40, 35:55]
+        rows = draw_affine(np.random.default_rng(seed), x.shape)
+        warped = warp_affine(torch.stack((x, y, x)), rows)[:2, 20:40, 35:55]
         along_x = (warped[..., 1:] - warped[..., :-1])[:, 5, 5]
         along_y = (warped[:, 1:] - warped[:, :-1])[:, 5, 5]
         assert float(along_x @ along_y) == pytest.approx(0, abs=1e-3)

@@ -1,6 +1,4 @@
 import logging
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -182,19 +180,6 @@ def test_settings_reach_the_clips(fake_film):
     levels = raw.rgb.float().mean((2, 3, 4))
     torch.testing.assert_close(levels.diff(dim=1), torch.full((2, 2), 40.0))
     assert not raw.starts_coloured.any()
-
-
-def test_needs_neither_opencv_nor_pyav_for_sample():
-    code = (
-        "import sys\n"
-        "for name in ('cv2', 'av', 'skimage'): sys.modules[name] = None\n"
-        "from flowchroma.data import ClipDataModule\n"
-        "from flowchroma.data.sample import SampleFilm\n"
-        "from flowchroma.data.photographs import photographs\n"
-        "from flowchroma.data.batches import start_worker\n"
-        "start_worker(0)\n"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 def test_trains_under_a_trainer():

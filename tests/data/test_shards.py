@@ -1,7 +1,6 @@
 import functools
 import http.server
 import pickle
-import tarfile
 import threading
 from collections import Counter
 from typing import ClassVar
@@ -10,42 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from flowchroma.data import ClipDataModule, ClipSampler, Films, FrameFolders, Shards
-from flowchroma.data.packing import pack
+from flowchroma.data import ClipDataModule, ClipSampler, FrameFolders, Shards
 from flowchroma.errors import UserError
 from flowchroma.types import RawClip
-
-
-@pytest.fixture
-def noisy(tmp_path):
-    """A set in DAVIS layout whose frames are noise, so that no two are alike: train a, b, d; val c."""
-    from PIL import Image
-
-    draw = np.random.default_rng(0)
-    for sequence, count in {"a": 7, "b": 12, "c": 9, "d": 8}.items():
-        folder = tmp_path / "set/JPEGImages/480p" / sequence
-        folder.mkdir(parents=True)
-        for index in range(count):
-            coarse = Image.fromarray(draw.integers(0, 256, (6, 8, 3), np.uint8))
-            coarse.resize((64, 48)).save(folder / f"{index:05}.jpg")
-    lists = tmp_path / "set/ImageSets/2017"
-    lists.mkdir(parents=True)
-    (lists / "train.txt").write_text("a\nb\nd\n")
-    (lists / "val.txt").write_text("c\n")
-    return tmp_path / "set"
-
-
-def splits_of(source):
-    return {split: source.films(split) for split in ("train", "val")}
-
-
-@pytest.fixture
-def packed(noisy, tmp_path):
-    """The set in shards of one or two films."""
-    target = tmp_path / "shards"
-    assert pack(splits_of(FrameFolders(noisy)), target, shard_bytes=20_000).films == 4
-    assert len(list(target.glob("*.tar"))) > 1
-    return target
 
 
 @pytest.mark.parametrize("at_least", [None, (24, 32), (10, 9)])
@@ -59,16 +25,6 @@ def test_frames_are_those_of_the_folders_bit_for_bit(noisy, packed, split, at_le
         for one, other in zip(original.read(indices, at_least), film.read(indices, at_least), strict=True):
             assert np.array_equal(one, other)
         assert all(np.array_equal(one, other) for one, other in zip(original, film, strict=True))
-
-
-def test_shards_are_plain_tar_files_of_the_original_pictures(noisy, packed):
-    found = {}
-    for shard in packed.glob("*.tar"):
-        with tarfile.open(shard) as tar:
-            found |= {member.name: tar.extractfile(member).read() for member in tar}
-    assert found == {
-        f"{path.parent.name}/{path.name}": path.read_bytes() for path in (noisy / "JPEGImages/480p").glob("*/*.jpg")
-    }
 
 
 def module(source, workers=0):
@@ -97,7 +53,7 @@ def test_each_clip_is_read_by_one_worker_of_one_rank(packed):
         keys = ClipSampler(12, 0, True, rank, 2)
         loader = data._loader(data._train, train=True)
         fresh = type(loader)(
-            data._train, batch_size=2, sampler=keys, num_workers=2, collate_fn=loader.collate_fn,
+            loader.dataset, batch_size=2, sampler=keys, num_workers=2, collate_fn=loader.collate_fn,
             worker_init_fn=loader.worker_init_fn,
         )  # fmt: skip
         handed.update(name for batch in fresh for name in batch.names)
@@ -122,65 +78,6 @@ def test_a_clip_reads_its_frames_and_little_else(packed, monkeypatch):
     monkeypatch.setattr("flowchroma.data.store._GAP", 1024)
     film.read([2, 3, 4, 11])
     assert asked == [(places[2][0], sum(places[4])), (places[11][0], sum(places[11]))]
-
-
-def test_films_become_jpeg_close_to_them(tmp_path, fake_film):
-    y, x = np.mgrid[0:33, 0:47]
-
-    def paint(index):
-        return np.stack((5 * x, 7 * y, 20 * index + x), axis=-1).astype(np.uint8)
-
-    film = fake_film("smooth", frames=5, size=(33, 47), paint=paint)
-    film.__class__ = type("Iterable", (type(film),), {"__iter__": lambda self: (paint(k) for k in range(5))})
-    pack({"train": [film]}, tmp_path)
-    (read,) = Shards(tmp_path).films("train")
-    for index, frame in enumerate(read):
-        assert np.abs(frame.astype(int) - paint(index)).mean() < 3
-
-
-def test_packing_again_does_nothing(noisy, packed):
-    before = {path: path.stat().st_mtime_ns for path in packed.iterdir()}
-    again = pack(splits_of(FrameFolders(noisy)), packed)
-    assert (again.films, again.new) == (4, 0)
-    assert {path: path.stat().st_mtime_ns for path in packed.iterdir()} == before
-
-
-def test_what_is_new_is_added(noisy, packed):
-    lists = noisy / "ImageSets/2017"
-    (noisy / "JPEGImages/480p/c").rename(noisy / "JPEGImages/480p/e")
-    (lists / "val.txt").write_text("e\n")
-    again = pack(splits_of(FrameFolders(noisy)), packed)
-    assert (again.films, again.new) == (4, 1)
-    assert [film.name for film in Shards(packed).films("val")] == ["e"]
-
-
-def test_bad_films_are_left_out_and_named(noisy, tmp_path):
-    bad = noisy / "JPEGImages/480p/b/00009.jpg"
-    bad.write_bytes(bad.read_bytes()[:-200])
-    packed = pack(splits_of(FrameFolders(noisy)), tmp_path / "shards")
-    assert packed.films == 3
-    (problem,) = packed.problems
-    assert problem.startswith("b: ")
-    assert str(bad) in problem
-    for film, original in zip(
-        Shards(tmp_path / "shards").films("train"), FrameFolders(noisy).films("train")[::2], strict=True
-    ):
-        assert all(np.array_equal(*pair) for pair in zip(film, original, strict=True))
-
-
-def test_a_full_disk_keeps_the_films_packed_before(noisy, tmp_path, on_full_disk):
-    said = on_full_disk(30_000, pack, splits_of(FrameFolders(noisy)), tmp_path / "s")
-    assert said == (
-        f"cannot write to {tmp_path / 's'}: File too large; the films packed so far are kept: run it again to go on"
-    )
-    (shard,) = (tmp_path / "s").glob("*.tar")
-    with tarfile.open(shard) as tar:
-        kept = {name.split("/")[0] for name in tar.getnames()}
-    assert kept
-    assert len(kept) < 4
-    whole = pack(splits_of(FrameFolders(noisy)), tmp_path / "s")
-    assert (whole.films, whole.new) == (4, 4 - len(kept))
-    test_frames_are_those_of_the_folders_bit_for_bit(noisy, tmp_path / "s", "train", None)
 
 
 @pytest.fixture
@@ -287,15 +184,3 @@ def test_films_cross_to_workers_without_their_connection(packed):
     copy = pickle.loads(pickle.dumps(film))
     assert copy.store._opened is None
     assert np.array_equal(copy.read([1])[0], film.read([1])[0])
-
-
-def test_two_films_of_one_name_are_refused(noisy, tmp_path):
-    other = tmp_path / "other/JPEGImages/480p"
-    other.parent.mkdir(parents=True)
-    (noisy / "JPEGImages/480p").rename(other)
-    (noisy / "JPEGImages/480p/a").mkdir(parents=True)
-    (noisy / "JPEGImages/480p/a/0.png").write_bytes(b"")
-    with pytest.raises(UserError, match="two films are called a"):
-        pack(
-            {"train": [*Films(other).films("train"), *Films(noisy / "JPEGImages/480p").films("train")]}, tmp_path / "s"
-        )

@@ -1,5 +1,3 @@
-import subprocess
-import sys
 from fractions import Fraction
 
 import av
@@ -280,10 +278,3 @@ def test_names_are_taken_as_they_are(tmp_path, name, numbered, number_of):
             writer.write(numbered(n))
     assert [number_of(f) for f in open_film(tmp_path / name)] == [0, 1, 2]
     assert [f.name for f in tmp_path.iterdir()] == [name]
-
-
-def test_films_can_be_imported_without_opencv_and_pyav():
-    code = (
-        "import sys; sys.modules['cv2'] = sys.modules['av'] = None; from flowchroma.film import open_film, open_writer"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)

@@ -17,6 +17,7 @@ from flowchroma.types import Clip
 STAGES = {
     "memflow": ["stage=memflow"],
     "swintexco": ["stage=swintexco", "loss=l1"],
+    "swintexco_gan": ["stage=swintexco_gan", "stage.module.discriminator_width=4"],
     "fusion": [
         "stage=fusion", "loss=l1", "loss.temporal=0.5", "stage.flow.checkpoint=null", "stage.matcher.checkpoint=null",
     ],

@@ -41,6 +41,15 @@ def test_two_processes_are_one_with_twice_the_batch(runs, rows, tiny, tmp_path: 
     assert equal(runs, rows, tiny("fusion", "trainer.max_steps=3"), tmp_path) == 3
 
 
+def test_two_processes_train_two_sides(runs, rows, tiny, tmp_path: Path) -> None:
+    """A step of two batches: the discriminator's gradients are shared at the second alone, and it is not yet heard."""
+    few = ["data.size=[48,48]", "trainer.max_steps=1", "trainer.accumulate_grad_batches=2", "data.batch_size=1"]
+    options = [*tiny("swintexco_gan", *few), "trainer=ddp_cpu", f"hydra.run.dir={tmp_path}"]
+    assert runs(["processes=2", *options]) == [[0, 0]]
+    assert len(figures(rows, tmp_path, "train/l1")) == 2
+    assert len(rows(tmp_path / "results.csv")) == 1
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", ["memflow", "swintexco", "fusion"])
 def test_two_processes_are_one_over_twenty_steps(runs, rows, tiny, tmp_path: Path, stage: str) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from omegaconf import OmegaConf
 
 from flowchroma.errors import UserError
@@ -129,6 +130,16 @@ def test_where_there_is_nothing_a_run_starts_and_a_named_one_is_refused(run, tmp
     assert "starts from its first step" in capsys.readouterr().err
     with pytest.raises(UserError, match="nothing to go on with at"):
         checkpoint_to_resume(run(resume=str(tmp_path / "nowhere")))
+
+
+def test_every_process_refuses_and_the_first_alone_removes(run, tmp_path: Path, monkeypatch) -> None:
+    """A process that went on would wait for the others without end."""
+    monkeypatch.setattr(rank_zero_only, "rank", 1)
+    with pytest.raises(UserError, match="go on with it by resume=last"):
+        checkpoint_to_resume(run())
+    (tmp_path / "results.csv").touch()
+    assert checkpoint_to_resume(run()) is None
+    assert (run.folder / LAST).exists()
 
 
 def test_a_run_that_has_not_ended_is_not_overwritten(run, tmp_path: Path) -> None:

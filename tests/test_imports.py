@@ -1,0 +1,64 @@
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def at_the_top(node: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
+    """The import statements that are executed when a module is imported, not those within functions."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import | ast.ImportFrom):
+            yield child
+        elif isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            continue
+        elif not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield from at_the_top(child)
+
+
+def source_of(name: str) -> Path | None:
+    path = ROOT.joinpath(*name.split("."))
+    return next((file for file in (path / "__init__.py", path.with_suffix(".py")) if file.is_file()), None)
+
+
+def imports(name: str, seen: set[str]) -> set[str]:
+    """All that importing a module of ours imports, directly or through others of ours: read, not run."""
+    parts = name.split(".")
+    for name in (".".join(parts[:end]) for end in range(1, len(parts) + 1)):  # its packages come first
+        if name in seen:
+            continue
+        seen.add(name)
+        source = source_of(name)
+        if source is None or not name.startswith("flowchroma"):
+            continue
+        for statement in at_the_top(ast.parse(source.read_text(encoding="utf-8"))):
+            if isinstance(statement, ast.Import):
+                found = [alias.name for alias in statement.names]
+            else:
+                assert not statement.level, f"{source}: relative import"
+                found = [f"{statement.module}.{alias.name}" for alias in statement.names]
+            for other in found:
+                imports(other, seen)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("name", "needs"),
+    [
+        ("flowchroma.data", "lightning"),  # made films, and all that lists films
+        ("flowchroma.data.photographs", "numpy"),
+        ("flowchroma.film", "flowchroma"),
+        ("flowchroma.training", "lightning"),
+    ],
+)
+def test_media_libraries_are_imported_when_they_are_needed(name: str, needs: str) -> None:
+    found = imports(name, set())
+    assert needs in found
+    assert not found & {"cv2", "av", "skimage", "wandb", "plotly", "litdata"}
+
+
+def test_the_test_sees_what_is_imported() -> None:
+    assert {"cv2", "flowchroma.errors"} <= imports("flowchroma.film.images", set())
+    assert "av" in imports("flowchroma.film.video", set())
