@@ -8,7 +8,6 @@ from flowchroma.losses.chroma_smoothness import ChromaSmoothness
 from flowchroma.losses.contextual import Contextual, contextual_loss
 from flowchroma.losses.flow import FlowColor, FlowEndPoint
 from flowchroma.losses.l1 import L1
-from flowchroma.losses.logarithmic import Logarithmic
 from flowchroma.losses.perceptual import Perceptual, SquaredPerceptual
 from flowchroma.losses.photometric import FlowPhotometric
 from flowchroma.losses.smoothness import FlowSmoothness
@@ -26,7 +25,6 @@ __all__ = [
     "FlowEndPoint",
     "FlowPhotometric",
     "FlowSmoothness",
-    "Logarithmic",
     "LossValues",
     "Perceptual",
     "Prediction",

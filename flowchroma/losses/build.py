@@ -11,7 +11,6 @@ from flowchroma.losses.chroma_smoothness import ChromaSmoothness
 from flowchroma.losses.contextual import Contextual
 from flowchroma.losses.flow import FlowColor, FlowEndPoint
 from flowchroma.losses.l1 import L1
-from flowchroma.losses.logarithmic import Logarithmic
 from flowchroma.losses.perceptual import Perceptual, SquaredPerceptual
 from flowchroma.losses.photometric import FlowPhotometric
 from flowchroma.losses.smoothness import FlowSmoothness
@@ -32,7 +31,6 @@ def color_loss(
     perceptual: float = 0.05,
     contextual: float = 0.1,
     temporal: float = 0.5,
-    logarithmic: float = 0.0,
     trunk: str = "vgg19",
     weights: str | Path = "auto",
     download: bool = True,
@@ -48,7 +46,6 @@ def color_loss(
         perceptual: weight of `Perceptual`.
         contextual: weight of `Contextual`.
         temporal: weight of `Temporal`.
-        logarithmic: weight of `Logarithmic`.
         trunk: "vgg19" or "vgg16".
         weights: "auto", "shipped" or a file; see `load_vgg`.
         download: see `load_vgg`.
@@ -61,8 +58,7 @@ def color_loss(
         UserError: a weight below 0, or a trunk that cannot be had.
     """
     scale = {"l1": l1, "perceptual": perceptual, "contextual": contextual, "temporal": temporal}
-    scale["logarithmic"] = logarithmic
-    terms: dict[str, nn.Module] = {"l1": L1(), "temporal": Temporal(alpha), "logarithmic": Logarithmic()}
+    terms: dict[str, nn.Module] = {"l1": L1(), "temporal": Temporal(alpha)}
     used = None
     wanted = {**(perceptual_layers if perceptual else {}), **(contextual_layers if contextual else {})}
     if wanted:
