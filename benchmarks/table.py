@@ -1,8 +1,8 @@
-"""The table of experiments/README.md, from an evaluation's report.
+"""A table of experiments/README.md, from an evaluation's report.
 
-    python benchmarks/table.py outputs/table/report.json experiments/README.md
+    python benchmarks/table.py outputs/table/report.json experiments/README.md [NAME]
 
-What stands between the file's two markers is replaced.
+What stands between the file's markers, <!-- NAME --> and <!-- end of NAME -->, is replaced; NAME is "table" by default.
 """
 
 import json
@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-BEGIN, END = "<!-- table -->", "<!-- end of table -->"
 COLUMNS = {
     "PSNR, dB": ("psnr", 1, 2),
     "SSIM": ("ssim", 1, 4),
@@ -41,10 +40,12 @@ def table(report: dict[str, Any]) -> str:
 def main() -> None:
     """Replace the table."""
     report, page = (Path(argument) for argument in sys.argv[1:3])
-    before, _, rest = page.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
+    name = sys.argv[3] if len(sys.argv) > 3 else "table"
+    begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    before, _, rest = page.read_text().partition(begin)
+    _, _, after = rest.partition(end)
     made = table(json.loads(report.read_text()))
-    page.write_text(f"{before}{BEGIN}\n{made}\n{END}{after}")
+    page.write_text(f"{before}{begin}\n{made}\n{end}{after}")
     print(made)
 
 

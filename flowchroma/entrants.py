@@ -21,7 +21,11 @@ from flowchroma.settings import CONF
 def methods(config: DictConfig, protocol: Protocol, device: torch.device) -> dict[str, Entrant]:
     """The methods and runs that the options name, ready to colour."""
     named = config.get("method") or {}  # Hydra leaves nothing of an empty list
-    made = {name: instantiate(chosen) for name, chosen in named.items()}
+    made = {}
+    for name, chosen in named.items():
+        # What is built without weights is the same in every process, and in a second run.
+        torch.manual_seed(config.seed)
+        made[name] = instantiate(chosen)
     made |= {name: load_run(path) for name, path in config.runs.items()}
     entrants = {}
     for name, colorizer in made.items():

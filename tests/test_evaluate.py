@@ -69,6 +69,15 @@ def test_the_shipped_system_and_its_parts_are_methods(tmp_path, run, films):
     assert all(scores["mean"]["psnr"] > 10 for scores in made["methods"].values())
 
 
+def test_a_method_without_weights_is_the_same_in_every_run(tmp_path, run, films):
+    arguments = ("method=rule", "data=folder", f"data.root={films / 'one'}", "output=out", "frames=2", *QUICK)
+    assert run(*arguments)[0] == 0
+    (scored,) = (tmp_path / "out" / "scores" / "rule").glob("*.json")
+    before = scored.stat().st_mtime_ns
+    assert run(*arguments)[0] == 0
+    assert scored.stat().st_mtime_ns == before
+
+
 def test_several_processes_share_the_clips(tmp_path, run, films):
     first = run("method=dis", "data=folder", f"data.root={films}", "output=alone", *QUICK)
     both = run("method=dis", "data=folder", f"data.root={films}", "output=shared", "processes=2", *QUICK)
