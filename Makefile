@@ -36,6 +36,7 @@ bench-training: .venv/ready ## training steps a second by stage and model, time 
 	$(BIN)/python benchmarks/training.py
 
 table: .venv/ready ## rebuild the table of experiments/README.md: DAVIS=folder, RUNS=,run,run
+	rm -rf outputs/table # scores are known by weights and options, not by the code that made them
 	$(BIN)/python -m flowchroma.evaluate "method=[gray,hold,dis,propagation,matching,placeholder,rule,fusion$(RUNS)]" data=davis data.root=$(DAVIS) output=outputs/table
 	$(BIN)/python benchmarks/table.py outputs/table/report.json experiments/README.md
 
@@ -43,10 +44,12 @@ ROWS = blend simple unet no_l1 no_perceptual no_contextual no_temporal
 SIZES = 0 2 16
 SPACE := $(subst ,, )
 ablation: .venv/ready ## rebuild the ablation of experiments/README.md: DAVIS=folder, FILMS=folder to train on
+	rm -rf outputs/ablation
 	for row in $(ROWS); do $(BIN)/python -m flowchroma.run +experiments=fusion_$$row data.root.videvo=$(FILMS) hydra.run.dir=outputs/ablation/$$row || exit 1; done
 	for size in $(SIZES); do \
-	    rm -rf outputs/ablation/memory_$$size; cp -r flowchroma/weights/small outputs/ablation/memory_$$size && \
-	    sed -i.kept "s/recent: 8/recent: $$size/" outputs/ablation/memory_$$size/config.yaml || exit 1; done
+	    cp -r flowchroma/weights/small outputs/ablation/memory_$$size && \
+	    sed -i.kept "s/recent: 8/recent: $$size/" outputs/ablation/memory_$$size/config.yaml && \
+	    grep -q "recent: $$size" outputs/ablation/memory_$$size/config.yaml || exit 1; done
 	$(BIN)/python -m flowchroma.evaluate "method=[fusion$(subst $(SPACE),,$(ROWS:%=,outputs/ablation/%)$(SIZES:%=,outputs/ablation/memory_%))]" \
 	    data=davis data.root=$(DAVIS) preset=fast output=outputs/ablation/scores
 	$(BIN)/python benchmarks/table.py outputs/ablation/scores/report.json experiments/README.md ablation

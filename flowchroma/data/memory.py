@@ -1,6 +1,7 @@
 """Where the frames of clips are laid: in the end, in memory that workers share with the main process and use again."""
 
 import mmap
+import os
 import weakref
 from dataclasses import dataclass, replace
 from typing import Any
@@ -83,6 +84,11 @@ class Slots:
         """Free a piece."""
         self._taken[slot] = 0
 
+    def _let_go(self, slot: int, reader: int) -> None:
+        # What a process forked meanwhile inherits of a batch is not its own to give back.
+        if os.getpid() == reader:
+            self.give_back(slot)
+
     def writable(self, slot: int) -> NDArray[np.uint8]:
         """A taken piece, flat, to be filled by the worker that took it."""
         return self._memory[slot]
@@ -91,7 +97,7 @@ class Slots:
         """A taken piece, flat, as long as anything refers to it; then it is given back."""
         # This very array lives as long as any view of the tensor, and can say when it goes.
         array = self._memory[slot]
-        weakref.finalize(array, self.give_back, slot).atexit = False
+        weakref.finalize(array, self._let_go, slot, os.getpid()).atexit = False
         return torch.from_numpy(array)
 
 

@@ -202,6 +202,13 @@ class ClipDataModule(LightningDataModule):
             )
         return ValidationClips(windows, self.val_length, self.size, _where(sources))
 
+    def _slots(self, clips: Clips) -> Slots | None:
+        try:
+            size = clips.layout.bytes_of(self.batch_size)
+            return Slots(self.num_workers * _IN_FLIGHT, size) if self.num_workers else None
+        except OSError:  # more than this machine reserves at once; torch's way asks for one batch at a time
+            return None
+
     def _loader(self, clips: Clips, train: bool) -> ClipLoader:
         sampler = ClipSampler(len(clips), self.seed, train)
         if not train and len(clips) < sampler.world_size:
@@ -209,11 +216,8 @@ class ClipDataModule(LightningDataModule):
                 f"{len(clips)} validation clips cannot be shared by {sampler.world_size} processes: set data.val_clips"
                 " higher or data.val_length lower, or use fewer processes"
             )
-        slots = (
-            Slots(self.num_workers * _IN_FLIGHT, clips.layout.bytes_of(self.batch_size)) if self.num_workers else None
-        )
         return ClipLoader(
-            Batches(clips, slots),
+            Batches(clips, self._slots(clips)),
             batch_size=self.batch_size,
             sampler=sampler,
             # A loader that drew its workers' seeds from the global stream would shift whatever else draws from it.

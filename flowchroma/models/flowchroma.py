@@ -1,6 +1,7 @@
 """The three networks together, one frame at a time."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +19,8 @@ class FlowChroma(nn.Module):
     """Colours a gray film from references, in memory that does not grow with the film.
 
     The references are never forgotten. Beside them, a bounded number of frames that were coloured before are kept, for
-    fusions that read them (`reads_recent`): what came into view since the reference was taken is found there.
+    fusions that read them (`reads_recent`): what came into view since the reference was taken is found there. A fusion
+    that `reads_closely` takes `Match.close` where there is one.
 
     Args:
         flow: MemFlow, which carries colour from frame to frame.
@@ -38,10 +40,11 @@ class FlowChroma(nn.Module):
         self.flow, self.matcher, self.fusion = flow, matcher, fusion
         self.recent = recent if getattr(fusion, "reads_recent", False) else 0
         self.every = every
+        self.closely = getattr(fusion, "reads_closely", False)
 
     def start(self, *references: Tensor) -> State:
         """Encode references, each (B, R, 3, H, W), CIELAB, of its own size; the state before a film's first frame."""
-        return State(references=remember(self.matcher, references))
+        return State(references=self._memory(remember(self.matcher, references)))
 
     def step(self, luma: Tensor, state: State) -> tuple[Tensor, State]:
         """Colour the next frame.
@@ -84,7 +87,11 @@ class FlowChroma(nn.Module):
 
     def _keep(self, state: State, luma: Tensor, ab: Tensor) -> tuple[ReferenceMemory, ...]:
         lab = torch.cat([luma, ab.detach()], dim=1)
-        return (*state.recent, self.matcher.remember(lab[:, None]))[-self.recent :]
+        return (*state.recent, self._memory(self.matcher.remember(lab[:, None])))[-self.recent :]
+
+    def _memory(self, memory: ReferenceMemory) -> ReferenceMemory:
+        """Without patches for a fusion that does not read matches closely: they would be read for nothing."""
+        return memory if self.closely else replace(memory, patches=None)
 
 
 def remember(matcher: Matcher, references: Sequence[Tensor]) -> ReferenceMemory:

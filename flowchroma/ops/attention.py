@@ -18,7 +18,7 @@ class Matches(NamedTuple):
 
     values: Tensor  # (B, N, V), read
     similarity: Tensor  # (B, N, K), of the keys read, in [-1, 1], the best first; of the best alone where all are read
-    place: Tensor  # (B, N, K), int64: which keys these are
+    place: Tensor  # (B, N, K), int64: which keys these are; any, where fewer than K could be matched: similarity -1
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,7 @@ def _match_part(
         chosen = values[:, None].expand(-1, place.shape[1], -1, -1)
         chosen = chosen.gather(2, place[..., None].expand(-1, -1, -1, values.shape[2]))
         read = (torch.softmax(best / temperature, dim=-1)[..., None] * chosen).sum(dim=2)
+        best = best.clamp(min=-1)
     if lost is not None:
         read, best = read.masked_fill(lost, 0), best.masked_fill(lost, -1)
     return read, best, place

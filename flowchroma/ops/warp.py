@@ -56,19 +56,19 @@ def carry(image: Tensor, flow: Tensor, sharpness: float) -> Tensor:
     """`backward_warp` that blurs less: what is carried from frame to frame is interpolated again in each of them.
 
     Between two samples a linear interpolation misses a function f by f'' q (1 - q) / 2, q being the share of the way:
-    this is taken back along both axes, with second differences for f''.
+    this is taken back along both axes, with second differences for f'', which are 0 at the border and beyond.
 
     Args:
         image: (B, C, H, W) on the source frame's grid.
         flow: (B, 2, H, W) in pixels, (x, y), on the target frame's grid.
-        sharpness: how much of it is taken back; 0 is `backward_warp`, 1 is exact for quadratic functions.
+        sharpness: how much of it is taken back; 0 is `backward_warp`, 1 is exact for quadratic functions
+            two pixels and more from the border.
 
     Returns:
         As `backward_warp`.
     """
-    wide = F.pad(image, (1, 1, 1, 1), mode="replicate")
-    along_x = wide[..., 1:-1, 2:] - 2 * image + wide[..., 1:-1, :-2]
-    along_y = wide[..., 2:, 1:-1] - 2 * image + wide[..., :-2, 1:-1]
+    along_x = F.pad(image.diff(n=2, dim=-1), (1, 1, 0, 0)) if image.shape[-1] > 2 else torch.zeros_like(image)
+    along_y = F.pad(image.diff(n=2, dim=-2), (0, 0, 1, 1)) if image.shape[-2] > 2 else torch.zeros_like(image)
     value, xx, yy = backward_warp(torch.cat([image, along_x, along_y], dim=1), flow).chunk(3, dim=1)
     share = (flow - flow.floor()).to(value.dtype)
     missed = (share * (1 - share) / 2).split(1, dim=1)

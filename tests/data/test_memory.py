@@ -49,6 +49,26 @@ def test_batches_are_right_however_long_they_are_kept(alone, monkeypatch, pieces
     assert taken(loader) == 0
 
 
+def test_a_process_forked_meanwhile_gives_nothing_back():
+    slots = Slots(1, 8)
+    slots._taken[0] = 1
+    held = [slots.readable(0)]
+    child = multiprocessing.get_context("fork").Process(target=held.clear)
+    child.start()
+    child.join()
+    assert child.exitcode == 0
+    assert slots._taken[0] == 1
+    held.clear()
+    assert slots._taken[0] == 0
+
+
+def test_without_memory_to_reserve_batches_come_another_way(alone, monkeypatch):
+    monkeypatch.setattr(module, "_IN_FLIGHT", 2**52)
+    loader = loader_of(1)
+    assert loader.dataset.slots is None
+    assert_equal(list(loader), alone)
+
+
 def test_memory_is_used_again_once_the_last_view_of_it_is_gone(alone):
     loader = loader_of(1)
     batches = iter(loader)

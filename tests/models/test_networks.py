@@ -237,3 +237,13 @@ def test_what_came_into_view_is_found_among_coloured_frames(build) -> None:
     found = system.look(other[:, :1], state)
     errors = [(match.ab - other[:, 1:]).abs().mean() for match in (found.match, found.recent)]
     assert errors[1] < 0.6 * errors[0]
+
+
+@torch.no_grad()
+def test_matches_are_read_closely_for_a_fusion_that_takes_them_so(system: FlowChroma) -> None:
+    reference, luma = lab(1, 1, 3, 32, 32), lab(1, 3, 32, 32)[:, :1]
+    blend = FlowChroma(system.flow, system.matcher, BlendFusion(8, 2)).eval()
+    for colorizer, closely in ((system, False), (blend, True)):
+        state = colorizer.start(reference)
+        assert (state.references.patches is not None) == closely
+        assert (colorizer.look(luma, state).match.close is not None) == closely

@@ -38,3 +38,14 @@ def test_carrying_by_whole_pixels_changes_no_value_however_often():
     for _ in range(5):
         carried = ops.carry(carried, torch.zeros(1, 2, 9, 11), 1.0)
     torch.testing.assert_close(carried, image)
+
+
+def test_at_the_border_and_beyond_nothing_is_made_up():
+    ramp = torch.arange(8.0).expand(1, 1, 5, 8)
+    for x in (0.5, -0.5, 3.5):
+        flow = torch.tensor([x, 0.3]).view(1, 2, 1, 1).expand(-1, -1, 5, 8)
+        torch.testing.assert_close(ops.carry(ramp, flow, 0.8), ops.backward_warp(ramp, flow))
+    tiny = torch.rand(1, 2, 2, 1)
+    torch.testing.assert_close(
+        ops.carry(tiny, torch.full((1, 2, 2, 1), 0.4), 1.0), ops.backward_warp(tiny, torch.full((1, 2, 2, 1), 0.4))
+    )

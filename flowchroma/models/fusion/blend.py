@@ -30,6 +30,7 @@ class BlendFusion(nn.Module):
     """
 
     reads_recent = True
+    reads_closely = True
 
     def __init__(self, width: int = 24, depth: int = 3) -> None:
         super().__init__()

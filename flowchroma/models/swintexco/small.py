@@ -167,13 +167,14 @@ class SwinTExCoSmall(nn.Module):
         return self._read(view, memory, self._search(view, memory))
 
     def look(self, luma: Tensor, memories: Sequence[ReferenceMemory], last: Tensor | None = None) -> list[Match]:
-        """`forward` for each of several memories, also read closely; the frame is encoded once."""
+        """`forward` for each of several memories, read closely where they have patches; the frame is encoded once."""
         view = self._see(luma)
-        found = [self._search(view, memory) for memory in memories]
-        return [
-            replace(self._read(view, memory, places), close=self._read_closely(view, memory, places))
-            for memory, places in zip(memories, found, strict=True)
-        ]
+        matches = []
+        for memory in memories:
+            found = self._search(view, memory)
+            close = None if memory.patches is None else self._read_closely(view, memory, memory.patches, found)
+            matches.append(replace(self._read(view, memory, found), close=close))
+        return matches
 
     def _see(self, luma: Tensor) -> "_View":
         padded, padding = ops.pad_to_multiple(luma, MULTIPLE)
@@ -198,13 +199,12 @@ class SwinTExCoSmall(nn.Module):
         return view.cropped(Match(ab, similarity, difference, view.source(memory, found)))
 
     @torch.no_grad()
-    def _read_closely(self, view: "_View", memory: ReferenceMemory, found: ops.Matches) -> Match:
+    def _read_closely(self, view: "_View", memory: ReferenceMemory, patches: Tensor, found: ops.Matches) -> Match:
         """The pixels around the best of what was found."""
-        assert memory.patches is not None
         best = (found.place[..., : self.votes], found.similarity[..., : self.votes])
         own = cells(ops.patches(view.luma, STRIDE))
         parts = zip(*(x.split(_CHUNK, dim=1) for x in (own, *best)), strict=True)
-        votes = [ops.vote(a, memory.patches, b, c, self._temperature, self.noise) for a, b, c in parts]
+        votes = [ops.vote(a, patches, b, c, self._temperature, self.noise) for a, b, c in parts]
         ab, similarity, difference = ops.elect(uncells(torch.cat(votes, dim=1), view.grid), STRIDE)
         return view.cropped(Match(ab, similarity.clamp(min=0), difference, view.source(memory, found)))
 
