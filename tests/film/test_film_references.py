@@ -74,7 +74,7 @@ def test_a_little_colour_is_enough(film, tmp_path):
     poppy[100:130, 200:230] = (210, 40, 30)
     pastel = np.clip(gray().astype(int) * 0.3 + np.array([170, 160, 150]), 0, 255).astype(np.uint8)
     for rgb in (poppy, pastel, coloured((1, 1)), coloured((2000, 3))):
-        read_reference(str(save(tmp_path / "x.png", rgb)), film)
+        assert read_reference(str(save(tmp_path / "x.png", rgb)), film) is not None
 
 
 def test_what_is_no_picture_is_refused_by_name(film, tmp_path):

@@ -169,11 +169,15 @@ class SwinTExCoSmall(nn.Module):
     def look(self, luma: Tensor, memories: Sequence[ReferenceMemory], last: Tensor | None = None) -> list[Match]:
         """`forward` for each of several memories, read closely where they have patches; the frame is encoded once."""
         view = self._see(luma)
+        closely = any(memory.patches is not None for memory in memories)
+        own = cells(ops.patches(view.luma, STRIDE)) if closely else None
         matches = []
         for memory in memories:
             found = self._search(view, memory)
-            close = None if memory.patches is None else self._read_closely(view, memory, memory.patches, found)
-            matches.append(replace(self._read(view, memory, found), close=close))
+            match = self._read(view, memory, found)
+            if own is not None and memory.patches is not None:
+                match = replace(match, close=self._read_closely(view, own, memory.patches, found, match.source))
+            matches.append(match)
         return matches
 
     def _see(self, luma: Tensor) -> "_View":
@@ -196,17 +200,18 @@ class SwinTExCoSmall(nn.Module):
         enlarged = F.interpolate(coarse, scale_factor=float(STRIDE), mode="bilinear")
         ab, similarity, difference = enlarged.split([2, 1, 1], dim=1)
         ab = self.refine(view.luma, ab, similarity)
-        return view.cropped(Match(ab, similarity, difference, view.source(memory, found)))
+        crop = view.padding.crop
+        return Match(crop(ab), crop(similarity), crop(difference), crop(view.source(memory, found)))
 
     @torch.no_grad()
-    def _read_closely(self, view: "_View", memory: ReferenceMemory, patches: Tensor, found: ops.Matches) -> Match:
+    def _read_closely(self, view: "_View", own: Tensor, patches: Tensor, found: ops.Matches, source: Tensor) -> Match:
         """The pixels around the best of what was found."""
         best = (found.place[..., : self.votes], found.similarity[..., : self.votes])
-        own = cells(ops.patches(view.luma, STRIDE))
         parts = zip(*(x.split(_CHUNK, dim=1) for x in (own, *best)), strict=True)
         votes = [ops.vote(a, patches, b, c, self._temperature, self.noise) for a, b, c in parts]
         ab, similarity, difference = ops.elect(uncells(torch.cat(votes, dim=1), view.grid), STRIDE)
-        return view.cropped(Match(ab, similarity.clamp(min=0), difference, view.source(memory, found)))
+        crop = view.padding.crop
+        return Match(crop(ab), crop(similarity.clamp(min=0)), crop(difference), source)
 
 
 class _View(NamedTuple):
@@ -225,8 +230,3 @@ class _View(NamedTuple):
         """(B, 1, H', W'), int64: see `Match`."""
         image = uncells(memory.image[found.place[..., :1]], self.grid)
         return F.interpolate(image.float(), scale_factor=float(STRIDE), mode="nearest").long()
-
-    def cropped(self, match: Match) -> Match:
-        """The same on the frame before padding."""
-        crop = self.padding.crop
-        return Match(crop(match.ab), crop(match.similarity), crop(match.difference), crop(match.source))
