@@ -43,7 +43,8 @@ class Batches(Dataset[RawClip | UserError]):
     def __getitems__(self, keys: Sequence[ClipKey]) -> RawClip | Lent | UserError:
         slot = None if self.slots is None else self.slots.take()
         if self.slots is None or slot is None:
-            return self._fill(keys, np.empty(self.clips.layout.bytes_of(len(keys)), np.uint8))
+            # Tensors that share memory do not reliably survive torch's way from a worker: each has its own.
+            return collate([self.clips[key] for key in keys])
         made: RawClip | UserError | None = None
         try:
             made = self._fill(keys, self.slots.writable(slot))
