@@ -4,7 +4,7 @@ BIN := .venv/bin
 DEMO := outputs/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow bench-data bench-training table ablation lint setup clean
+.PHONY: help demo test test-slow bench-data bench-flow bench-training table ablation lint setup clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -31,6 +31,9 @@ test-slow: .venv/ready ## the tests that take minutes
 
 bench-data: .venv/ready ## clips a second of the DataModule against a bare loop, on films made for it (some minutes)
 	$(BIN)/python benchmarks/data.py
+
+bench-flow: .venv/ready ## end-point error of the flow on unseen made films, beside OpenCV's DIS
+	$(BIN)/python benchmarks/flow.py
 
 bench-training: .venv/ready ## training steps a second by stage and model, time spent waiting for data, memory
 	$(BIN)/python benchmarks/training.py

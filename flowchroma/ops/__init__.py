@@ -5,13 +5,14 @@ from flowchroma.ops.consistency import forward_backward_error, light_fitted, mot
 from flowchroma.ops.correlation import Correlation, CorrelationOnDemand, CorrelationPyramid, correlate
 from flowchroma.ops.cut import is_cut
 from flowchroma.ops.dis import dis_flow
+from flowchroma.ops.dominant import dominant_motion
 from flowchroma.ops.enlarging import conv_of_enlarged
 from flowchroma.ops.entropy import certainty
 from flowchroma.ops.lucas_kanade import lucas_kanade, polish
 from flowchroma.ops.padding import Padding, pad_to_multiple
 from flowchroma.ops.upsampling import convex_upsample
 from flowchroma.ops.voting import elect, patches, vote
-from flowchroma.ops.warp import backward_warp, carry, inside, pixel_grid, sample_at
+from flowchroma.ops.warp import backward_warp, carry, inside, pixel_grid, resized, sample_at
 from flowchroma.ops.window import window_mean
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "convex_upsample",
     "correlate",
     "dis_flow",
+    "dominant_motion",
     "elect",
     "forward_backward_error",
     "inside",
@@ -43,6 +45,7 @@ __all__ = [
     "patches",
     "pixel_grid",
     "polish",
+    "resized",
     "sample_at",
     "visible",
     "vote",

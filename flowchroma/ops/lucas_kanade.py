@@ -4,10 +4,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from flowchroma.ops.warp import backward_warp
+from flowchroma.ops import light
+from flowchroma.ops.warp import backward_warp, resized
 from flowchroma.ops.window import window_mean
 
-_CONTRAST_FLOOR = 3.0  # in units of L: weaker texture is noise
 _DAMPING = 0.1  # of the squared gradient of normalised luminance; keeps flat regions still
 
 
@@ -41,13 +41,14 @@ def lucas_kanade(
         (B, 2, H, W), pixels, (x, y), of frame t back to t - 1. Without gradient.
     """
     with torch.autocast(luma.device.type, enabled=False):
-        pyramids = [_pyramid(_at_least_float32(frame), levels) for frame in (luma, previous)]
+        pyramids = [_pyramid(light.at_least_float32(frame), levels) for frame in (luma, previous)]
         flow = torch.zeros_like(pyramids[0][-1]).expand(-1, 2, -1, -1)
         for frame, before in zip(*(reversed(p[min(finest, len(p) - 1) :]) for p in pyramids), strict=True):
-            flow = _resized(flow, frame)
+            flow = resized(flow, frame.shape[-2:])
+            frame, before = light.normalised(frame), light.normalised(before)
             for _ in range(iterations):
                 flow = window_mean(flow + _step(frame, backward_warp(before, flow), radius), smoothing)
-        return _resized(flow, luma)
+        return resized(flow, luma.shape[-2:])
 
 
 @torch.no_grad()
@@ -78,53 +79,23 @@ def polish(
         The corrected flow, (B, 2, H, W). Without gradient.
     """
     with torch.autocast(luma.device.type, enabled=False):
-        pyramids = [_pyramid(_at_least_float32(image), levels) for image in (luma, previous)]
-        flow = _at_least_float32(flow)
+        pyramids = [_pyramid(light.at_least_float32(image), levels) for image in (luma, previous)]
+        flow = light.at_least_float32(flow)
         for frame, before in zip(*(reversed(p) for p in pyramids), strict=True):
-            start = here = _resized(flow, frame)
+            frame, before = light.normalised(frame), light.normalised(before)
+            start = here = resized(flow, frame.shape[-2:])
             for _ in range(steps):
                 here = here + window_mean(_step(frame, backward_warp(before, here), radius), smoothing)
-            flow = flow + _resized(here - start, flow)
+            flow = flow + resized(here - start, flow.shape[-2:])
         return flow
-
-
-def _resized(flow: Tensor, frame: Tensor) -> Tensor:
-    """The flow on another frame's grid, in its pixels."""
-    if flow.shape[-2:] == frame.shape[-2:]:
-        return flow
-    ratio = flow.new_tensor([frame.shape[-1] / flow.shape[-1], frame.shape[-2] / flow.shape[-2]]).view(1, 2, 1, 1)
-    smaller = frame.shape[-1] < flow.shape[-1]
-    return ratio * F.interpolate(flow, size=frame.shape[-2:], mode="bilinear", antialias=smaller)
 
 
 def _step(frame: Tensor, warped: Tensor, radius: int) -> Tensor:
-    gx, gy = _gradient((frame + warped) / 2)
-    difference = frame - warped
-    products = torch.cat([gx * gx, gx * gy, gy * gy, gx * difference, gy * difference], dim=1)
-    xx, xy, yy, bx, by = window_mean(products, radius).split(1, dim=1)
-    xx, yy = xx + _DAMPING, yy + _DAMPING
-    step = torch.cat([yy * bx - xy * by, xx * by - xy * bx], dim=1) / (xx * yy - xy * xy)
-    return step.clamp(-1, 1)
+    return light.solved(window_mean(light.equations(frame, warped), radius), _DAMPING)[0].clamp(-1, 1)
 
 
 def _pyramid(luma: Tensor, levels: int) -> list[Tensor]:
     frames = [luma]
     while len(frames) < levels and min(frames[-1].shape[-2:]) >= 16:
         frames.append(F.interpolate(frames[-1], scale_factor=0.5, mode="bilinear", antialias=True))
-    return [_normalise(frame) for frame in frames]
-
-
-def _normalise(luma: Tensor, radius: int = 4) -> Tensor:
-    centred = luma - window_mean(luma, radius)
-    return centred / (window_mean(centred.square(), radius).sqrt() + _CONTRAST_FLOOR)
-
-
-def _gradient(image: Tensor) -> tuple[Tensor, Tensor]:
-    padded = F.pad(image, (1, 1, 1, 1), mode="replicate")
-    gx = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) / 2
-    gy = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) / 2
-    return gx, gy
-
-
-def _at_least_float32(x: Tensor) -> Tensor:
-    return x if x.dtype == torch.float64 else x.float()
+    return frames

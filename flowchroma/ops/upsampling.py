@@ -1,5 +1,6 @@
 """From the flow network's coarse grid to pixels."""
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -16,6 +17,10 @@ def convex_upsample(flow: Tensor, weights: Tensor, factor: int = 8) -> Tensor:
         (B, 2, h * factor, w * factor), in fine pixels.
     """
     batch, _, height, width = flow.shape
-    neighbours = F.unfold(factor * flow, kernel_size=3, padding=1).view(batch, 2, 9, 1, 1, height, width)
-    fine = (weights[:, None] * neighbours).sum(2)
+    padded = F.pad(factor * flow, (1, 1, 1, 1))
+    fine = flow.new_zeros(1, 1, 1, 1, 1, 1)
+    for index in range(9):
+        top, left = divmod(index, 3)
+        neighbour = padded[..., top : top + height, left : left + width]
+        fine = torch.addcmul(fine, neighbour[:, :, None, None], weights[:, None, index])
     return fine.permute(0, 1, 4, 2, 5, 3).reshape(batch, 2, height * factor, width * factor)

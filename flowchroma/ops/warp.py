@@ -1,5 +1,7 @@
 """Sampling images where a flow points."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -73,6 +75,16 @@ def carry(image: Tensor, flow: Tensor, sharpness: float) -> Tensor:
     share = (flow - flow.floor()).to(value.dtype)
     missed = (share * (1 - share) / 2).split(1, dim=1)
     return value - sharpness * (missed[0] * xx + missed[1] * yy)
+
+
+def resized(flow: Tensor, size: Sequence[int]) -> Tensor:
+    """A flow (B, 2, h, w) on another grid of the same frame: (B, 2, *size), in that grid's pixels."""
+    height, width = size
+    if (height, width) == flow.shape[-2:]:
+        return flow
+    ratio = flow.new_tensor([width / flow.shape[-1], height / flow.shape[-2]]).view(1, 2, 1, 1)
+    smaller = width < flow.shape[-1]
+    return ratio * F.interpolate(flow, size=(height, width), mode="bilinear", antialias=smaller)
 
 
 def inside(flow: Tensor) -> Tensor:

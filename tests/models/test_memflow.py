@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from flowchroma.models import MemFlow
+from flowchroma.models.memflow import Refiner
 from flowchroma.types import FlowState
 
 
@@ -50,10 +51,16 @@ def test_published_size(build) -> None:
 
 @settings(max_examples=15, deadline=None)
 @given(
-    height=st.integers(9, 150), width=st.integers(9, 150), memory=st.integers(1, 3), limit=st.sampled_from([512.0, 0.0])
+    height=st.integers(9, 150),
+    width=st.integers(9, 150),
+    memory=st.integers(1, 3),
+    limit=st.sampled_from([512.0, 0.0]),
+    refined=st.booleans(),
 )
-def test_streaming_equals_the_clip_form_at_any_size(height: int, width: int, memory: int, limit: float) -> None:
-    network = narrow(memory_frames=memory, volume_limit=limit)
+def test_streaming_equals_the_clip_form_at_any_size(
+    height: int, width: int, memory: int, limit: float, refined: bool
+) -> None:
+    network = narrow(memory_frames=memory, volume_limit=limit, refiner=Refiner(hidden=10) if refined else None)
     clip = film(4, height, width, batch=2)
     with torch.enable_grad():
         whole = network(clip)
@@ -143,8 +150,9 @@ def test_a_step_encodes_one_frame_and_upsamples_one_iteration() -> None:
     assert sum(p is network.update_block.gru for p, _ in calls) == 2 * 3
 
 
-def test_every_parameter_learns_and_no_iterate_reaches_the_one_before() -> None:
-    network = narrow().train()
+@pytest.mark.parametrize("refiner", [None, Refiner(hidden=10)], ids=["enlarged", "refined"])
+def test_every_parameter_learns_and_no_iterate_reaches_the_one_before(refiner: Refiner | None) -> None:
+    network = narrow(refiner=refiner).train()
     iterates = network(film(3, 64, 64))
     sum(flow.square().mean() for pair in iterates for flow in pair).backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())

@@ -49,3 +49,14 @@ def test_at_the_border_and_beyond_nothing_is_made_up():
     torch.testing.assert_close(
         ops.carry(tiny, torch.full((1, 2, 2, 1), 0.4), 1.0), ops.backward_warp(tiny, torch.full((1, 2, 2, 1), 0.4))
     )
+
+
+def test_a_flow_on_another_grid_points_to_the_same_places():
+    y, x = torch.meshgrid(torch.arange(12.0), torch.arange(16.0), indexing="ij")
+    flow = torch.stack([0.25 * x, -0.5 * y])[None]
+    smaller = ops.resized(flow, (6, 8))
+    torch.testing.assert_close(smaller[0, :, 2, 3], torch.tensor([0.25 * 6.5 / 2, -0.5 * 4.5 / 2]))
+    larger = ops.resized(smaller, (12, 16))
+    torch.testing.assert_close(larger[..., 4:-4, 4:-4], flow[..., 4:-4, 4:-4])
+    assert ops.resized(flow, (12, 16)) is flow
+    assert ops.resized(torch.ones(1, 2, 8, 8), (4, 16))[0, :, 0, 0].tolist() == [2.0, 0.5]

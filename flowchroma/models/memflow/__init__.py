@@ -9,6 +9,7 @@ from flowchroma.models.memflow.confidence import (
     UpsamplingEntropy,
 )
 from flowchroma.models.memflow.network import MemFlow
+from flowchroma.models.memflow.refiner import Refiner
 
 __all__ = [
     "Confidence",
@@ -17,5 +18,6 @@ __all__ = [
     "MatchingEntropy",
     "MemFlow",
     "Photometric",
+    "Refiner",
     "UpsamplingEntropy",
 ]

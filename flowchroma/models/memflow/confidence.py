@@ -20,7 +20,7 @@ class Evidence(NamedTuple):
     previous: Tensor  # (B, 1, H, W), of frame t - 1
     flow: Tensor  # (B, 2, H, W), pixels, from t back to t - 1
     coarse: Tensor  # (B, 2, h, w), the same in coarse pixels, before it was enlarged
-    weights: Tensor  # (B, 9, 8, 8, h, w), which enlarged it
+    weights: Tensor  # (B, 9, f, f, H / f, W / f), which enlarged the flow f times to pixels
     correlation: ops.Correlation  # of both frames' features
     opposite: Callable[[int], Tensor]  # the network's flow from t - 1 to t, (B, 2, H, W), after so many iterations
 

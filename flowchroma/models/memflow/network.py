@@ -14,6 +14,8 @@ from flowchroma import ops
 from flowchroma.color import scale_luma
 from flowchroma.models.memflow.confidence import Confidence, Evidence, Photometric
 from flowchroma.models.memflow.encoder import NORMS, Encoder
+from flowchroma.models.memflow.layout import fast
+from flowchroma.models.memflow.refiner import Refiner
 from flowchroma.models.memflow.update import Update
 from flowchroma.types import Flow, FlowState
 
@@ -61,7 +63,7 @@ class MemFlow(nn.Module):
         levels: scales of the correlation.
         radius: of its lookup.
         motion_widths: see `update.MotionEncoder`.
-        mask_width: see `update.Update`.
+        mask_width: see `update.Update`; not used with a refiner, which enlarges the flow itself.
         kernels: see `update.Update`.
         expansion: see `update.ConvBlock`.
         iterations: refinements of each flow.
@@ -74,6 +76,8 @@ class MemFlow(nn.Module):
         start: gives each pair's first flow from the luminance of its frames, as `ops.lucas_kanade` does; zero, as
             published, without it.
         finish: corrects the last flow in pixels, given with the luminance of its frames, as `ops.polish` does.
+        refiner: takes the coarse flow and the hidden state on to finer grids; without it the flow is enlarged at once,
+            as published.
     """
 
     def __init__(
@@ -98,12 +102,13 @@ class MemFlow(nn.Module):
         volume_limit: float = 512,
         start: Callable[[Tensor, Tensor], Tensor] | None = None,
         finish: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None,
+        refiner: Refiner | None = None,
         confidence: Confidence | None = None,
         cut: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> None:
         super().__init__()
         self.confidence, self.cut = confidence or Photometric(), cut
-        self.start, self.finish = start, finish
+        self.start, self.finish, self.refiner = start, finish, refiner
         self.volume_limit, self.memory_pool = volume_limit, memory_pool
         self.channels, self.hidden, self.levels, self.radius = channels, hidden, levels, radius
         self.iterations, self.memory_frames, self.average_tokens = iterations, memory_frames, average_tokens
@@ -112,7 +117,12 @@ class MemFlow(nn.Module):
         self.att = _QueryKey(hidden)
         c1, c2, f1, f2 = motion_widths
         self.update_block = Update(
-            levels * (2 * radius + 1) ** 2, hidden, (c1, c2, f1, f2), mask_width, (kernels[0], kernels[1]), expansion
+            levels * (2 * radius + 1) ** 2,
+            hidden,
+            (c1, c2, f1, f2),
+            mask_width if refiner is None else None,
+            (kernels[0], kernels[1]),
+            expansion,
         )
         # An untrained network leaves its first flow as it is.
         for parameter in self.update_block.flow_head.ffn2[-1].parameters():
@@ -164,7 +174,7 @@ class MemFlow(nn.Module):
         for frame, now in zip(lumas[1:], frames[1:], strict=True):
             start = self._first_flow(frame, state.luma)
             iterates = list(self.refine(now, state.features, state.keys, state.values, start))
-            upsampled = [self._upsample(iterate)[0] for iterate in iterates]
+            upsampled = self._in_pixels(iterates, frame, state.luma)
             upsampled[-1] = self._finished(upsampled[-1], frame, state.luma)
             flows.append([padding.crop(flow) for flow in upsampled])
             state = self._remember(frame, now, iterates[-1], state)
@@ -206,11 +216,11 @@ class MemFlow(nn.Module):
         # A table of attention weights costs as much as four reads without one.
         table_limit = self.volume_limit if self.iterations > 4 else 0
         read = ops.MemoryRead(first.query, all_keys, values, scale, table_limit)
-        hidden, context = _fast(first.hidden), _fast(first.context)
+        hidden, context = fast(first.hidden), fast(first.context)
         for _ in range(self.iterations):
             flow = flow.detach()
             found = correlation.lookup(grid + flow)
-            motion = update.encoder(_fast(flow.to(dtype)), _fast(found.to(dtype)))
+            motion = update.encoder(fast(flow.to(dtype)), fast(found.to(dtype)))
             value = self._pooled(update.aggregator.to_v(motion))
             remembered = read(value).transpose(1, 2).unflatten(2, motion.shape[-2:])
             shared = motion + update.aggregator.gamma * remembered
@@ -218,10 +228,21 @@ class MemFlow(nn.Module):
             flow = flow + update.flow_head(hidden).to(flow.dtype)
             yield Iterate(flow, hidden, value, correlation)
 
-    def _upsample(self, iterate: Iterate) -> tuple[Tensor, Tensor]:
+    def _upsample(self, iterate: Iterate, luma: Tensor, previous: Tensor) -> tuple[Tensor, Tensor]:
         """Flow in pixels, (B, 2, H, W), and the weights that enlarged it."""
+        if self.refiner is not None:
+            refined = self.refiner(iterate.flow, iterate.hidden, luma, previous)
+            return refined.flow, refined.weights
         weights = self.update_block.upsampling_weights(iterate.hidden)
         return ops.convex_upsample(iterate.flow, weights, STRIDE), weights
+
+    def _in_pixels(self, iterates: Sequence[Iterate], luma: Tensor, previous: Tensor) -> list[Tensor]:
+        """Every flow on the way to the last one, (B, 2, H, W)."""
+        if self.refiner is None:
+            return [self._upsample(iterate, luma, previous)[0] for iterate in iterates]
+        refined = self.refiner(iterates[-1].flow, iterates[-1].hidden, luma, previous)
+        coarser = [*(iterate.flow for iterate in iterates), *refined.steps]
+        return [*(ops.resized(flow, luma.shape[-2:]) for flow in coarser), refined.flow]
 
     def _finished(self, flow: Tensor, luma: Tensor, previous: Tensor) -> Tensor:
         """The flow with the last word of `finish`; its gradient passes as if nothing had been said."""
@@ -234,9 +255,9 @@ class MemFlow(nn.Module):
             before = self.encode(previous)
             nothing = before.key[:, :0]
             refined = self.refine(before, now.features, nothing, nothing, self._first_flow(previous, luma))
-            return self._upsample(deque(islice(refined, iterations), maxlen=1).pop())[0]
+            return self._upsample(deque(islice(refined, iterations), maxlen=1).pop(), previous, luma)[0]
 
-        flow, weights = self._upsample(last)
+        flow, weights = self._upsample(last, luma, previous)
         flow = self._finished(flow, luma, previous)
         evidence = Evidence(luma, previous, flow, last.flow, weights, last.correlation, opposite)
         return flow, self.confidence(evidence)
@@ -269,8 +290,3 @@ class MemFlow(nn.Module):
 def _tokens(features: Tensor) -> Tensor:
     """(B, D, h, w) to (B, h * w, D)."""
     return features.flatten(2).transpose(1, 2)
-
-
-def _fast(x: Tensor) -> Tensor:
-    """Laid out as the update works fastest: a CPU's large depthwise kernels take a tenth of the time, channels last."""
-    return x.contiguous(memory_format=torch.channels_last if x.device.type == "cpu" else torch.contiguous_format)

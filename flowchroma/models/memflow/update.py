@@ -118,7 +118,7 @@ class Update(nn.Module):
         correlation: channels of a lookup.
         hidden: channels of the hidden state, of the context and of the motion features.
         widths: see `MotionEncoder`.
-        mask_width: hidden channels of the upsampling weights.
+        mask_width: hidden channels of the upsampling weights; None for an update that gives none.
         kernels: largest depthwise kernel of the motion encoder and flow head, and of the recurrent unit.
         expansion: see `ConvBlock`.
         factor: enlargement from the coarse grid to pixels.
@@ -129,7 +129,7 @@ class Update(nn.Module):
         correlation: int,
         hidden: int,
         widths: tuple[int, int, int, int],
-        mask_width: int,
+        mask_width: int | None,
         kernels: tuple[int, int],
         expansion: float,
         factor: int = 8,
@@ -139,9 +139,10 @@ class Update(nn.Module):
         self.encoder = MotionEncoder(correlation, widths, hidden, kernels[0], expansion)
         self.gru = ConvBlock(4 * hidden, hidden, (1, kernels[1]), expansion)
         self.flow_head = ConvBlock(hidden, 2, (1, kernels[0]), expansion)
-        self.mask = nn.Sequential(
-            nn.Conv2d(hidden, mask_width, 3, padding=1), nn.ReLU(), Pointwise(mask_width, 9 * factor**2)
-        )
+        if mask_width is not None:
+            self.mask = nn.Sequential(
+                nn.Conv2d(hidden, mask_width, 3, padding=1), nn.ReLU(), Pointwise(mask_width, 9 * factor**2)
+            )
         self.aggregator = Aggregator(hidden)
 
     def upsampling_weights(self, hidden: Tensor) -> Tensor:

@@ -1,0 +1,186 @@
+"""From the coarse grid to half a frame: corrections that a network picks among those that the light proposes."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from flowchroma import ops
+from flowchroma.models.memflow.layout import fast
+from flowchroma.ops import light
+
+_CELL = 2  # pixels a side that share a hidden state
+_DAMPING = 0.02  # of the squared gradient of normalised luminance
+_LAST_DAMPING = 0.1  # more, as the noise of the whole frame is more
+_REACH = 2.0  # pixels: the longest step that the light may propose
+_FAR = 8.0  # pixels: the longest step to the dominant motion
+_SPREAD = (1, 3)  # dilations of the last averages
+_PROPOSED = 3  # channels of a proposed step: itself, and how well it is known
+
+
+class Refined(NamedTuple):
+    """What the refiner leaves."""
+
+    flow: Tensor  # (B, 2, H, W), pixels
+    weights: Tensor  # (B, 9, 2, 2, H / 2, W / 2), which enlarged it
+    steps: list[Tensor]  # the flows before it, (B, 2, h, w), each in pixels of its own grid
+
+
+class Refiner(nn.Module):
+    """Corrects a flow at a quarter and at half of the frame's size.
+
+    Several estimates of the missing motion lie beside each other at every pixel: the least-squares steps of Lucas and
+    Kanade over windows of several sizes, and the way to the `ops.dominant_motion` of the frame. A small network that
+    sees them, what each leaves unexplained, and its own hidden state mixes them by a softmax, adds a correction of its
+    own, and then averages the flow over nine neighbours, twice, by weights that it gives every pixel, as the convex
+    enlargement of RAFT does (Teed and Deng, ECCV 2020, section 3.3). It is the same network at every scale and step.
+    Enlarged, the flow takes one more step of least squares at the frame's own size, as far as the network trusts it.
+    The frame before is warped whole along the flow and then shrunk: interpolating a shrunk one biases fractions of a
+    pixel.
+
+    Args:
+        hidden: channels of the hidden state that the coarse grid hands over, and of all layers.
+        scales: by which the frame is shrunk, falling, the last one 2.
+        steps: at each scale.
+        radii: of the windows, in pixels of the shrunk frame.
+        dilations: of the residual blocks.
+    """
+
+    def __init__(
+        self,
+        hidden: int = 32,
+        scales: Sequence[int] = (4, 2),
+        steps: Sequence[int] = (2, 1),
+        radii: Sequence[int] = (1, 2, 5, 10),
+        dilations: Sequence[int] = (1, 2, 4),
+    ) -> None:
+        super().__init__()
+        self.scales, self.steps, self.radii = tuple(scales), tuple(steps), tuple(radii)
+        seen = 8 + _PROPOSED * len(radii)
+        self.split = [len(radii) + 2, 2, *(9 for _ in _SPREAD)]
+        cell = _CELL**2
+        self.enter = nn.Conv2d(cell * seen + hidden, hidden, 3, padding=1)
+        self.body = nn.Sequential(*(_Block(hidden, dilation) for dilation in dilations))
+        self.answer = nn.Conv2d(hidden, cell * sum(self.split), 3, padding=1)
+        self.enlarge = nn.Conv2d(hidden, 9 * cell * 4, 1)
+        self.settle = nn.Conv2d(hidden, cell, 1)
+        # Untrained it averages its proposals, and keeps the flow's edges.
+        shares = torch.zeros(sum(self.split))
+        for index in range(len(_SPREAD)):
+            shares[len(radii) + 4 + 9 * index + 4] = 3.0
+        for layer in (self.answer, self.enlarge, self.settle):
+            nn.init.zeros_(layer.weight)
+        self.answer.bias = nn.Parameter(shares.repeat_interleave(cell))
+        for layer in (self.enlarge, self.settle):
+            layer.bias = nn.Parameter(torch.zeros(layer.out_channels))
+
+    def forward(self, flow: Tensor, hidden: Tensor, luma: Tensor, previous: Tensor) -> Refined:
+        """Correct a coarse flow.
+
+        Args:
+            flow: (B, 2, H / 8, W / 8), in coarse pixels.
+            hidden: (B, hidden, H / 8, W / 8).
+            luma: (B, 1, H, W), L in [0, 100]; H and W multiples of 8.
+            previous: the same, of the frame that the flow points to.
+
+        Returns:
+            See `Refined`. Between steps the flow is detached.
+        """
+        luma, previous = light.at_least_float32(luma), light.at_least_float32(previous)
+        dominant = ops.dominant_motion(luma, previous)
+        steadied = ops.backward_warp(previous, dominant)
+        flows = []
+        for scale, count in zip(self.scales, self.steps, strict=True):
+            size = (luma.shape[-2] // scale, luma.shape[-1] // scale)
+            frame, other = _shrunk(luma, size), _shrunk(steadied, size)
+            shared = ops.resized(dominant, size)
+            flow = ops.resized(flow.to(luma.dtype), size)
+            cells = [side // _CELL for side in size]
+            if hidden.shape[-2:] != torch.Size(cells):
+                hidden = F.interpolate(hidden, size=cells, mode="bilinear")
+            for _ in range(count):
+                flow = flow.detach()
+                warped = _shrunk(ops.backward_warp(previous, ops.resized(flow, luma.shape[-2:])), size)
+                proposals, known = self._proposals(frame, warped)
+                to_shared = (shared - flow).clamp(-_FAR, _FAR)
+                seen = [frame, warped, frame - warped, frame - other, flow / 8, to_shared / 4, *proposals, *known]
+                hidden, flow = self._corrected(torch.cat(seen, dim=1), hidden, flow, [*proposals, to_shared])
+                flows.append(flow)
+        flow, weights = self._enlarged(flow, hidden)
+        trusted = F.interpolate(_to_pixels(self.settle(hidden)).to(flow.dtype).sigmoid(), scale_factor=2)
+        return Refined(flow + trusted * _last_step(flow, luma, previous), weights, flows)
+
+    @torch.no_grad()
+    def _proposals(self, frame: Tensor, warped: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Steps (B, 2, h, w) and how well each is known (B, 1, h, w), for every window."""
+        equations = light.equations(frame, warped)
+        solved = [light.solved(ops.window_mean(equations, radius), _DAMPING) for radius in self.radii]
+        return [step.clamp(-_REACH, _REACH) for step, _ in solved], [known.log() / 2 for _, known in solved]
+
+    def _corrected(
+        self, seen: Tensor, hidden: Tensor, flow: Tensor, proposals: Sequence[Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        cells = _to_cells(seen).to(hidden.dtype)
+        entered = torch.relu(self.enter(torch.cat([cells, hidden], dim=1)))
+        hidden = self.body(fast(entered))
+        answer = _to_pixels(self.answer(hidden)).to(flow.dtype)
+        shares, own, *averages = answer.split(self.split, dim=1)
+        shares = shares.softmax(dim=1)  # the last share stands still
+        flow = flow + own
+        for index, proposal in enumerate(proposals):
+            flow = flow + shares[:, index : index + 1] * proposal
+        for weights, dilation in zip(averages, _SPREAD, strict=True):
+            flow = _averaged(flow, weights.softmax(dim=1), dilation)
+        return hidden, flow
+
+    def _enlarged(self, flow: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        weights = _to_pixels(self.enlarge(hidden)).to(flow.dtype).unflatten(1, (9, 2, 2)).softmax(dim=1)
+        return ops.convex_upsample(flow, weights, 2), weights
+
+
+class _Block(nn.Module):
+    def __init__(self, width: int, dilation: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(x + self.conv2(torch.relu(self.conv1(x))))
+
+
+def _to_cells(x: Tensor) -> Tensor:
+    """`F.pixel_unshuffle`, in a quarter of its time on a CPU."""
+    height, width = (side // _CELL for side in x.shape[-2:])
+    cells = x.unflatten(3, (width, _CELL)).unflatten(2, (height, _CELL)).permute(0, 1, 3, 5, 2, 4)
+    return cells.reshape(len(x), -1, height, width)
+
+
+def _to_pixels(x: Tensor) -> Tensor:
+    """`F.pixel_shuffle`, in half of its time on a CPU."""
+    return F.pixel_shuffle(x.contiguous(memory_format=torch.channels_last), _CELL).contiguous()
+
+
+def _averaged(flow: Tensor, weights: Tensor, dilation: int) -> Tensor:
+    """(B, 2, h, w), each pixel the mean of nine, `dilation` apart, by its weights (B, 9, h, w)."""
+    height, width = flow.shape[-2:]
+    padded = F.pad(flow, (dilation,) * 4, mode="replicate")
+    mean = torch.zeros_like(flow)
+    for index in range(9):
+        top, left = (dilation * place for place in divmod(index, 3))
+        neighbour = padded[..., top : top + height, left : left + width]
+        mean = torch.addcmul(mean, neighbour, weights[:, index : index + 1])
+    return mean
+
+
+@torch.no_grad()
+def _last_step(flow: Tensor, luma: Tensor, previous: Tensor) -> Tensor:
+    """What the light still says at the frame's own size, smoothed."""
+    frame, warped = light.normalised(luma), ops.backward_warp(light.normalised(previous), flow)
+    step, _ = light.solved(ops.window_mean(light.equations(frame, warped), 3), _LAST_DAMPING)
+    return ops.window_mean(step.clamp(-1, 1), 2)
+
+
+def _shrunk(luma: Tensor, size: Sequence[int]) -> Tensor:
+    return light.normalised(F.interpolate(luma, size=size, mode="bilinear", antialias=True))

@@ -1,0 +1,114 @@
+"""The one motion that most of a frame shares: the camera's, as a rule."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from flowchroma.ops import light
+from flowchroma.ops.warp import backward_warp, inside
+from flowchroma.ops.window import window_mean
+
+_SMALLEST = 8  # pixels a side of a shrunk frame
+_FAITHFUL = 2  # from this scale on the frame is warped whole: a shrunk one, interpolated, biases fractions of a pixel
+_FLOOR = 1e-3  # of the squared residual of normalised luminance
+_DAMPING = 1e-5  # a pixel
+
+
+class _Grid(NamedTuple):
+    """Places of a frame's pixels, measured from its middle, half its longer side being 1."""
+
+    x: Tensor  # (w)
+    y: Tensor  # (h, 1)
+    unit: tuple[float, float]  # pixels of the grid along x and along y
+
+    def flow(self, parameters: Tensor) -> Tensor:
+        """(B, 8) to (B, 2, h, w), in the grid's pixels."""
+        p = parameters[..., None, None].unbind(1)
+        along_x = (p[0] + p[1] * self.x + p[6] * self.x.square()) + self.y * (p[2] + p[7] * self.x)
+        along_y = (p[3] + p[4] * self.x) + self.y * ((p[5] + p[6] * self.x) + p[7] * self.y)
+        return torch.stack([self.unit[0] * along_x, self.unit[1] * along_y], dim=1)
+
+    def rows(self, gx: Tensor, gy: Tensor) -> Tensor:
+        """Derivative of gradient times flow, (B, 1, h, w) each, by the parameters: (B, 8, h * w)."""
+        gx, gy = self.unit[0] * gx, self.unit[1] * gy
+        outward = gx * self.x + gy * self.y
+        parts = [gx, gx * self.x, gx * self.y, gy, gy * self.x, gy * self.y, outward * self.x, outward * self.y]
+        return torch.cat(parts, dim=1).flatten(2)
+
+
+@torch.no_grad()
+def dominant_motion(
+    luma: Tensor, previous: Tensor, *, scales: Sequence[int] = (16, 8, 4, 2), steps: Sequence[int] = (3, 2, 2, 2)
+) -> Tensor:
+    """Fit the motion of a plane to a whole frame, from coarse to fine.
+
+    The flow is quadratic in the pixel's place, with the eight parameters of a moving plane (Odobez and Bouthemy,
+    "Robust multiresolution estimation of parametric motion models", 1995). Each step is least squares over all pixels,
+    weighed by (1 + r / m)^-3, r being the squared residual of locally normalised luminance around the pixel and m the
+    median of r: what moves otherwise counts little.
+
+    Args:
+        luma: (B, 1, H, W), L in [0, 100], of frame t.
+        previous: the same, of frame t - 1.
+        scales: by which the frame is shrunk, falling; those that leave less than 8 pixels a side are left out.
+        steps: at each scale.
+
+    Returns:
+        (B, 2, H, W), pixels, (x, y), of frame t back to t - 1; begun anew from zero where it explains
+        less of a frame than none.
+        Without gradient.
+    """
+    with torch.autocast(luma.device.type, enabled=False):
+        luma, previous = light.at_least_float32(luma), light.at_least_float32(previous)
+        whole = _grid(luma, luma.shape[-2:])
+        parameters = luma.new_zeros(len(luma), 8)
+        for scale, count in zip(scales, steps, strict=True):
+            size = (luma.shape[-2] // scale, luma.shape[-1] // scale)
+            if min(size) < _SMALLEST:
+                continue
+            frame, before = _shrunk(luma, size), _shrunk(previous, size)
+            grid = _grid(luma, size)
+            still = _median(_energy(frame, before))
+            for _ in range(count):
+                if scale > _FAITHFUL:
+                    warped = backward_warp(before, grid.flow(parameters))
+                else:
+                    warped = _shrunk(backward_warp(previous, whole.flow(parameters)), size)
+                energy = _energy(frame, warped)
+                spread = _median(energy)
+                weight = inside(grid.flow(parameters)) / (1 + energy / (spread + _FLOOR)) ** 3
+                step = _step(frame, warped, grid, weight)
+                # A fit that went astray is worse than none, and begins anew.
+                parameters = torch.where(spread.flatten(1) <= still.flatten(1), parameters + step, 0.0)
+        return whole.flow(parameters)
+
+
+def _energy(frame: Tensor, warped: Tensor) -> Tensor:
+    return window_mean((frame - warped).square(), 1)
+
+
+def _step(frame: Tensor, warped: Tensor, grid: _Grid, weight: Tensor) -> Tensor:
+    rows = grid.rows(*light.gradient((frame + warped) / 2))
+    weighed = rows * weight.flatten(2)
+    damping = _DAMPING * rows.shape[2] * torch.eye(8, dtype=rows.dtype, device=rows.device)
+    right = weighed @ (frame - warped).flatten(2).transpose(1, 2)
+    return torch.linalg.solve(weighed @ rows.transpose(1, 2) + damping, right)[..., 0]
+
+
+def _median(x: Tensor) -> Tensor:
+    """Of every item: (B, 1, 1, 1)."""
+    return x.flatten(1).median(dim=1).values.view(-1, 1, 1, 1)
+
+
+def _shrunk(luma: Tensor, size: tuple[int, int]) -> Tensor:
+    return light.normalised(F.interpolate(luma, size=size, mode="bilinear", antialias=True), radius=3)
+
+
+def _grid(luma: Tensor, size: Sequence[int]) -> _Grid:
+    whole = luma.shape[-2:]
+    unit_y, unit_x = (max(whole) / 2 * length / side for length, side in zip(size, whole, strict=True))
+    y, x = (torch.arange(length, dtype=luma.dtype, device=luma.device) + (1 - length) / 2 for length in size)
+    return _Grid(x / unit_x, y[:, None] / unit_y, (unit_x, unit_y))
