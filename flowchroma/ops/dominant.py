@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from flowchroma.ops import light
 from flowchroma.ops.warp import backward_warp, inside
@@ -13,6 +12,7 @@ from flowchroma.ops.window import window_mean
 
 _SMALLEST = 8  # pixels a side of a shrunk frame
 _FAITHFUL = 2  # from this scale on the frame is warped whole: a shrunk one, interpolated, biases fractions of a pixel
+_LOCAL = 3  # radius of what is local when luminance is normalised
 _FLOOR = 1e-3  # of the squared residual of normalised luminance
 _DAMPING = 1e-5  # a pixel
 
@@ -58,8 +58,7 @@ def dominant_motion(
 
     Returns:
         (B, 2, H, W), pixels, (x, y), of frame t back to t - 1; begun anew from zero where it explains
-        less of a frame than none.
-        Without gradient.
+        less of a frame than none. Without gradient.
     """
     with torch.autocast(luma.device.type, enabled=False):
         luma, previous = light.at_least_float32(luma), light.at_least_float32(previous)
@@ -69,14 +68,14 @@ def dominant_motion(
             size = (luma.shape[-2] // scale, luma.shape[-1] // scale)
             if min(size) < _SMALLEST:
                 continue
-            frame, before = _shrunk(luma, size), _shrunk(previous, size)
+            frame, before = light.shrunk(luma, size, _LOCAL), light.shrunk(previous, size, _LOCAL)
             grid = _grid(luma, size)
             still = _median(_energy(frame, before))
             for _ in range(count):
                 if scale > _FAITHFUL:
                     warped = backward_warp(before, grid.flow(parameters))
                 else:
-                    warped = _shrunk(backward_warp(previous, whole.flow(parameters)), size)
+                    warped = light.shrunk(backward_warp(previous, whole.flow(parameters)), size, _LOCAL)
                 energy = _energy(frame, warped)
                 spread = _median(energy)
                 weight = inside(grid.flow(parameters)) / (1 + energy / (spread + _FLOOR)) ** 3
@@ -101,10 +100,6 @@ def _step(frame: Tensor, warped: Tensor, grid: _Grid, weight: Tensor) -> Tensor:
 def _median(x: Tensor) -> Tensor:
     """Of every item: (B, 1, 1, 1)."""
     return x.flatten(1).median(dim=1).values.view(-1, 1, 1, 1)
-
-
-def _shrunk(luma: Tensor, size: tuple[int, int]) -> Tensor:
-    return light.normalised(F.interpolate(luma, size=size, mode="bilinear", antialias=True), radius=3)
 
 
 def _grid(luma: Tensor, size: Sequence[int]) -> _Grid:

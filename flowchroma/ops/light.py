@@ -1,5 +1,7 @@
 """What the light of two frames says of the motion between them (Lucas and Kanade, IJCAI 1981)."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -26,6 +28,11 @@ def normalised(luma: Tensor, radius: int = 4) -> Tensor:
     """
     centred = luma - window_mean(luma, radius)
     return centred / (window_mean(centred.square(), radius).sqrt() + _CONTRAST_FLOOR)
+
+
+def shrunk(luma: Tensor, size: Sequence[int], radius: int = 4) -> Tensor:
+    """Luminance (B, 1, H, W) at a smaller size (h, w), `normalised` there: (B, 1, h, w)."""
+    return normalised(F.interpolate(luma, size=size, mode="bilinear", antialias=True), radius)
 
 
 def gradient(image: Tensor) -> tuple[Tensor, Tensor]:

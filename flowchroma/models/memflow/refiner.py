@@ -13,7 +13,6 @@ from flowchroma.ops import light
 
 _CELL = 2  # pixels a side that share a hidden state
 _DAMPING = 0.02  # of the squared gradient of normalised luminance
-_LAST_DAMPING = 0.1  # more, as the noise of the whole frame is more
 _REACH = 2.0  # pixels: the longest step that the light may propose
 _FAR = 8.0  # pixels: the longest step to the dominant motion
 _SPREAD = (1, 3)  # dilations of the last averages
@@ -94,7 +93,7 @@ class Refiner(nn.Module):
         flows = []
         for scale, count in zip(self.scales, self.steps, strict=True):
             size = (luma.shape[-2] // scale, luma.shape[-1] // scale)
-            frame, other = _shrunk(luma, size), _shrunk(steadied, size)
+            frame, other = light.shrunk(luma, size), light.shrunk(steadied, size)
             shared = ops.resized(dominant, size)
             flow = ops.resized(flow.to(luma.dtype), size)
             cells = [side // _CELL for side in size]
@@ -102,7 +101,7 @@ class Refiner(nn.Module):
                 hidden = F.interpolate(hidden, size=cells, mode="bilinear")
             for _ in range(count):
                 flow = flow.detach()
-                warped = _shrunk(ops.backward_warp(previous, ops.resized(flow, luma.shape[-2:])), size)
+                warped = light.shrunk(ops.backward_warp(previous, ops.resized(flow, luma.shape[-2:])), size)
                 proposals, known = self._proposals(frame, warped)
                 to_shared = (shared - flow).clamp(-_FAR, _FAR)
                 seen = [frame, warped, frame - warped, frame - other, flow / 8, to_shared / 4, *proposals, *known]
@@ -110,7 +109,8 @@ class Refiner(nn.Module):
                 flows.append(flow)
         flow, weights = self._enlarged(flow, hidden)
         trusted = F.interpolate(_to_pixels(self.settle(hidden)).to(flow.dtype).sigmoid(), scale_factor=2)
-        return Refined(flow + trusted * _last_step(flow, luma, previous), weights, flows)
+        settled = ops.polish(flow.detach(), luma, previous, levels=1, steps=1, radius=3, smoothing=2)
+        return Refined(flow + trusted * (settled - flow.detach()), weights, flows)
 
     @torch.no_grad()
     def _proposals(self, frame: Tensor, warped: Tensor) -> tuple[list[Tensor], list[Tensor]]:
@@ -172,15 +172,3 @@ def _averaged(flow: Tensor, weights: Tensor, dilation: int) -> Tensor:
         neighbour = padded[..., top : top + height, left : left + width]
         mean = torch.addcmul(mean, neighbour, weights[:, index : index + 1])
     return mean
-
-
-@torch.no_grad()
-def _last_step(flow: Tensor, luma: Tensor, previous: Tensor) -> Tensor:
-    """What the light still says at the frame's own size, smoothed."""
-    frame, warped = light.normalised(luma), ops.backward_warp(light.normalised(previous), flow)
-    step, _ = light.solved(ops.window_mean(light.equations(frame, warped), 3), _LAST_DAMPING)
-    return ops.window_mean(step.clamp(-1, 1), 2)
-
-
-def _shrunk(luma: Tensor, size: Sequence[int]) -> Tensor:
-    return light.normalised(F.interpolate(luma, size=size, mode="bilinear", antialias=True))
