@@ -102,9 +102,9 @@ def judged(network: MemFlow, frames: Iterable[Tensor]) -> Iterator[Judged]:
         if flow is None or before is None or chained is None:
             chained = ab
         else:
-            chained = ops.backward_warp(chained, flow.flow)
-            once = ops.backward_warp(before, flow.flow)
-            trusted = flow.confidence * ops.inside(flow.flow)
+            chained = ops.backward_warp(chained, flow.carrier)
+            once = ops.backward_warp(before, flow.carrier)
+            trusted = flow.confidence * ops.inside(flow.carrier)
             errors = [torch.linalg.vector_norm(x - ab, dim=1, keepdim=True) for x in (once, chained)]
             yield Judged(index, flow.flow, trusted, errors[0], errors[1])
         before = ab

@@ -83,7 +83,7 @@ def colour(system: FlowChroma, film: SampleFilm) -> Iterator[dict[str, Tensor]]:
             matched = fused = ab
         else:
             assert signals.flow is not None
-            carried = ops.backward_warp(carried, signals.flow.flow)
+            carried = ops.backward_warp(carried, signals.flow.carrier)
             matched, fused = signals.match.ab, system.fusion(signals)
         state = system.advance(state, signals, fused)
         colours = (torch.zeros_like(ab), held, carried, matched, fused)

@@ -66,7 +66,7 @@ def look_inside(system: FlowChroma, frames: Tensor) -> list[Inside]:
         signals = system.look(luma, state)
         ab = system.fusion(signals)
         matched, corrected = mixture(ab, signals.propagation, nearest_match(ab, signals))
-        flow = torch.zeros_like(ab) if signals.flow is None else signals.flow.flow
+        flow = torch.zeros_like(ab) if signals.flow is None else signals.flow.carrier
         # Where both colours are alike the older one counts: it was there already.
         share = torch.where(signals.propagation.confidence > 0, matched.nan_to_num(), 1.0)
         found = torch.lerp(ops.backward_warp(found, flow), torch.ones_like(found), share)

@@ -107,7 +107,13 @@ class Flow:
     """Motion from a frame back to the one before it."""
 
     flow: Tensor  # (B, 2, H, W), pixels, (x, y), on this frame's grid
-    confidence: Tensor  # (B, 1, H, W), in [0, 1]
+    confidence: Tensor  # (B, 1, H, W), in [0, 1], in the colour carried
+    polished: Tensor | None = None  # the flow led on to where the light agrees best; None where nothing led it
+
+    @property
+    def carrier(self) -> Tensor:
+        """What colour is carried along, (B, 2, H, W): the light shows where a colour is, whatever it was that moved."""
+        return self.flow if self.polished is None else self.polished
 
 
 @dataclass(frozen=True)

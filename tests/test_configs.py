@@ -22,9 +22,7 @@ def choices(group: str) -> list[str]:
 
 def stage_of(model: str) -> str:
     matchers = {"swintexco_small": "swintexco", "swintexco": "swintexco"}
-    return {"memflow_small": "memflow", "memflow_fine": "memflow", "memflow": "memflow", **matchers}.get(
-        model, "fusion"
-    )
+    return {"memflow_small": "memflow", "memflow": "memflow", **matchers}.get(model, "fusion")
 
 
 @pytest.mark.parametrize("group", GROUPS)

@@ -97,7 +97,7 @@ class PropagationAlone(nn.Module):
         """Carry the colour on by one frame; gray before any frame was known."""
         flow, kept = self.flow.step(luma, state.flow)
         known = state.ab is not None and flow is not None
-        ab = ops.backward_warp(state.ab, flow.flow) if known else Gray().step(luma, None)[0]  # type: ignore[arg-type, union-attr]
+        ab = ops.backward_warp(state.ab, flow.carrier) if known else Gray().step(luma, None)[0]  # type: ignore[arg-type, union-attr]
         return ab, replace(state, ab=ab, flow=kept)
 
 

@@ -116,6 +116,6 @@ def propagate(ab: Tensor | None, worth: Tensor | None, flow: Flow | None, luma: 
     if ab is None or worth is None or flow is None:
         nothing = torch.zeros_like(luma)
         return Propagation(nothing.expand(-1, 2, -1, -1), nothing)
-    trust = expected.carried_on(ops.backward_warp(worth, flow.flow), flow.confidence)
-    carried = ops.carry(ab, flow.flow, _SHARPNESS)
-    return Propagation(carried, trust * ops.inside(flow.flow) * (flow.confidence > 0))
+    trust = expected.carried_on(ops.backward_warp(worth, flow.carrier), flow.confidence)
+    carried = ops.carry(ab, flow.carrier, _SHARPNESS)
+    return Propagation(carried, trust * ops.inside(flow.carrier) * (flow.confidence > 0))

@@ -1,5 +1,6 @@
 """The one motion that most of a frame shares: the camera's, as a rule."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -11,7 +12,8 @@ from flowchroma.ops.warp import backward_warp, inside
 from flowchroma.ops.window import window_mean
 
 _SMALLEST = 8  # pixels a side of a shrunk frame
-_FAITHFUL = 2  # from this scale on the frame is warped whole: a shrunk one, interpolated, biases fractions of a pixel
+_ENOUGH = 2**14  # pixels of a shrunk frame: eight parameters hardly gain by more
+_FAITHFUL = 4  # from this scale on the frame is warped whole: a shrunk one, interpolated, biases fractions of a pixel
 _LOCAL = 3  # radius of what is local when luminance is normalised
 _FLOOR = 1e-3  # of the squared residual of normalised luminance
 _DAMPING = 1e-5  # a pixel
@@ -41,7 +43,7 @@ class _Grid(NamedTuple):
 
 @torch.no_grad()
 def dominant_motion(
-    luma: Tensor, previous: Tensor, *, scales: Sequence[int] = (16, 8, 4, 2), steps: Sequence[int] = (3, 2, 2, 2)
+    luma: Tensor, previous: Tensor, *, scales: Sequence[int] = (16, 8, 4, 2), steps: tuple[int, int, int] = (2, 1, 2)
 ) -> Tensor:
     """Fit the motion of a plane to a whole frame, from coarse to fine.
 
@@ -53,8 +55,9 @@ def dominant_motion(
     Args:
         luma: (B, 1, H, W), L in [0, 100], of frame t.
         previous: the same, of frame t - 1.
-        scales: by which the frame is shrunk, falling; those that leave less than 8 pixels a side are left out.
-        steps: at each scale.
+        scales: by which the frame is shrunk, falling; those that leave less than 8 pixels a side are left out, and
+            those that leave more than 16384 pixels where a larger scale will do.
+        steps: at the first scale, at those between, and at the last.
 
     Returns:
         (B, 2, H, W), pixels, (x, y), of frame t back to t - 1; begun anew from zero where it explains
@@ -64,15 +67,16 @@ def dominant_motion(
         luma, previous = light.at_least_float32(luma), light.at_least_float32(previous)
         whole = _grid(luma, luma.shape[-2:])
         parameters = luma.new_zeros(len(luma), 8)
-        for scale, count in zip(scales, steps, strict=True):
-            size = (luma.shape[-2] // scale, luma.shape[-1] // scale)
-            if min(size) < _SMALLEST:
-                continue
+        sizes = {scale: (luma.shape[-2] // scale, luma.shape[-1] // scale) for scale in scales}
+        seen = [scale for scale in scales if min(sizes[scale]) >= _SMALLEST]
+        seen = [scale for scale in seen if scale == seen[0] or math.prod(sizes[scale]) <= _ENOUGH]
+        for scale in seen:
+            size, last = sizes[scale], scale == seen[-1]
             frame, before = light.shrunk(luma, size, _LOCAL), light.shrunk(previous, size, _LOCAL)
             grid = _grid(luma, size)
             still = _median(_energy(frame, before))
-            for _ in range(count):
-                if scale > _FAITHFUL:
+            for _ in range(steps[2] if last else steps[0] if scale == seen[0] else steps[1]):
+                if scale > _FAITHFUL and not last:
                     warped = backward_warp(before, grid.flow(parameters))
                 else:
                     warped = light.shrunk(backward_warp(previous, whole.flow(parameters)), size, _LOCAL)

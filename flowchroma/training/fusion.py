@@ -94,7 +94,7 @@ class FusionStage(Stage):
                     reference=clip.references,
                     previous_ab=before,
                     previous_luma=None if t == 0 else clip.luma[:, t - 1],
-                    flow=None if signals.flow is None else signals.flow.flow,
+                    flow=None if signals.flow is None else signals.flow.carrier,
                     true_flow=None if t == 0 else clip.flow[:, t - 1],
                     visible=None if t == 0 else clip.visible[:, t - 1],
                     has_flow=clip.has_flow,
@@ -108,7 +108,7 @@ class FusionStage(Stage):
             self._last = signals
             if signals.flow is None:  # the first frame
                 continue
-            carried = ops.backward_warp(carried, signals.flow.flow)
+            carried = ops.backward_warp(carried, signals.flow.carrier)
             yield {
                 "psnr": ab,
                 "psnr_hold": clip.ab[:, 0],

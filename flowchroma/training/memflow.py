@@ -92,7 +92,7 @@ class MemFlowStage(Stage):
             flow, state = self.model.step(clip.luma[:, t], state)
             if flow is not None:  # after a cut nothing is carried
                 self._measure(flow, clip, t)
-                ab = ops.backward_warp(ab, flow.flow)
+                ab = ops.backward_warp(ab, flow.carrier)
             yield {"psnr": ab, "psnr_hold": clip.ab[:, 0]}
 
     def on_validation_epoch_end(self) -> None:
@@ -122,7 +122,7 @@ class MemFlowStage(Stage):
             self._metric("epe").update(flow.flow[exact], truth)
             self._metric("ause").update(epe_map(flow.flow[exact], truth), flow.confidence[exact])
         if not exact.all():
-            carried = ops.backward_warp(clip.ab[~exact, t - 1], flow.flow[~exact])
+            carried = ops.backward_warp(clip.ab[~exact, t - 1], flow.carrier[~exact])
             error = torch.linalg.vector_norm(carried - clip.ab[~exact, t], dim=1, keepdim=True)
             self._metric("ause_color").update(error, flow.confidence[~exact])
 

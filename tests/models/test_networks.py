@@ -141,9 +141,10 @@ def test_known_colour_is_what_is_carried_on(system: FlowChroma) -> None:
     state = system.know(frame[:, :1], frame[:, 1:], system.start(lab(1, 1, 3, 48, 48)))
     found = system.look(frame[:, :1], state)
     assert found.flow is not None
-    warped = backward_warp(frame[:, 1:], found.flow.flow)
-    torch.testing.assert_close(found.propagation.ab, warped, atol=2, rtol=0)  # carried, it is a little sharper
-    assert (warped - frame[:, 1:]).abs().max() > 4
+    warped = backward_warp(frame[:, 1:], found.flow.carrier)
+    moved = (warped - frame[:, 1:]).abs().mean()
+    assert moved > 0.3
+    assert (found.propagation.ab - warped).abs().mean() < 0.3 * moved  # carried, it is a little sharper
     assert found.propagation.confidence.max() > 0
 
 

@@ -25,7 +25,7 @@ def stage(build):
     """A stage whose network moves its flow already, with every term."""
 
     def made(**options) -> MemFlowStage:
-        model = build("memflow_small", "model.iterations=3", "model.finish=null")
+        model = build("memflow_small", "model.iterations=3", "model.refiner=null")
         with torch.no_grad():
             for parameter in model.update_block.flow_head.ffn2[-1].parameters():
                 parameter.add_(0.02 * torch.randn_like(parameter))
@@ -188,7 +188,7 @@ def test_validation_measures_the_confidence_against_the_error(stage, clip: Clip)
         error = (flow.flow[:1] - clip.flow[:1, t - 1]).double().square().sum(1, keepdim=True).sqrt()
         epe.append(error.mean())
         ause.append(metrics.ause(error, flow.confidence[:1]))
-        color = ops.backward_warp(clip.ab[1:, t - 1], flow.flow[1:]) - clip.ab[1:, t]
+        color = ops.backward_warp(clip.ab[1:, t - 1], flow.carrier[1:]) - clip.ab[1:, t]
         ause_color.append(metrics.ause(color.square().sum(1, keepdim=True).sqrt(), flow.confidence[1:]))
     expected = {"val/epe": epe, "val/ause": ause, "val/ause_color": ause_color}
     for name, values in expected.items():
@@ -199,7 +199,7 @@ def test_self_supervision_learns_without_exact_flow(compose, build, clip: Clip) 
     config = compose("stage=memflow", "loss=flow_self", "stage.module.occlusion=forward_backward")
     small = {"lab": clip.lab[:, :2, :, :32, :48], "visible": clip.visible[:, :1, :, :32, :48]}
     clip = without_flow(replace(clip, flow=torch.full((2, 1, 2, 32, 48), torch.nan), **small))
-    model = build("memflow_small", "model.start=null", "model.finish=null", "model.iterations=2")
+    model = build("memflow_small", "model.start=null", "model.refiner=null", "model.iterations=2")
     stage = MemFlowStage(model, instantiate(config.loss), adam, occlusion=config.stage.module.occlusion)
     stage.log = lambda *_, **__: None
     assert "epe" not in stage.loss.weights

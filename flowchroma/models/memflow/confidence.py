@@ -18,7 +18,7 @@ class Evidence(NamedTuple):
 
     luma: Tensor  # (B, 1, H, W), L in [0, 100], of frame t
     previous: Tensor  # (B, 1, H, W), of frame t - 1
-    flow: Tensor  # (B, 2, H, W), pixels, from t back to t - 1
+    flow: Tensor  # (B, 2, H, W), pixels, from t back to t - 1: what colour is carried along
     coarse: Tensor  # (B, 2, h, w), the same in coarse pixels, before it was enlarged
     weights: Tensor  # (B, 9, f, f, H / f, W / f), which enlarged the flow f times to pixels
     correlation: ops.Correlation  # of both frames' features

@@ -18,7 +18,7 @@ NORMS: dict[str, Norm] = {"batch": nn.BatchNorm2d, "instance": InstanceNorm}
 
 
 class ResidualBlock(nn.Module):
-    """relu(x + relu(norm(conv(relu(norm(conv(x))))))), its shortcut a strided 1x1 convolution if the grid shrinks."""
+    """relu(x + relu(norm(conv(relu(norm(conv(x))))))), its shortcut a strided 1x1 convolution if the shape changes."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, norm: Norm) -> None:
         super().__init__()
@@ -28,7 +28,9 @@ class ResidualBlock(nn.Module):
         self.norm2 = norm(outputs)
         self.relu = nn.ReLU(inplace=True)
         self.downsample = (
-            nn.Identity() if stride == 1 else nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride=stride), norm(outputs))
+            nn.Identity()
+            if stride == 1 and inputs == outputs
+            else nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride=stride), norm(outputs))
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -43,17 +45,24 @@ class Encoder(nn.Module):
 
     Args:
         inputs: channels of the frame.
-        widths: channels of the three stages, at a half, a quarter and an eighth.
+        widths: channels of the three stages, at a half, a quarter and an eighth as published.
         outputs: channels of the result.
         blocks: residual blocks a stage.
+        strides: of the first convolution and of the three stages, 8 in all.
         norm: builds a normalisation for a number of channels.
     """
 
     def __init__(
-        self, inputs: int, widths: Sequence[int], outputs: int, blocks: int, norm: Norm = InstanceNorm
+        self,
+        inputs: int,
+        widths: Sequence[int],
+        outputs: int,
+        blocks: int,
+        norm: Norm = InstanceNorm,
+        strides: Sequence[int] = (2, 1, 2, 2),
     ) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(inputs, widths[0], 7, stride=2, padding=3)
+        self.conv1 = nn.Conv2d(inputs, widths[0], 7, stride=strides[0], padding=3)
         self.norm1 = norm(widths[0])
         self.relu = nn.ReLU(inplace=True)
         before = (widths[0], *widths[:-1])
@@ -62,7 +71,7 @@ class Encoder(nn.Module):
                 ResidualBlock(inner, outer, stride, norm),
                 *(ResidualBlock(outer, outer, 1, norm) for _ in range(blocks - 1)),
             )
-            for inner, outer, stride in zip(before, widths, (1, 2, 2), strict=True)
+            for inner, outer, stride in zip(before, widths, strides[1:], strict=True)
         )
         self.conv2 = nn.Conv2d(widths[-1], outputs, 1)
         for module in self.modules():

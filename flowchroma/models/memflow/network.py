@@ -3,6 +3,7 @@
 import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from flowchroma.color import scale_luma
 from flowchroma.models.memflow.confidence import Confidence, Evidence, Photometric
 from flowchroma.models.memflow.encoder import NORMS, Encoder
 from flowchroma.models.memflow.layout import fast
-from flowchroma.models.memflow.refiner import Refiner
+from flowchroma.models.memflow.refiner import Refined, Refiner
 from flowchroma.models.memflow.update import Update
 from flowchroma.types import Flow, FlowState
 
@@ -57,6 +58,7 @@ class MemFlow(nn.Module):
         channels: how often the luminance is repeated (3 fits published RGB weights).
         widths: channels of the encoders' three stages.
         blocks: residual blocks a stage.
+        strides: of an encoder's first convolution and of its stages, 8 in all.
         context_norm: normalisation of the context encoder, "batch" or "instance".
         features: channels of the features that are correlated.
         hidden: channels of hidden state, context, motion features and attention.
@@ -75,7 +77,6 @@ class MemFlow(nn.Module):
             of the published network at 1920 x 1080 stays below 2 GiB resident on a CPU, libraries included.
         start: gives each pair's first flow from the luminance of its frames, as `ops.lucas_kanade` does; zero, as
             published, without it.
-        finish: corrects the last flow in pixels, given with the luminance of its frames, as `ops.polish` does.
         refiner: takes the coarse flow and the hidden state on to finer grids; without it the flow is enlarged at once,
             as published.
     """
@@ -86,6 +87,7 @@ class MemFlow(nn.Module):
         channels: int = 3,
         widths: Sequence[int] = (64, 96, 128),
         blocks: int = 2,
+        strides: Sequence[int] = (2, 1, 2, 2),
         context_norm: str = "batch",
         features: int = 256,
         hidden: int = 128,
@@ -101,19 +103,18 @@ class MemFlow(nn.Module):
         average_tokens: int = 6624,
         volume_limit: float = 512,
         start: Callable[[Tensor, Tensor], Tensor] | None = None,
-        finish: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None,
         refiner: Refiner | None = None,
         confidence: Confidence | None = None,
         cut: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> None:
         super().__init__()
         self.confidence, self.cut = confidence or Photometric(), cut
-        self.start, self.finish, self.refiner = start, finish, refiner
+        self.start, self.refiner = start, refiner
         self.volume_limit, self.memory_pool = volume_limit, memory_pool
         self.channels, self.hidden, self.levels, self.radius = channels, hidden, levels, radius
         self.iterations, self.memory_frames, self.average_tokens = iterations, memory_frames, average_tokens
-        self.fnet = Encoder(channels, widths, features, blocks)
-        self.cnet = Encoder(channels, widths, 2 * hidden, blocks, NORMS[context_norm])
+        self.fnet = Encoder(channels, widths, features, blocks, strides=strides)
+        self.cnet = Encoder(channels, widths, 2 * hidden, blocks, NORMS[context_norm], strides)
         self.att = _QueryKey(hidden)
         c1, c2, f1, f2 = motion_widths
         self.update_block = Update(
@@ -148,10 +149,12 @@ class MemFlow(nn.Module):
             return None, FlowState(padded, now.features, empty, empty)
         start = self._first_flow(padded, state.luma)
         last = deque(self.refine(now, state.features, state.keys, state.values, start), maxlen=1).pop()
-        flow, confidence = self._judged(last, now, padded, state.luma)
+        found = self._judged(last, now, padded, state.luma)
         if cut is not None:
-            confidence = confidence * ~cut.view(-1, 1, 1, 1)
-        return Flow(padding.crop(flow), padding.crop(confidence)), self._remember(padded, now, last, state)
+            found = replace(found, confidence=found.confidence * ~cut.view(-1, 1, 1, 1))
+        polished = None if found.polished is None else padding.crop(found.polished)
+        found = Flow(padding.crop(found.flow), padding.crop(found.confidence), polished)
+        return found, self._remember(padded, now, last, state)
 
     def forward(self, luma: Tensor) -> list[list[Tensor]]:
         """Flows of a clip with every iteration of each, for training.
@@ -175,7 +178,6 @@ class MemFlow(nn.Module):
             start = self._first_flow(frame, state.luma)
             iterates = list(self.refine(now, state.features, state.keys, state.values, start))
             upsampled = self._in_pixels(iterates, frame, state.luma)
-            upsampled[-1] = self._finished(upsampled[-1], frame, state.luma)
             flows.append([padding.crop(flow) for flow in upsampled])
             state = self._remember(frame, now, iterates[-1], state)
         return flows
@@ -228,39 +230,33 @@ class MemFlow(nn.Module):
             flow = flow + update.flow_head(hidden).to(flow.dtype)
             yield Iterate(flow, hidden, value, correlation)
 
-    def _upsample(self, iterate: Iterate, luma: Tensor, previous: Tensor) -> tuple[Tensor, Tensor]:
-        """Flow in pixels, (B, 2, H, W), and the weights that enlarged it."""
+    def _upsample(self, iterate: Iterate, luma: Tensor, previous: Tensor) -> Refined:
         if self.refiner is not None:
-            refined = self.refiner(iterate.flow, iterate.hidden, luma, previous)
-            return refined.flow, refined.weights
+            return self.refiner(iterate.flow, iterate.hidden, luma, previous)
         weights = self.update_block.upsampling_weights(iterate.hidden)
-        return ops.convex_upsample(iterate.flow, weights, STRIDE), weights
+        return Refined(ops.convex_upsample(iterate.flow, weights, STRIDE), None, weights, [])
 
     def _in_pixels(self, iterates: Sequence[Iterate], luma: Tensor, previous: Tensor) -> list[Tensor]:
         """Every flow on the way to the last one, (B, 2, H, W)."""
         if self.refiner is None:
-            return [self._upsample(iterate, luma, previous)[0] for iterate in iterates]
-        refined = self.refiner(iterates[-1].flow, iterates[-1].hidden, luma, previous)
+            return [self._upsample(iterate, luma, previous).flow for iterate in iterates]
+        refined = self._upsample(iterates[-1], luma, previous)
         coarser = [*(iterate.flow for iterate in iterates), *refined.steps]
         return [*(ops.resized(flow, luma.shape[-2:]) for flow in coarser), refined.flow]
 
-    def _finished(self, flow: Tensor, luma: Tensor, previous: Tensor) -> Tensor:
-        """The flow with the last word of `finish`; its gradient passes as if nothing had been said."""
-        return flow if self.finish is None else flow + (self.finish(flow, luma, previous) - flow).detach()
-
-    def _judged(self, last: Iterate, now: Encoded, luma: Tensor, previous: Tensor) -> tuple[Tensor, Tensor]:
-        """Flow in pixels, (B, 2, H, W), and how far it can be trusted, (B, 1, H, W)."""
+    def _judged(self, last: Iterate, now: Encoded, luma: Tensor, previous: Tensor) -> Flow:
+        """Flow in pixels, and how far colour carried along it can be trusted."""
 
         def opposite(iterations: int) -> Tensor:
             before = self.encode(previous)
             nothing = before.key[:, :0]
             refined = self.refine(before, now.features, nothing, nothing, self._first_flow(previous, luma))
-            return self._upsample(deque(islice(refined, iterations), maxlen=1).pop(), previous, luma)[0]
+            return self._upsample(deque(islice(refined, iterations), maxlen=1).pop(), previous, luma).flow
 
-        flow, weights = self._upsample(last, luma, previous)
-        flow = self._finished(flow, luma, previous)
-        evidence = Evidence(luma, previous, flow, last.flow, weights, last.correlation, opposite)
-        return flow, self.confidence(evidence)
+        refined = self._upsample(last, luma, previous)
+        carrier = refined.flow if refined.polished is None else refined.polished
+        evidence = Evidence(luma, previous, carrier, last.flow, refined.weights, last.correlation, opposite)
+        return Flow(refined.flow, self.confidence(evidence), refined.polished)
 
     def _remember(self, luma: Tensor, now: Encoded, last: Iterate, state: FlowState) -> FlowState:
         kept = self.memory_frames * now.key.shape[1]

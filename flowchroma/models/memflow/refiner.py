@@ -1,5 +1,6 @@
 """From the coarse grid to half a frame: corrections that a network picks among those that the light proposes."""
 
+import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -20,10 +21,11 @@ _PROPOSED = 3  # channels of a proposed step: itself, and how well it is known
 
 
 class Refined(NamedTuple):
-    """What the refiner leaves."""
+    """A flow in pixels and what led to it."""
 
-    flow: Tensor  # (B, 2, H, W), pixels
-    weights: Tensor  # (B, 9, 2, 2, H / 2, W / 2), which enlarged it
+    flow: Tensor  # (B, 2, H, W)
+    polished: Tensor | None  # see `Flow`
+    weights: Tensor  # (B, 9, f, f, H / f, W / f), which enlarged it f times; 2 times by the refiner
     steps: list[Tensor]  # the flows before it, (B, 2, h, w), each in pixels of its own grid
 
 
@@ -35,7 +37,7 @@ class Refiner(nn.Module):
     sees them, what each leaves unexplained, and its own hidden state mixes them by a softmax, adds a correction of its
     own, and then averages the flow over nine neighbours, twice, by weights that it gives every pixel, as the convex
     enlargement of RAFT does (Teed and Deng, ECCV 2020, section 3.3). It is the same network at every scale and step.
-    Enlarged, the flow takes one more step of least squares at the frame's own size, as far as the network trusts it.
+    Enlarged, the flow is `ops.polish`ed, as far as the network trusts that.
     The frame before is warped whole along the flow and then shrunk: interpolating a shrunk one biases fractions of a
     pixel.
 
@@ -51,7 +53,7 @@ class Refiner(nn.Module):
         self,
         hidden: int = 32,
         scales: Sequence[int] = (4, 2),
-        steps: Sequence[int] = (2, 1),
+        steps: Sequence[int] = (2, 2),
         radii: Sequence[int] = (1, 2, 5, 10),
         dilations: Sequence[int] = (1, 2, 4),
     ) -> None:
@@ -62,7 +64,7 @@ class Refiner(nn.Module):
         cell = _CELL**2
         self.enter = nn.Conv2d(cell * seen + hidden, hidden, 3, padding=1)
         self.body = nn.Sequential(*(_Block(hidden, dilation) for dilation in dilations))
-        self.answer = nn.Conv2d(hidden, cell * sum(self.split), 3, padding=1)
+        self.answer = nn.Conv2d(hidden, cell * sum(self.split), 1)
         self.enlarge = nn.Conv2d(hidden, 9 * cell * 4, 1)
         self.settle = nn.Conv2d(hidden, cell, 1)
         # Untrained it averages its proposals, and keeps the flow's edges.
@@ -109,8 +111,8 @@ class Refiner(nn.Module):
                 flows.append(flow)
         flow, weights = self._enlarged(flow, hidden)
         trusted = F.interpolate(_to_pixels(self.settle(hidden)).to(flow.dtype).sigmoid(), scale_factor=2)
-        settled = ops.polish(flow.detach(), luma, previous, levels=1, steps=1, radius=3, smoothing=2)
-        return Refined(flow + trusted * (settled - flow.detach()), weights, flows)
+        polished = ops.polish(flow.detach(), luma, previous, steps=1)
+        return Refined(flow + trusted * (polished - flow.detach()), polished, weights, flows)
 
     @torch.no_grad()
     def _proposals(self, frame: Tensor, warped: Tensor) -> tuple[list[Tensor], list[Tensor]]:
@@ -130,7 +132,7 @@ class Refiner(nn.Module):
         shares = shares.softmax(dim=1)  # the last share stands still
         flow = flow + own
         for index, proposal in enumerate(proposals):
-            flow = flow + shares[:, index : index + 1] * proposal
+            flow = torch.addcmul(flow, shares[:, index : index + 1], proposal)
         for weights, dilation in zip(averages, _SPREAD, strict=True):
             flow = _averaged(flow, weights.softmax(dim=1), dilation)
         return hidden, flow
@@ -144,7 +146,7 @@ class _Block(nn.Module):
     def __init__(self, width: int, dilation: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation)
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
+        self.conv2 = nn.Conv2d(width, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.relu(x + self.conv2(torch.relu(self.conv1(x))))
@@ -159,7 +161,11 @@ def _to_cells(x: Tensor) -> Tensor:
 
 def _to_pixels(x: Tensor) -> Tensor:
     """`F.pixel_shuffle`, in half of its time on a CPU."""
-    return F.pixel_shuffle(x.contiguous(memory_format=torch.channels_last), _CELL).contiguous()
+    parts = x.contiguous().unflatten(1, (-1, _CELL, _CELL))
+    pixels = x.new_empty(len(x), parts.shape[1], *(side * _CELL for side in x.shape[-2:]))
+    for row, column in itertools.product(range(_CELL), repeat=2):
+        pixels[..., row::_CELL, column::_CELL] = parts[:, :, row, column]
+    return pixels
 
 
 def _averaged(flow: Tensor, weights: Tensor, dilation: int) -> Tensor:
