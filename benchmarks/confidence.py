@@ -35,6 +35,7 @@ from flowchroma.models.memflow import (
     Photometric,
     UpsamplingEntropy,
 )
+from flowchroma.types import Flow
 
 
 class Chance:
@@ -66,7 +67,7 @@ class Judged(NamedTuple):
     """A frame that was reached by a flow."""
 
     index: int
-    flow: Tensor  # (1, 2, H, W)
+    flow: Flow
     confidences: Tensor  # (1, K, H, W)
     error: Tensor  # (1, 1, H, W), of colour carried by one frame
     chained: Tensor  # (1, 1, H, W), of colour carried from the first frame
@@ -106,7 +107,7 @@ def judged(network: MemFlow, frames: Iterable[Tensor]) -> Iterator[Judged]:
             once = ops.backward_warp(before, flow.carrier)
             trusted = flow.confidence * ops.inside(flow.carrier)
             errors = [torch.linalg.vector_norm(x - ab, dim=1, keepdim=True) for x in (once, chained)]
-            yield Judged(index, flow.flow, trusted, errors[0], errors[1])
+            yield Judged(index, flow, trusted, errors[0], errors[1])
         before = ab
 
 
@@ -125,9 +126,11 @@ def scores(network: MemFlow, clips: Sequence[str], films: int, every: int) -> di
         film = SampleFilm(seed, 12, split="val")
         for frame in judged(network, lab_frames(film)):
             if frame.index % every == 0:
-                error = epe_map(frame.flow, film.read_flow([frame.index])[0])
+                true = film.read_flow([frame.index])[0]
+                errors = {"carrier": epe_map(frame.flow.carrier, true), "motion": epe_map(frame.flow.flow, true)}
                 for name, confidence in zip(MEMBERS, frame.confidences.split(1, dim=1), strict=True):
-                    table[name]["EPE, AUSE"].append(float(ause(error, confidence)))
+                    for of, error in errors.items():
+                        table[name][f"EPE of the {of}, AUSE"].append(float(ause(error, confidence)))
     jury.seconds.clear()
     for clip in clips:
         of_clip: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
