@@ -2,9 +2,11 @@
 
     python benchmarks/flow.py                            the shipped network, at 128 x 128 and 224 x 224
     python benchmarks/flow.py --checkpoint outputs/memflow/RUN
+    python benchmarks/flow.py --time                     milliseconds a frame at 240 x 432, on two threads
 
 Figures are means over all pixels, hidden ones included, in pixels. *Edge*: the true flow tears by more than 0.7 pixels
-within 3; *hidden*: the point was covered or outside the frame before; *inner*: the rest. Time is CPU time of a frame.
+within 3; *hidden*: the point was covered or outside the frame before; *inner*: the rest. Time is CPU time of a frame,
+with `--time` that on the clock: nothing else should run.
 """
 
 import argparse
@@ -35,10 +37,11 @@ class Streamed:
 
     def __call__(self, luma: Tensor, previous: Tensor) -> Tensor:
         """Flow of a frame to the one before, which it has seen unless the film begins; 0 where it sees a cut."""
-        if self.state is None or not torch.equal(self.state.luma[..., : luma.shape[-2], : luma.shape[-1]], previous):
+        height, width = luma.shape[-2:]
+        if self.state is None or not torch.equal(self.state.pyramid.luma[..., :height, :width], previous):
             _, self.state = self.network.step(previous, None)
         found, self.state = self.network.step(luma, self.state)
-        return luma.new_zeros(1, 2, *luma.shape[-2:]) if found is None else found.flow
+        return luma.new_zeros(1, 2, height, width) if found is None else found.flow
 
 
 def pairs(film: SampleFilm) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
@@ -84,6 +87,16 @@ def scores(methods: dict[str, Method], size: int, films: int, frames: int) -> di
     return table
 
 
+def timed(method: Method, size: tuple[int, int], frames: int = 80) -> list[float]:
+    """Milliseconds of every frame of a film but the first ten, the fastest first."""
+    taken = []
+    for luma, previous, _, _ in pairs(SampleFilm(0, frames, size, "val")):
+        begin = time.perf_counter()
+        method(luma, previous)
+        taken.append(1000 * (time.perf_counter() - begin))
+    return sorted(taken[10:])
+
+
 def main() -> None:
     """Measure what the options ask for."""
     parser = argparse.ArgumentParser(description="End-point error on unseen made films.")
@@ -91,8 +104,10 @@ def main() -> None:
     parser.add_argument("--films", type=int, default=24)
     parser.add_argument("--frames", type=int, default=12)
     parser.add_argument("--checkpoint", help="run whose flow network is judged; the shipped one by default")
+    parser.add_argument("--time", action="store_true", help="of a frame at 240 x 432, in place of the errors")
+    parser.add_argument("--threads", type=int, default=2, help="with --time")
     options = parser.parse_args()
-    torch.set_num_threads(1)
+    torch.set_num_threads(options.threads if options.time else 1)
     torch.set_grad_enabled(False)
     network = load_part("flow", options.checkpoint)
     assert isinstance(network, MemFlow)
@@ -103,6 +118,11 @@ def main() -> None:
         "OpenCV's DIS": ops.dis_flow,
         "the network": Streamed(network),
     }
+    if options.time:
+        for name in ("the network", "OpenCV's DIS"):
+            taken = timed(methods[name], (240, 432))
+            print(f"{name}: median {statistics.median(taken):.1f} ms a frame, fastest {taken[0]:.1f} ms")
+        return
     for size in options.size:
         table = scores(methods, size, options.films, options.frames)
         print(f"\n| {size} x {size} | " + " | ".join(next(iter(table.values()))) + " |\n|---|---|---|---|---|---|")

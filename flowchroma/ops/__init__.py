@@ -10,7 +10,7 @@ from flowchroma.ops.enlarging import conv_of_enlarged
 from flowchroma.ops.entropy import certainty
 from flowchroma.ops.lucas_kanade import lucas_kanade, polish
 from flowchroma.ops.padding import Padding, pad_to_multiple
-from flowchroma.ops.upsampling import convex_upsample
+from flowchroma.ops.upsampling import between_upsample, convex_upsample
 from flowchroma.ops.voting import elect, patches, vote
 from flowchroma.ops.warp import backward_warp, carry, inside, pixel_grid, resized, sample_at
 from flowchroma.ops.window import window_mean
@@ -24,6 +24,7 @@ __all__ = [
     "Neighbourhood",
     "Padding",
     "backward_warp",
+    "between_upsample",
     "carry",
     "certainty",
     "conv_of_enlarged",

@@ -8,13 +8,12 @@ import torch
 from torch import Tensor
 
 from flowchroma.ops import light
-from flowchroma.ops.warp import backward_warp, inside
+from flowchroma.ops.warp import inside
 from flowchroma.ops.window import window_mean
 
 _SMALLEST = 8  # pixels a side of a shrunk frame
 _ENOUGH = 2**14  # pixels of a shrunk frame: eight parameters hardly gain by more
-_FAITHFUL = 4  # from this scale on the frame is warped whole: a shrunk one, interpolated, biases fractions of a pixel
-_LOCAL = 3  # radius of what is local when luminance is normalised
+_LOCAL = 1  # radius of what is local when luminance is normalised
 _FLOOR = 1e-3  # of the squared residual of normalised luminance
 _DAMPING = 1e-5  # a pixel
 
@@ -43,7 +42,11 @@ class _Grid(NamedTuple):
 
 @torch.no_grad()
 def dominant_motion(
-    luma: Tensor, previous: Tensor, *, scales: Sequence[int] = (16, 8, 4, 2), steps: tuple[int, int, int] = (2, 1, 2)
+    luma: light.Luma,
+    previous: light.Luma,
+    *,
+    scales: Sequence[int] = (16, 8, 4, 2),
+    steps: tuple[int, int] = (1, 2),
 ) -> Tensor:
     """Fit the motion of a plane to a whole frame, from coarse to fine.
 
@@ -55,38 +58,35 @@ def dominant_motion(
     Args:
         luma: (B, 1, H, W), L in [0, 100], of frame t.
         previous: the same, of frame t - 1.
-        scales: by which the frame is shrunk, falling; those that leave less than 8 pixels a side are left out, and
-            those that leave more than 16384 pixels where a larger scale will do.
-        steps: at the first scale, at those between, and at the last.
+        scales: by which the frame is shrunk, falling powers of two; those that leave less than 8 pixels a side are left
+            out, and those that leave more than 16384 pixels where a larger scale will do.
+        steps: at every scale but the last, and at the last.
 
     Returns:
         (B, 2, H, W), pixels, (x, y), of frame t back to t - 1; begun anew from zero where it explains
         less of a frame than none. Without gradient.
     """
-    with torch.autocast(luma.device.type, enabled=False):
-        luma, previous = light.at_least_float32(luma), light.at_least_float32(previous)
-        whole = _grid(luma, luma.shape[-2:])
-        parameters = luma.new_zeros(len(luma), 8)
-        sizes = {scale: (luma.shape[-2] // scale, luma.shape[-1] // scale) for scale in scales}
+    now, then = light.Pyramid.of(luma), light.Pyramid.of(previous)
+    with torch.autocast(now.luma.device.type, enabled=False):
+        whole = now.luma.shape[-2:]
+        parameters = now.luma.new_zeros(len(now.luma), 8)
+        sizes = {scale: [side // scale for side in whole] for scale in scales}
         seen = [scale for scale in scales if min(sizes[scale]) >= _SMALLEST]
         seen = [scale for scale in seen if scale == seen[0] or math.prod(sizes[scale]) <= _ENOUGH]
         for scale in seen:
-            size, last = sizes[scale], scale == seen[-1]
-            frame, before = light.shrunk(luma, size, _LOCAL), light.shrunk(previous, size, _LOCAL)
-            grid = _grid(luma, size)
-            still = _median(_energy(frame, before))
-            for _ in range(steps[2] if last else steps[0] if scale == seen[0] else steps[1]):
-                if scale > _FAITHFUL and not last:
-                    warped = backward_warp(before, grid.flow(parameters))
-                else:
-                    warped = light.shrunk(backward_warp(previous, whole.flow(parameters)), size, _LOCAL)
+            frame, unmoved = now.normalised(scale, _LOCAL), then.normalised(scale, _LOCAL)
+            grid, finer = (_grid(now.luma, now.at(s).shape[-2:]) for s in (scale, scale // 2))
+            still = _median(_energy(frame, unmoved))
+            for step in range(steps[scale == seen[-1]]):
+                begins = scale == seen[0] and step == 0
+                warped = unmoved if begins else then.warped(scale, finer.flow(parameters), _LOCAL)
                 energy = _energy(frame, warped)
                 spread = _median(energy)
                 weight = inside(grid.flow(parameters)) / (1 + energy / (spread + _FLOOR)) ** 3
-                step = _step(frame, warped, grid, weight)
+                found = parameters + _step(frame, warped, grid, weight)
                 # A fit that went astray is worse than none, and begins anew.
-                parameters = torch.where(spread.flatten(1) <= still.flatten(1), parameters + step, 0.0)
-        return whole.flow(parameters)
+                parameters = torch.where(spread.flatten(1) <= still.flatten(1), found, 0.0)
+        return _grid(now.luma, whole).flow(parameters)
 
 
 def _energy(frame: Tensor, warped: Tensor) -> Tensor:

@@ -1,11 +1,10 @@
 """What the light of two frames says of the motion between them (Lucas and Kanade, IJCAI 1981)."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from flowchroma.ops.warp import backward_warp, resized
 from flowchroma.ops.window import window_mean
 
 _CONTRAST_FLOOR = 3.0  # in units of L: weaker texture is noise
@@ -30,9 +29,52 @@ def normalised(luma: Tensor, radius: int = 4) -> Tensor:
     return centred / (window_mean(centred.square(), radius).sqrt() + _CONTRAST_FLOOR)
 
 
-def shrunk(luma: Tensor, size: Sequence[int], radius: int = 4) -> Tensor:
-    """Luminance (B, 1, H, W) at a smaller size (h, w), `normalised` there: (B, 1, h, w)."""
-    return normalised(F.interpolate(luma, size=size, mode="bilinear", antialias=True), radius)
+def halved(image: Tensor) -> Tensor:
+    """(B, C, H, W) at half the size, without aliasing: (B, C, H // 2, W // 2)."""
+    size = [side // 2 for side in image.shape[-2:]]
+    return F.interpolate(image, size=size, mode="bilinear", antialias=True)
+
+
+class Pyramid:
+    """Luminance of a frame, and the same halved again and again, `normalised` or not, each computed once.
+
+    Args:
+        luma: (B, 1, H, W), L in [0, 100]; not to be changed afterwards.
+    """
+
+    def __init__(self, luma: Tensor) -> None:
+        self.luma = at_least_float32(luma)
+        self._plain = {1: self.luma}
+        self._normalised: dict[tuple[int, int], Tensor] = {}
+
+    @classmethod
+    def of(cls, luma: "Luma") -> "Pyramid":
+        """Build one, or take the one that there is."""
+        return luma if isinstance(luma, Pyramid) else cls(luma)
+
+    def at(self, scale: int) -> Tensor:
+        """Luminance `scale` times smaller, a power of two: (B, 1, H // scale, W // scale), L in [0, 100]."""
+        if scale not in self._plain:
+            self._plain[scale] = halved(self.at(scale // 2))
+        return self._plain[scale]
+
+    def normalised(self, scale: int, radius: int = 4) -> Tensor:
+        """The same, `normalised` at that size within `radius` pixels of it."""
+        key = scale, radius
+        if key not in self._normalised:
+            self._normalised[key] = normalised(self.at(scale), radius)
+        return self._normalised[key]
+
+    def warped(self, scale: int, flow: Tensor, radius: int = 4) -> Tensor:
+        """Warp along a flow of any size (B, 2, h, w), in its own pixels: (B, 1, H // scale, W // scale), `normalised`.
+
+        A frame of twice the size is warped and then halved: interpolating a small one biases fractions of a pixel.
+        """
+        finer = self.at(scale // 2)
+        return normalised(halved(backward_warp(finer, resized(flow, finer.shape[-2:]))), radius)
+
+
+Luma = Tensor | Pyramid  # (B, 1, H, W), L in [0, 100]; a pyramid of it where others need it, too
 
 
 def gradient(image: Tensor) -> tuple[Tensor, Tensor]:
@@ -43,6 +85,7 @@ def gradient(image: Tensor) -> tuple[Tensor, Tensor]:
     return gx, gy
 
 
+@torch.no_grad()
 def equations(frame: Tensor, warped: Tensor) -> Tensor:
     """Normal equations of the step that would take `warped` to `frame`, at every pixel by itself.
 
@@ -56,7 +99,11 @@ def equations(frame: Tensor, warped: Tensor) -> Tensor:
     """
     gx, gy = gradient((frame + warped) / 2)
     difference = frame - warped
-    return torch.cat([gx * gx, gx * gy, gy * gy, gx * difference, gy * difference], dim=1)
+    products = frame.new_empty(len(frame), 5, *frame.shape[-2:])
+    pairs = ((gx, gx), (gx, gy), (gy, gy), (gx, difference), (gy, difference))
+    for product, pair in zip(products.split(1, dim=1), pairs, strict=True):
+        torch.mul(*pair, out=product)
+    return products
 
 
 def solved(equations: Tensor, damping: float) -> tuple[Tensor, Tensor]:
@@ -72,5 +119,6 @@ def solved(equations: Tensor, damping: float) -> tuple[Tensor, Tensor]:
     """
     xx, xy, yy, bx, by = equations.split(1, dim=1)
     xx, yy = xx + damping, yy + damping
-    determinant = xx * yy - xy * xy
-    return torch.cat([yy * bx - xy * by, xx * by - xy * bx], dim=1) / determinant, determinant / (xx + yy)
+    determinant = torch.addcmul(xx * yy, xy, xy, value=-1)
+    step = torch.cat([torch.addcmul(yy * bx, xy, by, value=-1), torch.addcmul(xx * by, xy, bx, value=-1)], dim=1)
+    return step / determinant, determinant / (xx + yy)

@@ -1,5 +1,7 @@
 """Flow without learning, for a network to start from (Lucas and Kanade, IJCAI 1981; Bouguet, 2001, for the pyramid)."""
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -8,13 +10,14 @@ from flowchroma.ops import light
 from flowchroma.ops.warp import backward_warp, resized
 from flowchroma.ops.window import window_mean
 
+_SMALLEST = 8  # pixels a side of the coarsest level
 _DAMPING = 0.1  # of the squared gradient of normalised luminance; keeps flat regions still
 
 
 @torch.no_grad()
 def lucas_kanade(
-    luma: Tensor,
-    previous: Tensor,
+    luma: light.Luma,
+    previous: light.Luma,
     *,
     levels: int = 4,
     finest: int = 0,
@@ -38,64 +41,48 @@ def lucas_kanade(
         smoothing: radius of the averaging.
 
     Returns:
-        (B, 2, H, W), pixels, (x, y), of frame t back to t - 1. Without gradient.
+        (B, 2, h, w), (x, y), in pixels of the finest level, of frame t back to t - 1; `resized` gives it for the whole
+        frame. Without gradient.
     """
-    with torch.autocast(luma.device.type, enabled=False):
-        pyramids = [_pyramid(light.at_least_float32(frame), levels) for frame in (luma, previous)]
-        flow = torch.zeros_like(pyramids[0][-1]).expand(-1, 2, -1, -1)
-        for frame, before in zip(*(reversed(p[min(finest, len(p) - 1) :]) for p in pyramids), strict=True):
+    now, then = light.Pyramid.of(luma), light.Pyramid.of(previous)
+    with torch.autocast(now.luma.device.type, enabled=False):
+        coarsest = max(0, min(levels - 1, int(math.log2(min(now.luma.shape[-2:]) / _SMALLEST))))
+        flow = torch.zeros_like(now.at(2**coarsest)).expand(-1, 2, -1, -1)
+        for level in range(coarsest, min(finest, coarsest) - 1, -1):
+            frame, before = now.normalised(2**level), then.normalised(2**level)
             flow = resized(flow, frame.shape[-2:])
-            frame, before = light.normalised(frame), light.normalised(before)
             for _ in range(iterations):
-                flow = window_mean(flow + _step(frame, backward_warp(before, flow), radius), smoothing)
-        return resized(flow, luma.shape[-2:])
+                step = _solved(light.equations(frame, backward_warp(before, flow)), radius)
+                flow = window_mean(flow + step, smoothing)
+        return flow
 
 
 @torch.no_grad()
-def polish(
-    flow: Tensor,
-    luma: Tensor,
-    previous: Tensor,
-    *,
-    levels: int = 2,
-    steps: int = 2,
-    radius: int = 2,
-    smoothing: int = 1,
-) -> Tensor:
-    """Correct a flow by what the light still tells: a few of `lucas_kanade`'s steps, at half the size and at the whole.
+def polish(flow: Tensor, luma: light.Luma, previous: light.Luma) -> Tensor:
+    """Correct a flow by what the light still tells: one of `lucas_kanade`'s steps at half the size, one at the whole.
 
-    Only the corrections are averaged over their neighbourhood, so that the flow keeps its edges.
+    The second step is solved for every square of four pixels, from all of their equations. Only the corrections are
+    averaged over their neighbourhood, so that the flow keeps its edges.
 
     Args:
-        flow: (B, 2, H, W), pixels, (x, y), of frame t back to t - 1.
+        flow: (B, 2, H, W), pixels, (x, y), of frame t back to t - 1; H and W even.
         luma: (B, 1, H, W), L in [0, 100], of frame t.
         previous: the same, of frame t - 1.
-        levels: of the pyramid, 1 for the frame itself alone.
-        steps: corrections a level, each at most a pixel of it.
-        radius: of the window.
-        smoothing: radius of the averaging.
 
     Returns:
         The corrected flow, (B, 2, H, W). Without gradient.
     """
-    with torch.autocast(luma.device.type, enabled=False):
-        pyramids = [_pyramid(light.at_least_float32(image), levels) for image in (luma, previous)]
-        flow = light.at_least_float32(flow)
-        for frame, before in zip(*(reversed(p) for p in pyramids), strict=True):
-            frame, before = light.normalised(frame), light.normalised(before)
-            start = here = resized(flow, frame.shape[-2:])
-            for _ in range(steps):
-                here = here + window_mean(_step(frame, backward_warp(before, here), radius), smoothing)
-            flow = flow + resized(here - start, flow.shape[-2:])
-        return flow
+    with torch.autocast(flow.device.type, enabled=False):
+        flow, now, then = light.at_least_float32(flow), light.Pyramid.of(luma), light.Pyramid.of(previous)
+        size, frame = flow.shape[-2:], now.normalised(2)
+        equations = light.equations(frame, backward_warp(then.normalised(2), resized(flow, frame.shape[-2:])))
+        flow = flow + resized(window_mean(_solved(equations, 2), 1), size)
+        equations = light.equations(now.normalised(1), backward_warp(then.normalised(1), flow))
+        # In an eighth of the time that pooling takes a CPU.
+        rows = equations[..., ::2, :] + equations[..., 1::2, :]
+        step = _solved((rows[..., ::2] + rows[..., 1::2]) / 4, 1)
+        return flow + F.interpolate(step, size=size, mode="bilinear")
 
 
-def _step(frame: Tensor, warped: Tensor, radius: int) -> Tensor:
-    return light.solved(window_mean(light.equations(frame, warped), radius), _DAMPING)[0].clamp(-1, 1)
-
-
-def _pyramid(luma: Tensor, levels: int) -> list[Tensor]:
-    frames = [luma]
-    while len(frames) < levels and min(frames[-1].shape[-2:]) >= 16:
-        frames.append(F.interpolate(frames[-1], scale_factor=0.5, mode="bilinear", antialias=True))
-    return frames
+def _solved(equations: Tensor, radius: int) -> Tensor:
+    return light.solved(window_mean(equations, radius), _DAMPING)[0].clamp(-1, 1)

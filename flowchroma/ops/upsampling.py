@@ -1,5 +1,7 @@
 """From the flow network's coarse grid to pixels."""
 
+import itertools
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -24,3 +26,27 @@ def convex_upsample(flow: Tensor, weights: Tensor, factor: int = 8) -> Tensor:
         neighbour = padded[..., top : top + height, left : left + width]
         fine = torch.addcmul(fine, neighbour[:, :, None, None], weights[:, None, index])
     return fine.permute(0, 1, 4, 2, 5, 3).reshape(batch, 2, height * factor, width * factor)
+
+
+def between_upsample(flow: Tensor, weights: Tensor) -> Tensor:
+    """Enlarge a flow twice; each fine pixel is a convex combination of the four coarse ones that it lies between.
+
+    Args:
+        flow: (B, 2, h, w), in coarse pixels.
+        weights: (B, 4, 2, 2, h, w), in [0, 1], summing to 1 over the four: upper left, upper right, lower left and
+            lower right.
+
+    Returns:
+        (B, 2, 2 h, 2 w), in fine pixels; coarse pixels of the border are repeated.
+    """
+    batch, _, height, width = flow.shape
+    padded = F.pad(2 * flow, (1, 1, 1, 1), mode="replicate")
+    fine = flow.new_empty(batch, 2, 2 * height, 2 * width)
+    for row, column in itertools.product(range(2), repeat=2):
+        mean = torch.zeros_like(flow)
+        for index in range(4):
+            top, left = row + index // 2, column + index % 2
+            neighbour = padded[..., top : top + height, left : left + width]
+            mean = torch.addcmul(mean, neighbour, weights[:, index, row, column, None])
+        fine[..., row::2, column::2] = mean
+    return fine

@@ -27,7 +27,8 @@ def sample_at(image: Tensor, points: Tensor, padding: str = "border") -> Tensor:
         a number gives none; elsewhere it gives some pixel.
     """
     size = points.new_tensor([image.shape[-1], image.shape[-2]]).view(1, 2, 1, 1)
-    normalised = (2 * points + 1) / size - 1
+    # In this order whole pixels are hit exactly.
+    normalised = torch.add(points.new_ones(()), points, alpha=2).div_(size).sub_(1)
     lost = None
     if torch.is_grad_enabled() and (image.requires_grad or points.requires_grad):
         # PyTorch's gradient on the CPU follows such a point out of memory.

@@ -33,7 +33,7 @@ def test_untrained_it_takes_what_the_light_proposes(gain: float) -> None:
     found = Refiner(hidden=8)(off, torch.zeros(1, 8, 12, 14), luma, previous)
     error = (found.flow - true)[..., 12:-12, 12:-12].norm(dim=1).mean()
     assert error < 0.2 * true.norm(dim=1).mean()
-    assert [step.shape[-1] for step in found.steps] == [28, 28, 56, 56]
+    assert [step.shape[-1] for step in found.steps] == [28, 56, 56]
 
 
 def test_all_that_learns_learns_and_the_coarse_grid_learns_through_the_hidden_state() -> None:
@@ -51,12 +51,12 @@ def test_weights_are_shares_and_enlarge_the_last_step() -> None:
     coarse, hidden = torch.zeros(2, 2, 4, 6), torch.randn(2, 8, 4, 6)
     frames = [texture(32, 48).expand(2, -1, -1, -1) for _ in range(2)]
     found = refiner(coarse, hidden, *frames)
-    assert found.weights.shape == (2, 9, 2, 2, 16, 24)
+    assert found.weights.shape == (2, 4, 2, 2, 16, 24)
     torch.testing.assert_close(found.weights.sum(dim=1), torch.ones(2, 2, 2, 16, 24))
     refiner.settle.bias.data.fill_(-100)  # the last step is not trusted at all
     found = refiner(coarse, hidden, *frames)
-    torch.testing.assert_close(found.flow, ops.convex_upsample(found.steps[-1], found.weights, 2))
-    torch.testing.assert_close(found.polished, ops.polish(found.flow, *frames, steps=1))
+    torch.testing.assert_close(found.flow, ops.between_upsample(found.steps[-1], found.weights))
+    torch.testing.assert_close(found.polished, ops.polish(found.flow, *frames))
 
 
 @torch.no_grad()

@@ -41,6 +41,18 @@ def test_normalised_luminance_knows_little_of_gain_and_offset(gain: float, offse
     assert (plain - changed).abs().mean() < 0.12 * plain.abs().mean()
 
 
+def test_a_pyramid_halves_again_and_again_and_each_time_once() -> None:
+    luma = texture(43, 57)
+    pyramid = light.Pyramid(luma)
+    assert [tuple(pyramid.at(scale).shape[-2:]) for scale in (1, 2, 4, 8)] == [(43, 57), (21, 28), (10, 14), (5, 7)]
+    torch.testing.assert_close(pyramid.at(4), light.halved(light.halved(luma)))
+    torch.testing.assert_close(pyramid.normalised(4, 2), light.normalised(pyramid.at(4), 2))
+    assert pyramid.at(4) is pyramid.at(4)
+    assert pyramid.normalised(4) is pyramid.normalised(4)
+    assert light.Pyramid.of(pyramid) is pyramid
+    torch.testing.assert_close(pyramid.warped(4, torch.zeros(1, 2, 10, 14)), pyramid.normalised(4))
+
+
 def test_a_gradient_is_exact_for_a_plane() -> None:
     y, x = torch.meshgrid(torch.arange(6.0), torch.arange(7.0), indexing="ij")
     gx, gy = light.gradient((3 * x - 2 * y)[None, None])

@@ -82,6 +82,27 @@ def test_convex_upsampling_puts_each_weight_in_its_place() -> None:
     assert fine[0, 0, 3, 2] == 2 * 5
 
 
+def test_upsampling_between_neighbours_can_be_bilinear() -> None:
+    nearest, across = 9 / 16, 3 / 16
+    corners = torch.tensor([[1 / 16, across, across, nearest], [across, 1 / 16, nearest, across]])
+    corners = torch.stack([corners, corners[:, [2, 3, 0, 1]]])  # (2, 2, 4): by the fine pixel's row and column
+    weights = corners.permute(2, 0, 1).view(1, 4, 2, 2, 1, 1).expand(2, -1, -1, -1, 5, 7)
+    flow = torch.randn(2, 2, 5, 7)
+    torch.testing.assert_close(ops.between_upsample(flow, weights), ops.resized(flow, (10, 14)))
+
+
+def test_upsampling_between_neighbours_puts_each_weight_in_its_place() -> None:
+    weights = torch.zeros(1, 4, 2, 2, 3, 3)
+    weights[:, 0] = 1
+    weights[0, :, 1, 0, 1, 1] = 0
+    weights[0, 3, 1, 0, 1, 1] = 1  # lower right of the four around the lower left fine pixel of the middle: (2, 1)
+    flow = torch.arange(9.0).view(1, 1, 3, 3).repeat(1, 2, 1, 1)
+    fine = ops.between_upsample(flow, weights)
+    assert fine[0, 0, 3, 2] == 2 * 7
+    assert fine[0, 0, 2, 2] == 2 * 0  # upper left of its four: (0, 0)
+    assert fine[0, 0, 3, 3] == 2 * 4
+
+
 def test_certainty_is_one_minus_the_normalised_entropy() -> None:
     p = torch.softmax(torch.randn(4, 7), dim=1)
     expected = [1 - entropy(row.numpy()) / math.log(7) for row in p]
@@ -109,6 +130,13 @@ def test_lucas_kanade_finds_a_shift_under_a_change_of_light(shift: tuple[float, 
     error = (found - flow).norm(dim=1)[:, 16:-16, 16:-16]
     assert error.median() < 0.15
     assert error.mean() < 0.05 * flow.norm(dim=1).mean() + 0.2
+
+
+def test_lucas_kanade_stops_where_it_is_told() -> None:
+    previous, flow = 20 + 60 * smooth(1, 1, 96, 112), torch.tensor([3.0, 2.0]).view(1, 2, 1, 1).expand(1, 2, 96, 112)
+    found = ops.lucas_kanade(ops.backward_warp(previous, flow), previous, finest=2)
+    assert found.shape == (1, 2, 24, 28)
+    assert (ops.resized(found, (96, 112)) - flow).norm(dim=1)[:, 16:-16, 16:-16].median() < 0.5
 
 
 def test_lucas_kanade_leaves_a_flat_frame_still() -> None:

@@ -20,7 +20,7 @@ class Evidence(NamedTuple):
     previous: Tensor  # (B, 1, H, W), of frame t - 1
     flow: Tensor  # (B, 2, H, W), pixels, from t back to t - 1: what colour is carried along
     coarse: Tensor  # (B, 2, h, w), the same in coarse pixels, before it was enlarged
-    weights: Tensor  # (B, 9, f, f, H / f, W / f), which enlarged the flow f times to pixels
+    weights: Tensor  # (B, n, f, f, H / f, W / f): shares of n neighbours, which enlarged the flow f times to pixels
     correlation: ops.Correlation  # of both frames' features
     opposite: Callable[[int], Tensor]  # the network's flow from t - 1 to t, (B, 2, H, W), after so many iterations
 
@@ -61,8 +61,8 @@ class ForwardBackward:
     """Whether an opposite flow leads back: exp(-|flow + back|^2 / bound), see `ops.forward_backward_error`.
 
     Args:
-        opposite: gives the flow from one luminance to another; None lets the network look the other way round, which
-            doubles its cost.
+        opposite: gives the flow from one luminance to another, of any size; None lets the network look the other way
+            round, which doubles its cost.
         iterations: of the network then, at most those of the forward flow.
     """
 
@@ -80,7 +80,7 @@ class ForwardBackward:
             if self.opposite is None
             else self.opposite(evidence.previous, evidence.luma)
         )
-        error, bound = ops.forward_backward_error(evidence.flow, back)
+        error, bound = ops.forward_backward_error(evidence.flow, ops.resized(back, evidence.flow.shape[-2:]))
         return torch.exp(-error / bound)
 
 
@@ -108,7 +108,7 @@ class MatchingEntropy:
 
 
 class UpsamplingEntropy:
-    """Certainty of the weights by which each pixel's flow is mixed from nine coarse ones (1 - normalised entropy)."""
+    """Certainty of the weights by which each pixel's flow is mixed from coarse ones (1 - normalised entropy)."""
 
     def __call__(self, evidence: Evidence) -> Tensor:
         """See `Confidence`."""

@@ -2,7 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
+import torch
 from torch import Tensor, nn
+
+from flowchroma.models.memflow.layout import fast
 
 Norm = Callable[[int], nn.Module]
 
@@ -81,4 +84,6 @@ class Encoder(nn.Module):
     def forward(self, frame: Tensor) -> Tensor:
         """(B, inputs, H, W) to (B, outputs, H / 8, W / 8); H and W are multiples of 8."""
         x = self.relu(self.norm1(self.conv1(frame)))
+        if not torch.is_grad_enabled():  # the gradient of PyTorch's group norm fails on that layout
+            x = fast(x)
         return self.conv2(self.layer3(self.layer2(self.layer1(x))))

@@ -18,6 +18,7 @@ from flowchroma.models.memflow.encoder import NORMS, Encoder
 from flowchroma.models.memflow.layout import fast
 from flowchroma.models.memflow.refiner import Refined, Refiner
 from flowchroma.models.memflow.update import Update
+from flowchroma.ops import light
 from flowchroma.types import Flow, FlowState
 
 STRIDE = 8
@@ -65,7 +66,7 @@ class MemFlow(nn.Module):
         levels: scales of the correlation.
         radius: of its lookup.
         motion_widths: see `update.MotionEncoder`.
-        mask_width: see `update.Update`; not used with a refiner, which enlarges the flow itself.
+        mask_width: see `update.Update`; not used with a refiner, which moves and enlarges the flow itself.
         kernels: see `update.Update`.
         expansion: see `update.ConvBlock`.
         iterations: refinements of each flow.
@@ -75,10 +76,11 @@ class MemFlow(nn.Module):
         volume_limit: MiB that the correlation of all pairs, and the table of attention weights, may each take; beyond
             it they are computed piece by piece, to the same numbers, more slowly and in less memory. At 512 a step
             of the published network at 1920 x 1080 stays below 2 GiB resident on a CPU, libraries included.
-        start: gives each pair's first flow from the luminance of its frames, as `ops.lucas_kanade` does; zero, as
-            published, without it.
-        refiner: takes the coarse flow and the hidden state on to finer grids; without it the flow is enlarged at once,
-            as published.
+        start: gives each pair's first flow from the luminance of its frames, of any size and in its own pixels, as
+            `ops.lucas_kanade` does; zero, as published, without it.
+        refiner: takes the first flow and the hidden state on to finer grids. The coarse grid then leaves the flow as it
+            is: corrections that it learned on small frames led larger ones astray. Without a refiner the coarse flow
+            is corrected and enlarged at once, as published.
     """
 
     def __init__(
@@ -102,7 +104,7 @@ class MemFlow(nn.Module):
         memory_pool: int = 1,
         average_tokens: int = 6624,
         volume_limit: float = 512,
-        start: Callable[[Tensor, Tensor], Tensor] | None = None,
+        start: Callable[[light.Luma, light.Luma], Tensor] | None = None,
         refiner: Refiner | None = None,
         confidence: Confidence | None = None,
         cut: Callable[[Tensor, Tensor], Tensor] | None = None,
@@ -126,8 +128,9 @@ class MemFlow(nn.Module):
             expansion,
         )
         # An untrained network leaves its first flow as it is.
-        for parameter in self.update_block.flow_head.ffn2[-1].parameters():
-            nn.init.zeros_(parameter)
+        if self.update_block.flow_head is not None:
+            for parameter in self.update_block.flow_head.ffn2[-1].parameters():
+                nn.init.zeros_(parameter)
 
     def step(self, luma: Tensor, state: FlowState | None) -> tuple[Flow | None, FlowState]:
         """Take the next frame of a film.
@@ -142,19 +145,19 @@ class MemFlow(nn.Module):
             cuts. Items that cut alone get confidence 0; what they remember fades with the memory.
         """
         padded, padding = self._pad(luma)
-        now = self.encode(padded)
-        cut = self.cut(padded, state.luma) if self.cut and state is not None else None
+        now, seen = self.encode(padded), light.Pyramid(padded)
+        cut = self.cut(padded, state.pyramid.luma) if self.cut and state is not None else None
         if state is None or (cut is not None and cut.all()):
             empty = now.key[:, :0]
-            return None, FlowState(padded, now.features, empty, empty)
-        start = self._first_flow(padded, state.luma)
+            return None, FlowState(seen, now.features, empty, empty)
+        start = self._first_flow(seen, state.pyramid)
         last = deque(self.refine(now, state.features, state.keys, state.values, start), maxlen=1).pop()
-        found = self._judged(last, now, padded, state.luma)
+        found = self._judged(last, now, seen, state.pyramid)
         if cut is not None:
             found = replace(found, confidence=found.confidence * ~cut.view(-1, 1, 1, 1))
         polished = None if found.polished is None else padding.crop(found.polished)
         found = Flow(padding.crop(found.flow), padding.crop(found.confidence), polished)
-        return found, self._remember(padded, now, last, state)
+        return found, self._remember(seen, now, last, state)
 
     def forward(self, luma: Tensor) -> list[list[Tensor]]:
         """Flows of a clip with every iteration of each, for training.
@@ -167,7 +170,7 @@ class MemFlow(nn.Module):
         """
         padded, padding = self._pad(luma.flatten(0, 1))
         whole = self.encode(padded)
-        lumas = padded.unflatten(0, luma.shape[:2]).unbind(1)
+        lumas = [light.Pyramid(frame) for frame in padded.unflatten(0, luma.shape[:2]).unbind(1)]
         frames = [
             Encoded(*parts) for parts in zip(*(x.unflatten(0, luma.shape[:2]).unbind(1) for x in whole), strict=True)
         ]
@@ -175,9 +178,9 @@ class MemFlow(nn.Module):
         state = FlowState(lumas[0], frames[0].features, empty, empty)
         flows = []
         for frame, now in zip(lumas[1:], frames[1:], strict=True):
-            start = self._first_flow(frame, state.luma)
+            start = self._first_flow(frame, state.pyramid)
             iterates = list(self.refine(now, state.features, state.keys, state.values, start))
-            upsampled = self._in_pixels(iterates, frame, state.luma)
+            upsampled = self._in_pixels(iterates, frame, state.pyramid)
             flows.append([padding.crop(flow) for flow in upsampled])
             state = self._remember(frame, now, iterates[-1], state)
         return flows
@@ -227,38 +230,38 @@ class MemFlow(nn.Module):
             remembered = read(value).transpose(1, 2).unflatten(2, motion.shape[-2:])
             shared = motion + update.aggregator.gamma * remembered
             hidden = update.gru(torch.cat([hidden, context, motion, shared], dim=1))
-            flow = flow + update.flow_head(hidden).to(flow.dtype)
+            if update.flow_head is not None:
+                flow = flow + update.flow_head(hidden).to(flow.dtype)
             yield Iterate(flow, hidden, value, correlation)
 
-    def _upsample(self, iterate: Iterate, luma: Tensor, previous: Tensor) -> Refined:
+    def _upsample(self, iterate: Iterate, luma: light.Luma, previous: light.Luma) -> Refined:
         if self.refiner is not None:
             return self.refiner(iterate.flow, iterate.hidden, luma, previous)
         weights = self.update_block.upsampling_weights(iterate.hidden)
         return Refined(ops.convex_upsample(iterate.flow, weights, STRIDE), None, weights, [])
 
-    def _in_pixels(self, iterates: Sequence[Iterate], luma: Tensor, previous: Tensor) -> list[Tensor]:
+    def _in_pixels(self, iterates: Sequence[Iterate], luma: light.Pyramid, previous: light.Pyramid) -> list[Tensor]:
         """Every flow on the way to the last one, (B, 2, H, W)."""
         if self.refiner is None:
             return [self._upsample(iterate, luma, previous).flow for iterate in iterates]
         refined = self._upsample(iterates[-1], luma, previous)
-        coarser = [*(iterate.flow for iterate in iterates), *refined.steps]
-        return [*(ops.resized(flow, luma.shape[-2:]) for flow in coarser), refined.flow]
+        return [*(ops.resized(flow, refined.flow.shape[-2:]) for flow in refined.steps), refined.flow]
 
-    def _judged(self, last: Iterate, now: Encoded, luma: Tensor, previous: Tensor) -> Flow:
+    def _judged(self, last: Iterate, now: Encoded, luma: light.Pyramid, previous: light.Pyramid) -> Flow:
         """Flow in pixels, and how far colour carried along it can be trusted."""
 
         def opposite(iterations: int) -> Tensor:
-            before = self.encode(previous)
+            before = self.encode(previous.luma)
             nothing = before.key[:, :0]
             refined = self.refine(before, now.features, nothing, nothing, self._first_flow(previous, luma))
             return self._upsample(deque(islice(refined, iterations), maxlen=1).pop(), previous, luma).flow
 
         refined = self._upsample(last, luma, previous)
         carrier = refined.flow if refined.polished is None else refined.polished
-        evidence = Evidence(luma, previous, carrier, last.flow, refined.weights, last.correlation, opposite)
+        evidence = Evidence(luma.luma, previous.luma, carrier, last.flow, refined.weights, last.correlation, opposite)
         return Flow(refined.flow, self.confidence(evidence), refined.polished)
 
-    def _remember(self, luma: Tensor, now: Encoded, last: Iterate, state: FlowState) -> FlowState:
+    def _remember(self, luma: light.Pyramid, now: Encoded, last: Iterate, state: FlowState) -> FlowState:
         kept = self.memory_frames * now.key.shape[1]
         keys = torch.cat([state.keys, now.key], dim=1)
         values = torch.cat([state.values, last.value], dim=1)
@@ -266,9 +269,12 @@ class MemFlow(nn.Module):
         # Views would hold on to what is forgotten.
         return FlowState(luma, now.features, keys[:, start:].clone(), values[:, start:].clone())
 
-    def _first_flow(self, luma: Tensor, previous: Tensor) -> Tensor | None:
+    def _first_flow(self, luma: light.Pyramid, previous: light.Pyramid) -> Tensor | None:
         """On the coarse grid and in its pixels."""
-        return None if self.start is None else F.avg_pool2d(self.start(luma, previous), STRIDE) / STRIDE
+        if self.start is None:
+            return None
+        height, width = luma.luma.shape[-2:]
+        return ops.resized(self.start(luma, previous), (height // STRIDE, width // STRIDE))
 
     def _pooled(self, features: Tensor) -> Tensor:
         """(B, D, h, w) to (B, n, D)."""

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from flowchroma import ops
 from flowchroma.models.memflow.layout import fast
+from flowchroma.models.memflow.update import Pointwise
 from flowchroma.ops import light
 
 _CELL = 2  # pixels a side that share a hidden state
@@ -25,7 +26,7 @@ class Refined(NamedTuple):
 
     flow: Tensor  # (B, 2, H, W)
     polished: Tensor | None  # see `Flow`
-    weights: Tensor  # (B, 9, f, f, H / f, W / f), which enlarged it f times; 2 times by the refiner
+    weights: Tensor  # (B, n, f, f, H / f, W / f): shares of n neighbours, which enlarged it f times
     steps: list[Tensor]  # the flows before it, (B, 2, h, w), each in pixels of its own grid
 
 
@@ -37,9 +38,8 @@ class Refiner(nn.Module):
     sees them, what each leaves unexplained, and its own hidden state mixes them by a softmax, adds a correction of its
     own, and then averages the flow over nine neighbours, twice, by weights that it gives every pixel, as the convex
     enlargement of RAFT does (Teed and Deng, ECCV 2020, section 3.3). It is the same network at every scale and step.
-    Enlarged, the flow is `ops.polish`ed, as far as the network trusts that.
-    The frame before is warped whole along the flow and then shrunk: interpolating a shrunk one biases fractions of a
-    pixel.
+    Enlarged by weights of its own (`ops.between_upsample`), the flow is `ops.polish`ed, as far as the network trusts
+    that.
 
     Args:
         hidden: channels of the hidden state that the coarse grid hands over, and of all layers.
@@ -53,19 +53,20 @@ class Refiner(nn.Module):
         self,
         hidden: int = 32,
         scales: Sequence[int] = (4, 2),
-        steps: Sequence[int] = (2, 2),
-        radii: Sequence[int] = (1, 2, 5, 10),
+        steps: Sequence[int] = (1, 2),
+        radii: Sequence[int] = (2, 5),
         dilations: Sequence[int] = (1, 2, 4),
     ) -> None:
         super().__init__()
         self.scales, self.steps, self.radii = tuple(scales), tuple(steps), tuple(radii)
-        seen = 8 + _PROPOSED * len(radii)
+        seen = 7 + _PROPOSED * len(radii)
         self.split = [len(radii) + 2, 2, *(9 for _ in _SPREAD)]
         cell = _CELL**2
-        self.enter = nn.Conv2d(cell * seen + hidden, hidden, 3, padding=1)
+        self.enter = nn.Conv2d(seen, hidden, _CELL, stride=_CELL)
+        self.recall = Pointwise(hidden, hidden, bias=False)
         self.body = nn.Sequential(*(_Block(hidden, dilation) for dilation in dilations))
         self.answer = nn.Conv2d(hidden, cell * sum(self.split), 1)
-        self.enlarge = nn.Conv2d(hidden, 9 * cell * 4, 1)
+        self.enlarge = nn.Conv2d(hidden, 4 * cell * 4, 1)
         self.settle = nn.Conv2d(hidden, cell, 1)
         # Untrained it averages its proposals, and keeps the flow's edges.
         shares = torch.zeros(sum(self.split))
@@ -77,7 +78,7 @@ class Refiner(nn.Module):
         for layer in (self.enlarge, self.settle):
             layer.bias = nn.Parameter(torch.zeros(layer.out_channels))
 
-    def forward(self, flow: Tensor, hidden: Tensor, luma: Tensor, previous: Tensor) -> Refined:
+    def forward(self, flow: Tensor, hidden: Tensor, luma: light.Luma, previous: light.Luma) -> Refined:
         """Correct a coarse flow.
 
         Args:
@@ -89,30 +90,30 @@ class Refiner(nn.Module):
         Returns:
             See `Refined`. Between steps the flow is detached.
         """
-        luma, previous = light.at_least_float32(luma), light.at_least_float32(previous)
-        dominant = ops.dominant_motion(luma, previous)
-        steadied = ops.backward_warp(previous, dominant)
+        now, then = light.Pyramid.of(luma), light.Pyramid.of(previous)
+        dominant = ops.dominant_motion(now, then)
+        steadied = light.Pyramid(ops.backward_warp(then.luma, dominant))
         flows = []
         for scale, count in zip(self.scales, self.steps, strict=True):
-            size = (luma.shape[-2] // scale, luma.shape[-1] // scale)
-            frame, other = light.shrunk(luma, size), light.shrunk(steadied, size)
+            frame, other = now.normalised(scale), steadied.normalised(scale)
+            size = frame.shape[-2:]
             shared = ops.resized(dominant, size)
-            flow = ops.resized(flow.to(luma.dtype), size)
+            flow = ops.resized(flow.to(frame.dtype), size)
             cells = [side // _CELL for side in size]
             if hidden.shape[-2:] != torch.Size(cells):
                 hidden = F.interpolate(hidden, size=cells, mode="bilinear")
             for _ in range(count):
                 flow = flow.detach()
-                warped = light.shrunk(ops.backward_warp(previous, ops.resized(flow, luma.shape[-2:])), size)
+                warped = then.warped(scale, flow)
                 proposals, known = self._proposals(frame, warped)
                 to_shared = (shared - flow).clamp(-_FAR, _FAR)
-                seen = [frame, warped, frame - warped, frame - other, flow / 8, to_shared / 4, *proposals, *known]
+                seen = [frame, warped, frame - other, flow / 8, to_shared / 4, *proposals, *known]
                 hidden, flow = self._corrected(torch.cat(seen, dim=1), hidden, flow, [*proposals, to_shared])
                 flows.append(flow)
         flow, weights = self._enlarged(flow, hidden)
-        trusted = F.interpolate(_to_pixels(self.settle(hidden)).to(flow.dtype).sigmoid(), scale_factor=2)
-        polished = ops.polish(flow.detach(), luma, previous, steps=1)
-        return Refined(flow + trusted * (polished - flow.detach()), polished, weights, flows)
+        trusted = F.interpolate(_pixels(self.settle, hidden).to(flow.dtype).sigmoid(), scale_factor=2)
+        polished = ops.polish(flow.detach(), now, then)
+        return Refined(torch.addcmul(flow, trusted, polished - flow.detach()), polished, weights, flows)
 
     @torch.no_grad()
     def _proposals(self, frame: Tensor, warped: Tensor) -> tuple[list[Tensor], list[Tensor]]:
@@ -124,10 +125,9 @@ class Refiner(nn.Module):
     def _corrected(
         self, seen: Tensor, hidden: Tensor, flow: Tensor, proposals: Sequence[Tensor]
     ) -> tuple[Tensor, Tensor]:
-        cells = _to_cells(seen).to(hidden.dtype)
-        entered = torch.relu(self.enter(torch.cat([cells, hidden], dim=1)))
-        hidden = self.body(fast(entered))
-        answer = _to_pixels(self.answer(hidden)).to(flow.dtype)
+        entered = self.enter(fast(seen.to(hidden.dtype)))
+        hidden = self.body((entered + self.recall(fast(hidden))).relu_())
+        answer = _pixels(self.answer, hidden).to(flow.dtype)
         shares, own, *averages = answer.split(self.split, dim=1)
         shares = shares.softmax(dim=1)  # the last share stands still
         flow = flow + own
@@ -138,31 +138,30 @@ class Refiner(nn.Module):
         return hidden, flow
 
     def _enlarged(self, flow: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        weights = _to_pixels(self.enlarge(hidden)).to(flow.dtype).unflatten(1, (9, 2, 2)).softmax(dim=1)
-        return ops.convex_upsample(flow, weights, 2), weights
+        weights = _pixels(self.enlarge, hidden).to(flow.dtype).unflatten(1, (4, 2, 2)).softmax(dim=1)
+        return ops.between_upsample(flow, weights), weights
 
 
 class _Block(nn.Module):
     def __init__(self, width: int, dilation: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation)
-        self.conv2 = nn.Conv2d(width, width, 1)
+        self.conv2 = Pointwise(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.relu(x + self.conv2(torch.relu(self.conv1(x))))
+        return (x + self.conv2(self.conv1(x).relu_())).relu_()
 
 
-def _to_cells(x: Tensor) -> Tensor:
-    """`F.pixel_unshuffle`, in a quarter of its time on a CPU."""
-    height, width = (side // _CELL for side in x.shape[-2:])
-    cells = x.unflatten(3, (width, _CELL)).unflatten(2, (height, _CELL)).permute(0, 1, 3, 5, 2, 4)
-    return cells.reshape(len(x), -1, height, width)
+def _pixels(layer: nn.Conv2d, hidden: Tensor) -> Tensor:
+    """Apply a 1x1 convolution whose channels are those of the pixels of a cell.
 
-
-def _to_pixels(x: Tensor) -> Tensor:
-    """`F.pixel_shuffle`, in half of its time on a CPU."""
-    parts = x.contiguous().unflatten(1, (-1, _CELL, _CELL))
-    pixels = x.new_empty(len(x), parts.shape[1], *(side * _CELL for side in x.shape[-2:]))
+    It is written as the product of matrices that gives channels first from channels last.
+    """
+    assert layer.bias is not None
+    weight = layer.weight.flatten(1)
+    planes = torch.baddbmm(layer.bias[:, None], weight.expand(len(hidden), -1, -1), hidden.flatten(2))
+    parts = planes.unflatten(2, hidden.shape[-2:]).unflatten(1, (-1, _CELL, _CELL))
+    pixels = parts.new_empty(len(parts), parts.shape[1], *(side * _CELL for side in hidden.shape[-2:]))
     for row, column in itertools.product(range(_CELL), repeat=2):
         pixels[..., row::_CELL, column::_CELL] = parts[:, :, row, column]
     return pixels

@@ -118,7 +118,8 @@ class Update(nn.Module):
         correlation: channels of a lookup.
         hidden: channels of the hidden state, of the context and of the motion features.
         widths: see `MotionEncoder`.
-        mask_width: hidden channels of the upsampling weights; None for an update that gives none.
+        mask_width: hidden channels of the upsampling weights; None for an update of the hidden state alone, which
+            leaves it to others to move and to enlarge the flow.
         kernels: largest depthwise kernel of the motion encoder and flow head, and of the recurrent unit.
         expansion: see `ConvBlock`.
         factor: enlargement from the coarse grid to pixels.
@@ -138,8 +139,9 @@ class Update(nn.Module):
         self.factor = factor
         self.encoder = MotionEncoder(correlation, widths, hidden, kernels[0], expansion)
         self.gru = ConvBlock(4 * hidden, hidden, (1, kernels[1]), expansion)
-        self.flow_head = ConvBlock(hidden, 2, (1, kernels[0]), expansion)
+        self.flow_head: ConvBlock | None = None
         if mask_width is not None:
+            self.flow_head = ConvBlock(hidden, 2, (1, kernels[0]), expansion)
             self.mask = nn.Sequential(
                 nn.Conv2d(hidden, mask_width, 3, padding=1), nn.ReLU(), Pointwise(mask_width, 9 * factor**2)
             )
