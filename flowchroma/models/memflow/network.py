@@ -257,9 +257,11 @@ class MemFlow(nn.Module):
             return self._upsample(deque(islice(refined, iterations), maxlen=1).pop(), previous, luma).flow
 
         refined = self._upsample(last, luma, previous)
-        carrier = refined.flow if refined.polished is None else refined.polished
-        evidence = Evidence(luma.luma, previous.luma, carrier, last.flow, refined.weights, last.correlation, opposite)
-        return Flow(refined.flow, self.confidence(evidence), refined.polished)
+        found = Flow(refined.flow, torch.ones_like(luma.luma), refined.polished)
+        evidence = Evidence(
+            luma.luma, previous.luma, found.carrier, last.flow, refined.weights, last.correlation, opposite
+        )
+        return replace(found, confidence=self.confidence(evidence))
 
     def _remember(self, luma: light.Pyramid, now: Encoded, last: Iterate, state: FlowState) -> FlowState:
         kept = self.memory_frames * now.key.shape[1]
