@@ -97,6 +97,7 @@ def timed(method: Method, size: tuple[int, int], frames: int = 80) -> list[float
     return sorted(taken[10:])
 
 
+@torch.inference_mode()
 def main() -> None:
     """Measure what the options ask for."""
     parser = argparse.ArgumentParser(description="End-point error on unseen made films.")
@@ -108,7 +109,6 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2, help="with --time")
     options = parser.parse_args()
     torch.set_num_threads(options.threads if options.time else 1)
-    torch.set_grad_enabled(False)
     network = load_part("flow", options.checkpoint)
     assert isinstance(network, MemFlow)
     methods: dict[str, Method] = {
