@@ -31,16 +31,17 @@ import cv2
 import numpy as np
 import torch
 
-from flowchroma.data import ClipDataModule, Films, FrameFolders, SampleFilm, Shards, clips
-from flowchroma.data.clips import TrainingClips
-from flowchroma.data.encoding import encode
-from flowchroma.data.geometry import Crop, resize
-from flowchroma.data.packing import pack
-from flowchroma.data.reading import read_frames
-from flowchroma.data.sampler import ClipSampler
-from flowchroma.data.source import LazyFilm, ReadableFilm, Source
+from flowchroma.data import ClipDataModule, Films, FrameFolders, SampleFilm, Shards
+from flowchroma.data.clips import datasets
+from flowchroma.data.clips.datasets import TrainingClips
+from flowchroma.data.clips.geometry import Crop, resize
+from flowchroma.data.clips.reading import read_frames
+from flowchroma.data.clips.sampler import ClipSampler
+from flowchroma.data.prepare.encoding import encode
+from flowchroma.data.prepare.packing import pack
+from flowchroma.data.sources.source import LazyFilm, ReadableFilm, Source
 from flowchroma.film import VideoFile, open_film, open_writer
-from flowchroma.film.images import encode_jpeg, largest_reduction
+from flowchroma.film.image_files import encode_jpeg, largest_reduction
 
 REDUCED = {
     1: cv2.IMREAD_COLOR_RGB,
@@ -71,7 +72,7 @@ def jobs_of(dataset: TrainingClips, films: Mapping[str, LazyFilm]) -> list[list[
         read_frames(film, indices, crop, into, *rest)
 
     every = []
-    with patch.object(clips, "read_frames", noted):
+    with patch.object(datasets, "read_frames", noted):
         for key in ClipSampler(len(dataset), 0):
             dataset[key]
             every.append(jobs.copy())

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from flowchroma.app.systems import load_part
+from flowchroma.colorizers import MatchingAlone, Painter
 from flowchroma.film import open_film
-from flowchroma.loading import load_part
 from flowchroma.metrics import psnr
-from flowchroma.models import MatchingAlone, Painter
 
 
 @torch.inference_mode()

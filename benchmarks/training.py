@@ -25,8 +25,8 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from lightning.pytorch import Callback, Trainer, seed_everything
 
+from flowchroma.app.settings import CONF, quiet
 from flowchroma.run import build_stage
-from flowchroma.settings import CONF, quiet
 
 STAGES = {"memflow_small": "memflow", "memflow": "memflow", "swintexco_small": "swintexco", "swintexco": "swintexco"}
 MODELS = ["memflow_small", "swintexco_small", "simple", "unet"]  # what is in neither trains in stage fusion

@@ -11,13 +11,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
+from flowchroma.app.options import command, parts_of
+from flowchroma.app.settings import pick_device
+from flowchroma.app.systems import load_system
 from flowchroma.color import lab_to_rgb8, rgb_to_lab
+from flowchroma.colorizers import Painter
 from flowchroma.errors import UserError
 from flowchroma.film import Film, FrameWriter, open_film, open_writer, read_reference
-from flowchroma.loading import load_system
-from flowchroma.models import Painter
-from flowchroma.options import command, parts_of
-from flowchroma.settings import pick_device
 
 _TEXTS = ("source", "reference", "output", "checkpoint")
 

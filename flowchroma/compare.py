@@ -8,7 +8,9 @@ from pathlib import Path
 from omegaconf import DictConfig
 from rich.console import Console
 
-from flowchroma.comparison import (
+from flowchroma.app.options import command
+from flowchroma.errors import UserError
+from flowchroma.runs import (
     find_runs,
     ideas_of,
     noise_of,
@@ -18,8 +20,6 @@ from flowchroma.comparison import (
     write_page,
     write_table,
 )
-from flowchroma.errors import UserError
-from flowchroma.options import command
 
 _OPTIONS = ("output", "metric")
 

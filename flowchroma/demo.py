@@ -12,14 +12,14 @@ from rich.table import Table
 from torch import Tensor
 
 from flowchroma import ops
+from flowchroma.app.settings import quiet
+from flowchroma.app.systems import load_system
 from flowchroma.color import lab_to_rgb8, rgb_to_lab
 from flowchroma.data import SampleFilm
 from flowchroma.errors import UserError
 from flowchroma.film import open_writer
-from flowchroma.loading import load_system
 from flowchroma.metrics import psnr
 from flowchroma.models import FlowChroma
-from flowchroma.settings import quiet
 
 SEEDS = (1001, 1002, 1003)
 FRAMES = 40

@@ -18,12 +18,12 @@ from rich.console import Console
 from rich.progress import Progress
 
 from flowchroma import __version__
-from flowchroma.entrants import given, methods, with_runs
+from flowchroma.app.entrants import given, methods, with_runs
+from flowchroma.app.options import command
+from flowchroma.app.settings import pick_device, quiet
 from flowchroma.errors import UserError
 from flowchroma.evaluation import Evaluation, Protocol, Store, collect, find_judges
 from flowchroma.evaluation.report import print_table, write_csv, write_html, write_json
-from flowchroma.options import command
-from flowchroma.settings import pick_device, quiet
 
 _TEXTS = ("data.root", "output", "checkpoint", "predictions", "weights", "runs")
 

@@ -11,13 +11,13 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.progress import Progress
 
+from flowchroma.app.options import command
 from flowchroma.data import ReadableFilm, Source
-from flowchroma.data.archives import obtain
-from flowchroma.data.checking import all_splits, check
-from flowchroma.data.encoding import encode
-from flowchroma.data.packing import pack
+from flowchroma.data.prepare.archives import obtain
+from flowchroma.data.prepare.checking import all_splits, check
+from flowchroma.data.prepare.encoding import encode
+from flowchroma.data.prepare.packing import pack
 from flowchroma.errors import UserError
-from flowchroma.options import command
 
 _TEXTS = ("data.root", "pack", "encode")
 

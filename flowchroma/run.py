@@ -15,14 +15,14 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from flowchroma.building import build_stage, build_trainer, refuse_misfit
-from flowchroma.identity import git_state
-from flowchroma.launching import job_of_a_sweep, refuse_unlaunchable
-from flowchroma.options import say_options
-from flowchroma.resuming import checkpoint_to_resume, named_failures
-from flowchroma.settings import CONF, HOME, say_errors
+from flowchroma.app.building import build_stage, build_trainer, refuse_misfit
+from flowchroma.app.launching import job_of_a_sweep, refuse_unlaunchable
+from flowchroma.app.options import say_options
+from flowchroma.app.resuming import checkpoint_to_resume, named_failures
+from flowchroma.app.settings import CONF, HOME, say_errors
+from flowchroma.runs.naming import git_state
 from flowchroma.training import MONITOR, Stage, close_loggers, log_config, save_weights
-from flowchroma.training.checkpoint import WEIGHTS
+from flowchroma.weights.files import WEIGHTS
 
 
 @say_options

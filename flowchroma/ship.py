@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 from omegaconf import OmegaConf
 
+from flowchroma.app.systems import load_system
 from flowchroma.errors import UserError
-from flowchroma.loading import load_system
 from flowchroma.training import save_weights
 from flowchroma.weights import SHIPPED_SYSTEM
 

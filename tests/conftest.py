@@ -29,7 +29,7 @@ def command(monkeypatch, capsys, tmp_path):
 
     def made(main):
         monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr("flowchroma.options.quiet", lambda: None)  # it would silence the whole test process
+        monkeypatch.setattr("flowchroma.app.options.quiet", lambda: None)  # it would silence the whole test process
 
         def run(*arguments):
             monkeypatch.setattr(sys, "argv", ["command", *arguments])
@@ -64,7 +64,7 @@ def compose():
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
 
-    from flowchroma.settings import CONF
+    from flowchroma.app.settings import CONF
 
     def composed(*overrides: str, name: str = "config"):
         with initialize_config_dir(CONF, version_base="1.3"):
@@ -76,7 +76,7 @@ def compose():
 @pytest.fixture
 def build(compose):
     """Build a network by the name of its file in conf/model."""
-    from flowchroma.loading import build_model
+    from flowchroma.app.systems import build_model
 
     def built(name: str, *overrides: str):
         matchers = {"swintexco_small": "swintexco", "swintexco": "swintexco"}

@@ -6,11 +6,11 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from flowchroma import colorize
+from flowchroma.app.settings import CONF
 from flowchroma.color import rgb_to_lab
+from flowchroma.colorizers import Painter
 from flowchroma.errors import UserError
 from flowchroma.film import open_film
-from flowchroma.models import Painter
-from flowchroma.settings import CONF
 
 
 class MeanColour(torch.nn.Module):

@@ -5,9 +5,9 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from flowchroma.app.settings import CONF, HOME
+from flowchroma.app.systems import build_model
 from flowchroma.data import ClipDataModule
-from flowchroma.loading import build_model
-from flowchroma.settings import CONF, HOME
 
 STAGES = ("memflow", "swintexco", "fusion")
 # What has a file of its own test elsewhere, or is a command's whole configuration.

@@ -2,10 +2,10 @@
 
 import torch
 
+from flowchroma.app.systems import load_system
 from flowchroma.color import rgb_to_lab
+from flowchroma.colorizers.alone import ChainedDis
 from flowchroma.data import SampleFilm
-from flowchroma.loading import load_system
-from flowchroma.models.alone import ChainedDis
 
 
 @torch.inference_mode()

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flowchroma import entrants, evaluate
+from flowchroma import evaluate
+from flowchroma.app import entrants
 from flowchroma.evaluation import Store
 
 QUICK = ("lpips=[]", "fid=false", "download=false")

@@ -5,9 +5,9 @@ import torch
 from torch import Tensor
 
 from flowchroma import ops
+from flowchroma.app.systems import load_part
 from flowchroma.color import rgb_to_lab
-from flowchroma.data.sample import SampleFilm
-from flowchroma.loading import load_part
+from flowchroma.data.made.sample import SampleFilm
 from flowchroma.metrics import epe_map
 from flowchroma.models import MemFlow
 

@@ -104,7 +104,7 @@ def test_options_that_make_no_sense(run, davis, arguments, code, message):
 def test_help_names_every_set(run):
     code, out, _ = run("--help")
     assert code == 0
-    from flowchroma.settings import CONF
+    from flowchroma.app.settings import CONF
 
     names = {path.stem for path in Path(CONF, "data").glob("[!_]*.yaml")}
     assert all(name in out for name in names)
@@ -113,7 +113,7 @@ def test_help_names_every_set(run):
 def test_archives_are_built(compose):
     from hydra.utils import instantiate
 
-    from flowchroma.settings import CONF
+    from flowchroma.app.settings import CONF
 
     for path in Path(CONF, "archive").glob("*.yaml"):
         config = compose(f"data={path.stem}", name="prepare")

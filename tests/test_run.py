@@ -88,8 +88,8 @@ def test_a_run_gives_the_weights_of_the_next(monkeypatch: pytest.MonkeyPatch, tm
     flow = f"stage.flow.checkpoint={tmp_path / 'flow'}"
     fusion = tmp_path / "fusion"
     call(monkeypatch, "loss=l1", *TINY, flow, "stage.matcher.checkpoint=null", f"hydra.run.dir={fusion}")
-    from flowchroma.loading import load_system
-    from flowchroma.training.checkpoint import load_weights
+    from flowchroma.app.systems import load_system
+    from flowchroma.weights.files import load_weights
 
     system = load_system(str(fusion))
     assert not system.training

@@ -3,8 +3,8 @@ from pathlib import Path
 import torch
 from omegaconf import OmegaConf
 
+from flowchroma.app.systems import load_system
 from flowchroma.color import rgb_to_lab
-from flowchroma.loading import load_system
 from flowchroma.models import FlowChroma, PlaceholderFusion
 from flowchroma.ship import ship
 from flowchroma.training import save_weights

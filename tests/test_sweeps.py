@@ -83,8 +83,8 @@ def quick(monkeypatch):
 
     import hydra
 
-    from flowchroma.options import say_options
-    from flowchroma.settings import CONF, say_errors
+    from flowchroma.app.options import say_options
+    from flowchroma.app.settings import CONF, say_errors
 
     task = hydra.main(version_base="1.3", config_path=CONF, config_name="config")(say_errors(main))
     monkeypatch.setattr(run, "main", say_options(task))
@@ -206,7 +206,7 @@ def test_a_sweep_of_nothing_and_a_second_sweep_in_one_folder_are_refused(monkeyp
 
 
 def test_an_interrupted_sweep_has_its_table(monkeypatch, tmp_path, quick):
-    from flowchroma.sweeps import SweepTable
+    from flowchroma.app.sweeps import SweepTable
 
     left = []
     monkeypatch.setattr("atexit.register", lambda *call: left.append(call))

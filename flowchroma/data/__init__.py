@@ -1,17 +1,17 @@
 """Clips to train and validate on, streamed from films on disk or made on the fly."""
 
-from flowchroma.data.archives import Archive
-from flowchroma.data.augmentation import Augmentation
-from flowchroma.data.batches import collate, to_clip
-from flowchroma.data.films import Films
-from flowchroma.data.folders import FrameFolders
-from flowchroma.data.images import Images, StillFilm
+from flowchroma.data.clips.augmentation import Augmentation
+from flowchroma.data.clips.batches import collate, to_clip
+from flowchroma.data.clips.sampler import ClipKey, ClipSampler
+from flowchroma.data.made.sample import Sample, SampleFilm
 from flowchroma.data.module import ClipDataModule
-from flowchroma.data.named import NamedFilms
-from flowchroma.data.sample import Sample, SampleFilm
-from flowchroma.data.sampler import ClipKey, ClipSampler
-from flowchroma.data.shards import Shards
-from flowchroma.data.source import ReadableFilm, Source
+from flowchroma.data.prepare.archives import Archive
+from flowchroma.data.sources.films import Films
+from flowchroma.data.sources.frame_folders import FrameFolders
+from flowchroma.data.sources.named import NamedFilms
+from flowchroma.data.sources.picture_folders import Images, StillFilm
+from flowchroma.data.sources.shards import Shards
+from flowchroma.data.sources.source import ReadableFilm, Source
 
 __all__ = [
     "Archive",

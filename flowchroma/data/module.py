@@ -9,16 +9,17 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningDataModule
 
-from flowchroma.data.augmentation import Augmentation
-from flowchroma.data.batches import Batches, ClipLoader, start_worker, to_clip, unchanged
-from flowchroma.data.clips import Clips, Pool, TrainingClips, ValidationClips
-from flowchroma.data.memory import Slots
-from flowchroma.data.recipe import Recipe
-from flowchroma.data.sampler import ClipSampler
-from flowchroma.data.source import ReadableFilm, Source
-from flowchroma.data.windows import plan_windows
+from flowchroma.data.clips.augmentation import Augmentation
+from flowchroma.data.clips.batches import Batches, ClipLoader, start_worker, to_clip, unchanged
+from flowchroma.data.clips.buffers import Slots
+from flowchroma.data.clips.datasets import Clips, Pool, TrainingClips, ValidationClips
+from flowchroma.data.clips.raw import RawClip
+from flowchroma.data.clips.recipe import Recipe
+from flowchroma.data.clips.sampler import ClipSampler
+from flowchroma.data.clips.windows import plan_windows
+from flowchroma.data.sources.source import ReadableFilm, Source
 from flowchroma.errors import UserError
-from flowchroma.types import Clip, RawClip
+from flowchroma.types import Clip
 
 _log = logging.getLogger(__name__)
 

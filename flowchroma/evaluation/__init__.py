@@ -5,8 +5,8 @@ from flowchroma.evaluation.judges import Judges, find_judges
 from flowchroma.evaluation.predictions import Predictions, find_clip
 from flowchroma.evaluation.protocol import Protocol
 from flowchroma.evaluation.runner import Entrant, Evaluation
+from flowchroma.evaluation.scores import LOCKS, Store, fingerprint, identify
 from flowchroma.evaluation.scoring import TRUTH, score_clip
-from flowchroma.evaluation.store import LOCKS, Store, fingerprint, identify
 
 __all__ = [
     "LOCKS",

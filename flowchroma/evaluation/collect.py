@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from flowchroma.data.source import ReadableFilm
+from flowchroma.data.sources.source import ReadableFilm
 from flowchroma.errors import UserError
 from flowchroma.evaluation.report import MethodScores, Report, Still
 from flowchroma.evaluation.runner import Evaluation
+from flowchroma.evaluation.scores import Store, identify
 from flowchroma.evaluation.scoring import TRUTH, Score, mean_of
-from flowchroma.evaluation.store import Store, identify
 from flowchroma.metrics import FID
 
 

@@ -9,7 +9,7 @@ from typing import Protocol as Interface
 import torch
 from torch import Tensor
 
-from flowchroma.data.films import FILM_SUFFIXES
+from flowchroma.data.sources.films import FILM_SUFFIXES
 from flowchroma.errors import UserError
 from flowchroma.evaluation.protocol import Protocol
 from flowchroma.film import Film, open_film

@@ -6,13 +6,13 @@ from typing import Any
 
 import torch
 
-from flowchroma.data.source import ReadableFilm
+from flowchroma.data.sources.source import ReadableFilm
 from flowchroma.errors import UserError
 from flowchroma.evaluation.judges import Judges
 from flowchroma.evaluation.protocol import Protocol
+from flowchroma.evaluation.scores import Store, fingerprint, identify
 from flowchroma.evaluation.scoring import TRUTH, Paints, Score, score_clip
-from flowchroma.evaluation.stills import Stills
-from flowchroma.evaluation.store import Store, fingerprint, identify
+from flowchroma.evaluation.thumbnails import Stills
 
 _RULES = 2  # raised when a figure changes its meaning: what was scored before is then scored again
 

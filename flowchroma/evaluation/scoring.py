@@ -13,12 +13,12 @@ from torch import Tensor
 
 from flowchroma import metrics, ops
 from flowchroma.color import rgb_to_lab
-from flowchroma.data.source import ReadableFilm
+from flowchroma.data.sources.source import ReadableFilm
 from flowchroma.errors import UserError
 from flowchroma.evaluation.judges import Judges
 from flowchroma.evaluation.predictions import Predictions
 from flowchroma.evaluation.protocol import Protocol
-from flowchroma.evaluation.stills import Stills
+from flowchroma.evaluation.thumbnails import Stills
 
 TRUTH = "truth"
 

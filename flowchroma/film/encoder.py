@@ -14,8 +14,8 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from flowchroma.errors import UserError
 from flowchroma.film.film import Film
 from flowchroma.film.folder import FrameFolder
-from flowchroma.film.images import write_png
-from flowchroma.film.index import open_container
+from flowchroma.film.frame_times import open_container
+from flowchroma.film.image_files import write_png
 from flowchroma.film.sound import Sound
 from flowchroma.film.video import VideoFile
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from flowchroma.errors import UserError
 from flowchroma.film.film import check_indices
-from flowchroma.film.images import largest_reduction, read_image
+from flowchroma.film.image_files import largest_reduction, read_image
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
 

@@ -55,7 +55,7 @@ def has_colour(rgb: np.ndarray) -> bool:
 
 
 def _picture(path: Path) -> np.ndarray:
-    from flowchroma.film.images import read_image
+    from flowchroma.film.image_files import read_image
 
     if path.is_dir():
         raise UserError(f"the reference {path} is a folder: give one picture")

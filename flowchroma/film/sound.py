@@ -10,7 +10,7 @@ import av
 import av.container
 from av.error import FFmpegError, InvalidDataError
 
-from flowchroma.film.index import open_container, whole_packets
+from flowchroma.film.frame_times import open_container, whole_packets
 
 _AAC_RATES = {96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000}
 _KEPT_METADATA = ("language", "title", "handler_name")

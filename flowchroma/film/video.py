@@ -15,7 +15,7 @@ from av.video.reformatter import Colorspace, VideoReformatter
 
 from flowchroma.errors import UserError
 from flowchroma.film.film import check_indices
-from flowchroma.film.index import FrameIndex, build_index, decode, open_container, times, video_stream
+from flowchroma.film.frame_times import FrameIndex, build_index, decode, open_container, times, video_stream
 
 _UNTAGGED = 2  # AVCOL_SPC_UNSPECIFIED
 _HD_HEIGHT = 720  # from here on, players take untagged film to be BT.709; below it, BT.601

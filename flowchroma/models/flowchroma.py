@@ -7,10 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from flowchroma import ops
-from flowchroma.models import expected
+from flowchroma.models.fusion import error_model
 from flowchroma.models.memflow import MemFlow
+from flowchroma.models.state import ReferenceMemory, Signals, State
 from flowchroma.models.swintexco import Matcher
-from flowchroma.types import Flow, Propagation, ReferenceMemory, Signals, State
+from flowchroma.types import Flow, Propagation
 
 _SHARPNESS = 0.8  # each tenth gains 0.15 % of colourfulness, and costs 0.02 dB over 25 frames
 
@@ -82,7 +83,7 @@ class FlowChroma(nn.Module):
         kept = state.recent
         if self.recent and state.frames and state.frames % self.every == 0:
             kept = self._keep(state, signals.luma, ab)
-        trust = expected.worth(signals)
+        trust = error_model.worth(signals)
         return State(state.references, signals.flow_state, ab, signals.luma, trust, kept, state.frames + 1)
 
     def _keep(self, state: State, luma: Tensor, ab: Tensor) -> tuple[ReferenceMemory, ...]:
@@ -116,6 +117,6 @@ def propagate(ab: Tensor | None, worth: Tensor | None, flow: Flow | None, luma: 
     if ab is None or worth is None or flow is None:
         nothing = torch.zeros_like(luma)
         return Propagation(nothing.expand(-1, 2, -1, -1), nothing)
-    trust = expected.carried_on(ops.backward_warp(worth, flow.carrier), flow.confidence)
+    trust = error_model.carried_on(ops.backward_warp(worth, flow.carrier), flow.confidence)
     carried = ops.carry(ab, flow.carrier, _SHARPNESS)
     return Propagation(carried, trust * ops.inside(flow.carrier) * (flow.confidence > 0))

@@ -3,7 +3,6 @@
 from flowchroma.training.adversarial import AdversarialStage
 from flowchroma.training.average import Average
 from flowchroma.training.callbacks import CountSkipped, Panels, Progress
-from flowchroma.training.checkpoint import load_weights, save_weights
 from flowchroma.training.files import CheckpointFiles
 from flowchroma.training.fusion import FusionStage
 from flowchroma.training.guard import Guard
@@ -15,6 +14,7 @@ from flowchroma.training.projections import FitProjections
 from flowchroma.training.resume import Resumable
 from flowchroma.training.stage import MONITOR, Stage
 from flowchroma.training.swintexco import SwinTExCoStage
+from flowchroma.weights.files import load_weights, save_weights
 
 __all__ = [
     "MONITOR",

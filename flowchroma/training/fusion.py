@@ -13,9 +13,10 @@ from flowchroma import ops
 from flowchroma.errors import UserError
 from flowchroma.losses import Prediction, WeightedSum
 from flowchroma.models import FlowChroma, MemFlow
+from flowchroma.models.state import Signals
 from flowchroma.models.swintexco import Matcher
 from flowchroma.training.stage import Shown, Stage, freeze
-from flowchroma.types import Clip, Signals
+from flowchroma.types import Clip
 
 
 class FusionStage(Stage):

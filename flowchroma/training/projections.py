@@ -7,12 +7,12 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from flowchroma import ops
-from flowchroma.data.batches import collate, to_clip
-from flowchroma.data.sampler import ClipSampler
+from flowchroma.data.clips.batches import collate, to_clip
+from flowchroma.data.clips.raw import RawClip
+from flowchroma.data.clips.sampler import ClipSampler
 from flowchroma.errors import UserError
 from flowchroma.models.swintexco import SwinTExCoSmall
-from flowchroma.models.swintexco.small import MULTIPLE
-from flowchroma.types import RawClip
+from flowchroma.models.swintexco.compact import MULTIPLE
 
 
 class FitProjections(Callback):

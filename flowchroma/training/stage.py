@@ -16,8 +16,8 @@ from flowchroma.errors import UserError
 from flowchroma.losses import LossValues, Prediction, WeightedSum
 from flowchroma.metrics import MeanPSNR
 from flowchroma.ops import processes
-from flowchroma.training.checkpoint import differences
 from flowchroma.types import Clip
+from flowchroma.weights.files import differences
 
 MONITOR = "val/psnr"
 

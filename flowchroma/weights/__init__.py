@@ -1,12 +1,12 @@
 """Pretrained weights: those that ship with the package, and how others are found."""
 
-from flowchroma.download import DownloadError, download_file
+from flowchroma.files.download import DownloadError, download_file
 from flowchroma.weights.cache import WeightsAbsent
 from flowchroma.weights.inception import load_inception
 from flowchroma.weights.lpips import load_lpips
 from flowchroma.weights.shipped import SHIPPED_SYSTEM, shipped_trunk
 from flowchroma.weights.trunks import matching_trunk
-from flowchroma.weights.vgg import SHIPPED_VGG, load_vgg
+from flowchroma.weights.vgg_weights import SHIPPED_VGG, load_vgg
 
 __all__ = [
     "SHIPPED_SYSTEM",

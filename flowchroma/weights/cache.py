@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from flowchroma.download import DownloadError, download_file
 from flowchroma.errors import UserError
+from flowchroma.files.download import DownloadError, download_file
 
 SUFFIXES = (".safetensors", ".pth", ".pt")
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flowchroma.models.vgg import VGGFeatures
-from flowchroma.weights.vgg import SHIPPED_VGG, load_vgg
+from flowchroma.weights.vgg_weights import SHIPPED_VGG, load_vgg
 
 SHIPPED_SYSTEM = Path(__file__).parent / "small" / "weights.safetensors"
 

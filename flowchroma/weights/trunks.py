@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from flowchroma.download import DownloadError, download_file, unreachable
 from flowchroma.errors import UserError
+from flowchroma.files.download import DownloadError, download_file, unreachable
 from flowchroma.models.swintexco.embed import Embed
-from flowchroma.models.swintexco.vgg import CHANNELS, VGGLevels
+from flowchroma.models.swintexco.trainable_vgg import CHANNELS, VGGLevels
 from flowchroma.models.vgg import BLOCKS
 from flowchroma.weights.cache import SUFFIXES, WeightsAbsent, fetch, read_tensors, torchvision_url
-from flowchroma.weights.vgg import fill
+from flowchroma.weights.vgg_weights import fill
 
 _LEVELS = 4
 _ANSWER = 1.5  # seconds that a server has to answer

@@ -124,7 +124,7 @@ def noisy(tmp_path):
 def packed(noisy, tmp_path):
     """The set in shards of one or two films."""
     from flowchroma.data import FrameFolders
-    from flowchroma.data.packing import pack
+    from flowchroma.data.prepare.packing import pack
 
     source, target = FrameFolders(noisy), tmp_path / "shards"
     assert pack({split: source.films(split) for split in ("train", "val")}, target, shard_bytes=20_000).films == 4

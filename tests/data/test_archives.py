@@ -8,9 +8,9 @@ import zipfile
 import pytest
 
 from flowchroma.data import Archive
-from flowchroma.data.archives import obtain
-from flowchroma.download import digest
+from flowchroma.data.prepare.archives import obtain
 from flowchroma.errors import UserError
+from flowchroma.files.download import digest
 
 FILES = {
     "SET/JPEGImages/480p/a/00000.jpg": os.urandom(50_000),

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from flowchroma.data import ClipDataModule, Films, FrameFolders, NamedFilms
-from flowchroma.data.checking import check
-from flowchroma.data.films import find_films, search
-from flowchroma.data.index import read_index
+from flowchroma.data.prepare.checking import check
+from flowchroma.data.sources.film_index import read_index
+from flowchroma.data.sources.films import find_films, search
 from flowchroma.errors import UserError
 
 
@@ -150,7 +150,7 @@ def test_the_index_stands_in_for_opening_films(davis, monkeypatch, write_film, t
     check(FrameFolders(root))
     check(Films(tmp_path / "films"))
     monkeypatch.setattr("flowchroma.film.open_film", lambda path: pytest.fail(f"{path} was opened"))
-    monkeypatch.setattr("flowchroma.data.films.search", lambda root: pytest.fail(f"{root} was searched"))
+    monkeypatch.setattr("flowchroma.data.sources.films.search", lambda root: pytest.fail(f"{root} was searched"))
     assert [(len(film), film.size) for film in FrameFolders(root).films("train")] == [(6, (24, 32))] * 2
     assert {film.name: (len(film), film.size) for film in Films(tmp_path / "films").films("train")} == before
 
@@ -195,7 +195,7 @@ def test_a_set_that_cannot_be_written_to_is_said(davis, monkeypatch):
     def refuse(*_, **__):
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr("flowchroma.data.index.write_json", refuse)
+    monkeypatch.setattr("flowchroma.data.sources.film_index.write_json", refuse)
     with pytest.raises(UserError, match=rf"cannot write the index of {root}: Read-only file system; the set can be"):
         check(FrameFolders(root))
 

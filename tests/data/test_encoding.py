@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from flowchroma.data import Films
-from flowchroma.data.encoding import encode
+from flowchroma.data.prepare.encoding import encode
 from flowchroma.errors import UserError
 from flowchroma.film import VideoFile
 

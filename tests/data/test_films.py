@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowchroma.data.films import Films, _hashed
+from flowchroma.data.sources.films import Films, _hashed
 from flowchroma.errors import UserError
 
 

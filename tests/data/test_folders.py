@@ -1,6 +1,6 @@
 import pytest
 
-from flowchroma.data.folders import FrameFolders
+from flowchroma.data.sources.frame_folders import FrameFolders
 from flowchroma.errors import UserError
 
 

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowchroma.data.geometry import (
+from flowchroma.data.clips.geometry import (
     Crop,
     centre_crop,
     draw_affine,

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from flowchroma.data import ClipDataModule, Images
-from flowchroma.data.clips import Pool, TrainingClips
-from flowchroma.data.recipe import Recipe
-from flowchroma.data.sampler import ClipKey
+from flowchroma.data.clips.datasets import Pool, TrainingClips
+from flowchroma.data.clips.recipe import Recipe
+from flowchroma.data.clips.sampler import ClipKey
 from flowchroma.errors import UserError
 from flowchroma.ops import backward_warp
 

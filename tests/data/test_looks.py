@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 import torch
 
-from flowchroma.data.augmentation import Augmentation, Look, blurred, gather, vary
-from flowchroma.data.batches import collate, to_clip
-from flowchroma.data.clips import Pool, TrainingClips
-from flowchroma.data.recipe import Recipe
-from flowchroma.data.recolour import colour_matrix, recolour
-from flowchroma.data.sample import SampleFilm
-from flowchroma.data.sampler import ClipKey
-from flowchroma.types import Looks
+from flowchroma.data.clips.augmentation import Augmentation, Look, blurred, gather, vary
+from flowchroma.data.clips.batches import collate, to_clip
+from flowchroma.data.clips.datasets import Pool, TrainingClips
+from flowchroma.data.clips.raw import Looks
+from flowchroma.data.clips.recipe import Recipe
+from flowchroma.data.clips.recolour import colour_matrix, recolour
+from flowchroma.data.clips.sampler import ClipKey
+from flowchroma.data.made.sample import SampleFilm
 
 PLAIN = Augmentation(crop_scale=(1.0, 1.0), flip=0, reverse=0, hue=0, saturation=0, brightness=0, blur=0, noise=0)
 LIVELY = Augmentation(crop_scale=(0.5, 0.9), flip=0.5, reverse=0.5, blur=0.5, noise=0.0)

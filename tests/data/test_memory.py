@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from flowchroma.data import ClipDataModule, Sample, module
-from flowchroma.data.memory import Layout, Slots
+from flowchroma.data.clips.buffers import Layout, Slots
 from flowchroma.errors import UserError
 
 CLIPS = 24
@@ -107,7 +107,7 @@ def test_a_batch_that_cannot_be_made_leaves_no_memory_taken(fake_film):
 def test_a_process_that_inherits_nothing_finds_no_piece_free(monkeypatch):
     copy = pickle.loads(pickle.dumps(Slots(4, 100)))
     worker = type("Worker", (), {"id": 0, "num_workers": 1})
-    monkeypatch.setattr("flowchroma.data.memory.get_worker_info", lambda: worker)
+    monkeypatch.setattr("flowchroma.data.clips.buffers.get_worker_info", lambda: worker)
     assert copy.take() is None
 
 

@@ -5,11 +5,12 @@ import torch
 
 from flowchroma.color import rgb_to_lab
 from flowchroma.data import Augmentation, ClipDataModule, Films, FrameFolders, Sample
-from flowchroma.data.augmentation import vary
-from flowchroma.data.batches import to_clip
-from flowchroma.data.windows import plan_windows
+from flowchroma.data.clips.augmentation import vary
+from flowchroma.data.clips.batches import to_clip
+from flowchroma.data.clips.raw import RawClip
+from flowchroma.data.clips.windows import plan_windows
 from flowchroma.errors import UserError
-from flowchroma.types import Clip, RawClip
+from flowchroma.types import Clip
 
 SMALL = {"size": (16, 16), "batch_size": 2, "num_workers": 0, "val_length": 3, "clip_length": 3}
 

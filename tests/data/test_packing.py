@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from flowchroma.data import Films, FrameFolders, Shards
-from flowchroma.data.packing import pack
+from flowchroma.data.prepare.packing import pack
 from flowchroma.errors import UserError
 
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from flowchroma.color import rgb_to_lab
-from flowchroma.data.photographs import photographs
-from flowchroma.data.sample import Sample, SampleFilm, _take
+from flowchroma.data.made.photographs import photographs
+from flowchroma.data.made.sample import Sample, SampleFilm, _take
 from flowchroma.errors import UserError
 
 SIZE = (48, 64)
@@ -42,7 +42,7 @@ def test_training_and_validation_share_no_photograph():
 
 def test_missing_photographs_are_told(monkeypatch):
     photographs.cache_clear()
-    monkeypatch.setattr("flowchroma.data.photographs.find_spec", lambda name: None)
+    monkeypatch.setattr("flowchroma.data.made.photographs.find_spec", lambda name: None)
     with pytest.raises(UserError, match="pip install scikit-image"):
         photographs("train")
 

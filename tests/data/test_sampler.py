@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowchroma.data.sampler import ClipSampler
+from flowchroma.data.clips.sampler import ClipSampler
 from flowchroma.errors import UserError
 
 

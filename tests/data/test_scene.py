@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 
 from flowchroma.color import rgb_to_lab
-from flowchroma.data.motion import Motion, Wave
-from flowchroma.data.sample import SampleFilm, _take
-from flowchroma.data.scene import Layer, Scene
+from flowchroma.data.made.plane_motion import Motion, Wave
+from flowchroma.data.made.sample import SampleFilm, _take
+from flowchroma.data.made.scene import Layer, Scene
 
 HEIGHT, WIDTH = 40, 60
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from flowchroma.data import ClipDataModule, ClipSampler, FrameFolders, Shards
+from flowchroma.data.clips.raw import RawClip
 from flowchroma.errors import UserError
-from flowchroma.types import RawClip
 
 
 @pytest.mark.parametrize("at_least", [None, (24, 32), (10, 9)])
@@ -75,7 +75,7 @@ def test_a_clip_reads_its_frames_and_little_else(packed, monkeypatch):
         return read(self, path, start, end, **kwargs)
 
     monkeypatch.setattr(fsspec.implementations.local.LocalFileSystem, "cat_file", spy)
-    monkeypatch.setattr("flowchroma.data.store._GAP", 1024)
+    monkeypatch.setattr("flowchroma.data.sources.byte_ranges._GAP", 1024)
     film.read([2, 3, 4, 11])
     assert asked == [(places[2][0], sum(places[4])), (places[11][0], sum(places[11]))]
 

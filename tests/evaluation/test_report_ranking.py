@@ -11,7 +11,7 @@ from flowchroma.evaluation.measures import BY_KEY, MEASURES
 from flowchroma.evaluation.report import MethodScores, Report, print_table
 from flowchroma.evaluation.report.charts import chart_data
 from flowchroma.evaluation.report.ranking import rank
-from flowchroma.evaluation.report.verdict import verdict
+from flowchroma.evaluation.report.summary import verdict
 
 
 def scored(**means):

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import torch
 
+from flowchroma.colorizers import Hold, Painter
 from flowchroma.errors import UserError
 from flowchroma.evaluation import Entrant, Evaluation, Judges, Protocol, Store, collect
 from flowchroma.film import open_film
-from flowchroma.models import Hold, Painter
 
 
 class Counted(Painter):

@@ -5,10 +5,10 @@ from scipy.spatial.distance import jensenshannon
 from skimage import color
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from flowchroma.colorizers import Gray, Hold, Oracle, Painter
 from flowchroma.errors import UserError
 from flowchroma.evaluation import Judges, Protocol, score_clip
 from flowchroma.evaluation.scoring import TRUTH
-from flowchroma.models import Gray, Hold, Oracle, Painter
 
 CPU = torch.device("cpu")
 

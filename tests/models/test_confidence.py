@@ -3,7 +3,7 @@ import torch
 from torch import Tensor
 
 from flowchroma import ops
-from flowchroma.loading import load_part
+from flowchroma.app.systems import load_part
 from flowchroma.models import MemFlow
 from flowchroma.models.memflow import (
     Evidence,

@@ -4,8 +4,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from flowchroma.models import BlendFusion, PlaceholderFusion, SimpleFusion, UNetFusion, expected
-from flowchroma.types import Flow, Match, Propagation, Signals
+from flowchroma.models import BlendFusion, PlaceholderFusion, SimpleFusion, UNetFusion
+from flowchroma.models.fusion import error_model
+from flowchroma.models.state import Signals
+from flowchroma.types import Flow, Match, Propagation
 
 from .test_networks import shake
 
@@ -33,20 +35,22 @@ def uncarried(found: Signals, where: slice = slice(None)) -> Signals:
 
 def test_confidence_and_expected_error_say_the_same() -> None:
     error = torch.linspace(0.3, 80, 50)
-    torch.testing.assert_close(expected.error_of(expected.confidence_of(error)), error)
-    assert expected.error_of(torch.tensor([0.0, 1.0])).tolist() == pytest.approx([90, 0.3])
+    torch.testing.assert_close(error_model.error_of(error_model.confidence_of(error)), error)
+    assert error_model.error_of(torch.tensor([0.0, 1.0])).tolist() == pytest.approx([90, 0.3])
 
 
 def test_a_colour_weighed_of_several_is_surer_than_each() -> None:
     found = signals()
-    each = torch.stack(expected.errors(found))
+    each = torch.stack(error_model.errors(found))
     together = each.square().reciprocal().sum(0).rsqrt()
-    torch.testing.assert_close(expected.error_of(expected.worth(found)), together.clamp(min=0.3), atol=1e-4, rtol=1e-4)
-    alone = expected.errors(replace(found, recent=None))
+    torch.testing.assert_close(
+        error_model.error_of(error_model.worth(found)), together.clamp(min=0.3), atol=1e-4, rtol=1e-4
+    )
+    alone = error_model.errors(replace(found, recent=None))
     assert len(alone) == 2
     worse = replace(found.match, difference=found.match.difference + 5)
-    assert (expected.matched_error(worse) >= alone[1]).all()
-    assert expected.matched_error(worse).mean() > alone[1].mean() + 1
+    assert (error_model.matched_error(worse) >= alone[1]).all()
+    assert error_model.matched_error(worse).mean() > alone[1].mean() + 1
 
 
 def test_placeholder_is_the_weighted_mean() -> None:
@@ -90,7 +94,7 @@ def test_unet_gives_the_matched_colour_where_nothing_was_carried() -> None:
 def test_blend_untrained_weighs_by_the_inverse_square_of_expected_errors() -> None:
     found = signals(19, 23)
     colours = torch.stack([found.propagation.ab, found.match.ab, found.recent.ab])
-    weights = torch.stack([error**-2 for error in expected.errors(found)])
+    weights = torch.stack([error**-2 for error in error_model.errors(found)])
     torch.testing.assert_close(BlendFusion(8, 2)(found), (weights * colours).sum(0) / weights.sum(0))
     both = replace(found, recent=None)
     torch.testing.assert_close(BlendFusion(8, 2)(both), (weights * colours)[:2].sum(0) / weights[:2].sum(0))

@@ -9,7 +9,7 @@ from torch import Tensor
 from flowchroma import ops
 from flowchroma.models import MemFlow
 from flowchroma.models.memflow import Refiner
-from flowchroma.types import FlowState
+from flowchroma.models.state import FlowState
 
 
 def narrow(seed: int = 0, **changes: object) -> MemFlow:

@@ -2,8 +2,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from flowchroma.models import BlendFusion, FlowChroma, SimpleFusion, expected
+from flowchroma.models import BlendFusion, FlowChroma, SimpleFusion
 from flowchroma.models.flowchroma import propagate
+from flowchroma.models.fusion import error_model
 from flowchroma.ops import backward_warp
 from flowchroma.types import Flow
 
@@ -202,7 +203,7 @@ def test_errors_add_up_along_the_flow_as_independent_ones_do() -> None:
     there, step = 5 * torch.rand(1, 1, 8, 8) + 1, 5 * torch.rand(1, 1, 8, 8)
     sure = torch.exp(-(step + 0.5) / 10)  # half a unit is what grain costs a right flow
     carried = propagate(torch.rand(1, 2, 8, 8), torch.exp(-there / 10), Flow(flow, sure), torch.rand(1, 1, 8, 8))
-    found = expected.error_of(carried.confidence)[..., 2:]
+    found = error_model.error_of(carried.confidence)[..., 2:]
     torch.testing.assert_close(found, torch.hypot(there[..., :-2], step[..., 2:]))
 
 

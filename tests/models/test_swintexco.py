@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from flowchroma.models import FlowChroma, MatchingAlone, PlaceholderFusion, SwinTExCo
+from flowchroma.colorizers import MatchingAlone
+from flowchroma.models import FlowChroma, PlaceholderFusion, SwinTExCo
 from flowchroma.models.swintexco import Embed
 from flowchroma.weights import matching_trunk
 

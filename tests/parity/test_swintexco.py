@@ -15,8 +15,8 @@ from torch.nn import functional as F
 from flowchroma import ops
 from flowchroma.color import lab_to_rgb
 from flowchroma.models import SwinTExCo
+from flowchroma.models.state import ReferenceMemory
 from flowchroma.models.swintexco.tokens import tokens
-from flowchroma.types import ReferenceMemory
 from flowchroma.weights import matching_trunk
 
 SINGLE = pytest.param(torch.float32, id="float32")

@@ -7,8 +7,8 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from flowchroma.app.launching import refuse_unlaunchable
 from flowchroma.errors import UserError
-from flowchroma.launching import refuse_unlaunchable
 from flowchroma.losses import color_loss
 from flowchroma.losses.masking import masked_mean
 from flowchroma.ops import processes

@@ -8,8 +8,8 @@ import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from omegaconf import OmegaConf
 
+from flowchroma.app.resuming import checkpoint_to_resume
 from flowchroma.errors import UserError
-from flowchroma.resuming import checkpoint_to_resume
 from flowchroma.training.files import LAST, PREVIOUS, CheckpointFiles
 
 

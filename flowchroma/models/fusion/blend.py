@@ -8,8 +8,9 @@ from torch.nn import functional as F
 
 from flowchroma import ops
 from flowchroma.color import scale_ab, scale_luma, unscale_ab
-from flowchroma.models.expected import errors
-from flowchroma.types import Match, Signals
+from flowchroma.models.fusion.error_model import errors
+from flowchroma.models.state import Signals
+from flowchroma.types import Match
 
 CHANNELS = 13
 _DIFFERENCE = 20.0  # units of L that become 1
@@ -18,7 +19,7 @@ _DIFFERENCE = 20.0  # units of L that become 1
 class BlendFusion(nn.Module):
     """Weighs three colours against each other at every pixel, and corrects their mixture.
 
-    Untrained, it weighs each colour by the inverse square of the error expected of it (`models.expected`). What is
+    Untrained, it weighs each colour by the inverse square of the error expected of it (`error_model`). What is
     learnt is where that is wrong: a U-Net with additive skips (Ronneberger et al., MICCAI 2015) over squares of two by
     two pixels reads luminance, the three colours, and all that speaks for each, and changes the logarithms of their
     weights. A softmax makes weights of these, so that colours are chosen rather than made up; a correction of the

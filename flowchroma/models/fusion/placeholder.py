@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from flowchroma.types import Signals
+from flowchroma.models.state import Signals
 
 
 class PlaceholderFusion(nn.Module):

@@ -3,8 +3,8 @@
 from torch import Tensor, nn
 
 from flowchroma.color import unscale_ab
-from flowchroma.models.fusion.reading import CHANNELS, carried_or_matched, stack
-from flowchroma.types import Signals
+from flowchroma.models.fusion.inputs import CHANNELS, carried_or_matched, stack
+from flowchroma.models.state import Signals
 
 
 class SimpleFusion(nn.Module):

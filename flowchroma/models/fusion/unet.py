@@ -8,8 +8,8 @@ from torch.nn import functional as F
 
 from flowchroma import ops
 from flowchroma.color import unscale_ab
-from flowchroma.models.fusion.reading import CHANNELS, carried_or_matched, stack
-from flowchroma.types import Signals
+from flowchroma.models.fusion.inputs import CHANNELS, carried_or_matched, stack
+from flowchroma.models.state import Signals
 
 
 class UNetFusion(nn.Module):

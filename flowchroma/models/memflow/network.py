@@ -18,8 +18,9 @@ from flowchroma.models.memflow.encoder import NORMS, Encoder
 from flowchroma.models.memflow.layout import fast
 from flowchroma.models.memflow.refiner import Refined, Refiner
 from flowchroma.models.memflow.update import Update
+from flowchroma.models.state import FlowState
 from flowchroma.ops import light
-from flowchroma.types import Flow, FlowState
+from flowchroma.types import Flow
 
 STRIDE = 8
 

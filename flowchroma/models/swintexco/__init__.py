@@ -1,9 +1,9 @@
 """Colour found by matching against references."""
 
+from flowchroma.models.swintexco.compact import SwinTExCoSmall
 from flowchroma.models.swintexco.discriminator import Discriminator
 from flowchroma.models.swintexco.embed import Embed
-from flowchroma.models.swintexco.network import SwinTExCo
-from flowchroma.models.swintexco.small import SwinTExCoSmall
+from flowchroma.models.swintexco.published import SwinTExCo
 
 Matcher = SwinTExCo | SwinTExCoSmall
 

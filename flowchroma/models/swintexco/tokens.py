@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from flowchroma.types import ReferenceMemory
+from flowchroma.models.state import ReferenceMemory
 
 STRIDE = 4  # of the grid on which frames are matched
 

@@ -1,0 +1,115 @@
+"""What an evaluation's options enter: methods, runs, and somebody else's frames."""
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from flowchroma.app.options import parts_of
+from flowchroma.app.settings import CONF
+from flowchroma.app.systems import load_run
+from flowchroma.colorizers import Painter
+from flowchroma.data.sources.source import ReadableFilm
+from flowchroma.errors import UserError
+from flowchroma.evaluation import LOCKS, TRUTH, Entrant, Predictions, Protocol, find_clip, fingerprint
+
+
+def methods(config: DictConfig, protocol: Protocol, device: torch.device) -> dict[str, Entrant]:
+    """The methods and runs that the options name, ready to colour."""
+    named = config.get("method") or {}  # Hydra leaves nothing of an empty list
+    made = {}
+    for name, chosen in named.items():
+        # What is built without weights is the same in every process, and in a second run.
+        torch.manual_seed(config.seed)
+        made[name] = instantiate(chosen)
+    made |= {name: load_run(path) for name, path in config.runs.items()}
+    entrants = {}
+    for name, colorizer in made.items():
+        about: dict[str, Any] = {}
+        if chosen := named.get(name):
+            about |= {key: value for key, value in chosen.items() if isinstance(value, str | int) and key[0] != "_"}
+        else:
+            about["checkpoint"] = config.runs[name]
+        if isinstance(colorizer, torch.nn.Module):
+            colorizer.to(device)
+            about["parameters"] = sum(p.numel() for p in colorizer.parameters())
+            about["weights, SHA-256"] = _fingerprint(colorizer)
+        painter = colorizer if isinstance(colorizer, Painter) else Painter(colorizer, protocol.size)
+        entrants[name] = Entrant(lambda film, painter=painter: painter, about)  # type: ignore[misc]
+    return entrants
+
+
+def given(config: DictConfig, protocol: Protocol, alone: bool) -> dict[str, Entrant]:
+    """Somebody else's frames."""
+    if not config.predictions:
+        return {}
+    folder = Path(config.predictions).expanduser()
+    name = folder.resolve().name
+    if name in _taken() or name in (config.get("method") or {}) or name in config.runs:
+        raise UserError(
+            f"predictions={config.predictions} would stand as {name}, a name that is taken: rename the folder"
+        )
+
+    def frames(film: ReadableFilm) -> str | None:
+        try:
+            return fingerprint(find_clip(folder, film.name, alone))
+        except UserError:  # told when the clip is scored
+            return None
+
+    about = {"predictions": str(config.predictions)}
+    return {name: Entrant(lambda film: Predictions(folder, film, protocol, alone), about, frames)}
+
+
+def with_runs(arguments: list[str]) -> list[str]:
+    """Tell directories of runs from names among the methods; predictions stand alone unless a method is named.
+
+    Args:
+        arguments: as typed; `method=[dis,RUN]` becomes `method=[dis]` and `+runs.NAME=RUN`.
+    """
+    names = _methods()
+    told: list[str] = []
+    for argument in arguments:
+        key, _, value = argument.partition("=")
+        if key != "method":
+            told.append(argument)
+            continue
+        chosen = parts_of(value)
+        runs = [part for part in chosen if part not in names and Path(part).expanduser().is_dir()]
+        told.append(f"method=[{','.join(part for part in chosen if part not in runs)}]")
+        told += [f"+runs.{_short(run, runs)}={run}" for run in runs]
+    if any(a.startswith("predictions=") for a in told) and not any(a.startswith("method=") for a in told):
+        told.append("method=[]")
+    return told
+
+
+def _methods() -> set[str]:
+    return {path.stem for path in Path(CONF, "method").glob("*.yaml")}
+
+
+def _taken() -> set[str]:
+    """Names in the table and in the folder of scores that mean something already."""
+    return {*_methods(), TRUTH, LOCKS, ""}
+
+
+def _short(run: str, runs: list[str]) -> str:
+    """A run's name in the table: its directory's, with those above it as far as it takes to tell it from all others."""
+
+    def named(path: str, parts: int) -> str:
+        return re.sub(r"[^A-Za-z0-9_-]", "_", "_".join(Path(path).resolve().parts[1:][-parts:]))
+
+    others = [other for other in runs if other != run]
+    whole = len(Path(run).resolve().parts)
+    told = (n for n in range(1, whole) if named(run, n) not in {*_taken(), *(named(other, n) for other in others)})
+    return named(run, next(told, whole))
+
+
+def _fingerprint(network: torch.nn.Module) -> str:
+    digest = hashlib.sha256()
+    for key, value in sorted(network.state_dict().items()):
+        digest.update(key.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,1 @@
+"""Films made on the fly from photographs, with exact flow."""

@@ -1,0 +1,225 @@
+"""Films made on the fly from photographs, with exact flow: the default data, which needs no download."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from flowchroma.data.clips.recolour import colour_matrix, recolour
+from flowchroma.data.made.photographs import load, photographs
+from flowchroma.data.made.plane_motion import Motion, Wave, draw_camera, draw_object
+from flowchroma.data.made.scene import Layer, Scene
+from flowchroma.errors import UserError
+
+_DENSITY = 1.5  # texels a pixel: enough that bilinear sampling keeps detail, and shrinking has removed what would alias
+_MARGIN = 1.5  # half the side of an object's texture over its mean radius: no outline reaches further
+
+
+@dataclass(frozen=True)
+class SampleFilm:
+    """A generated film, a pure function of its fields; the whole of it is made of a few layers and waves.
+
+    Two to five layers textured from photographs move under a moving camera. Light swells and fades, and grain lies over
+    it. "train" and other splits share no photograph.
+    """
+
+    seed: int
+    frames: int = 40
+    size: tuple[int, int] = (224, 224)  # height, width
+    split: str = "train"
+    motion: float = 1.0  # factor on all speeds
+    light: float = 1.0  # factor on the change of light; 0 for none
+    noise: float = 0.02  # largest standard deviation of the grain, of RGB in [0, 1]; 0 for none
+
+    @property
+    def name(self) -> str:
+        """What the film is called in logs."""
+        return f"sample-{self.split}-{self.seed}"
+
+    def __len__(self) -> int:
+        return self.frames
+
+    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
+        """Every frame in order, (H, W, 3) uint8 RGB."""
+        return (self.read([index])[0] for index in range(len(self)))
+
+    def read(self, indices: Sequence[int], at_least: tuple[int, int] | None = None) -> list[NDArray[np.uint8]]:
+        """Paint frames: (H, W, 3), uint8 RGB each, never smaller, whatever is `at_least` needed.
+
+        Raises:
+            UserError: an index lies outside the film.
+        """
+        take = _take(self)
+        return [take.frame(self._checked(index)) for index in indices]
+
+    def read_flow(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Give the exact motion from each of the frames to the one before it.
+
+        Returns:
+            Flow (N, 2, H, W) in pixels, (x, y), backward, and visible (N, 1, H, W), bool. Frame 0 has nothing visible.
+
+        Raises:
+            UserError: an index lies outside the film.
+        """
+        scene = _take(self).scene
+        flows = [scene.flow(self._checked(index), index - 1) for index in indices]
+        visible = torch.stack([seen & (index > 0) for (_, seen), index in zip(flows, indices, strict=True)])
+        return torch.stack([flow for flow, _ in flows]), visible
+
+    def _checked(self, index: int) -> int:
+        if not 0 <= index < self.frames:
+            raise UserError(f"{self.name} has frames 0 to {self.frames - 1}: there is no frame {index}")
+        return index
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A source of generated films.
+
+    Args:
+        size: height and width of the films.
+        clips_per_epoch: clips drawn from training films in an epoch.
+        frames: length of each film.
+        train_films: how many different films training knows.
+        val_films: how many validation knows.
+        motion: factor on all speeds.
+        light: factor on the change of light.
+        noise: largest standard deviation of the grain.
+        weight: share of this source among several.
+    """
+
+    size: Sequence[int] = (224, 224)
+    clips_per_epoch: int = 2000
+    frames: int = 40
+    train_films: int = 20_000
+    val_films: int = 16
+    motion: float = 1.0
+    light: float = 1.0
+    noise: float = 0.02
+    weight: float = 1.0
+
+    def films(self, split: str) -> list[SampleFilm]:
+        """List the films of a split; nothing is painted yet."""
+        count = self.train_films if split == "train" else self.val_films
+        height, width = self.size
+        look = {"motion": self.motion, "light": self.light, "noise": self.noise}
+        return [SampleFilm(seed, self.frames, (height, width), split, **look) for seed in range(count)]
+
+    @property
+    def where(self) -> str:
+        """Where the data come from, for messages."""
+        return "the photographs in scikit-image"
+
+    def epoch_length(self, films: int) -> int:
+        """Tell how many clips an epoch takes from this source."""
+        return self.clips_per_epoch
+
+
+@dataclass(frozen=True)
+class _Take:
+    """A film's scene, with its light and its grain."""
+
+    scene: Scene
+    seed: int
+    gain: Wave  # logarithms
+    gamma: Wave
+    grain: float
+
+    def frame(self, index: int) -> NDArray[np.uint8]:
+        picture = self.scene.render(index)
+        gain, gamma = math.exp(self.gain(index)), math.exp(self.gamma(index))
+        if gain != 1 or gamma != 1:
+            picture = picture.mul_(gain).pow_(gamma)
+        if self.grain:
+            generator = torch.Generator().manual_seed((self.seed * 1_000_003 + index) % 2**63)
+            picture = picture + self.grain * torch.randn(1, *picture.shape[1:], generator=generator)
+        return picture.mul(255).round_().clamp_(0, 255).byte().permute(1, 2, 0).contiguous().numpy()
+
+
+# Two are kept: the clip, its flow and its reference are read one after the other, and textures take megabytes.
+@lru_cache(maxsize=2)
+def _take(film: SampleFilm) -> _Take:
+    rng = np.random.default_rng((film.seed, 0 if film.split == "train" else 1))
+    half = (film.size[1] / max(film.size) / 2, film.size[0] / max(film.size) / 2)
+    count = int(rng.integers(1, 5))
+    hues = rng.uniform(0, 2 * math.pi) + np.arange(count + 1) * 2 * math.pi / (count + 1)
+    layers = [_background(rng, film, half, float(hues[0]))]
+    layers += [_object(rng, film, half, float(hue)) for hue in hues[1:]]
+    camera = draw_camera(rng, film.motion)
+    gain = Wave(0.0, film.light * rng.uniform(0, 0.15), rng.uniform(20, 120), rng.uniform(0, 2 * math.pi))
+    gamma = Wave(0.0, film.light * rng.uniform(0, 0.12), rng.uniform(20, 120), rng.uniform(0, 2 * math.pi))
+    return _Take(Scene(layers, camera, film.size), film.seed, gain, gamma, rng.uniform(0, 1) * film.noise)
+
+
+def _background(rng: np.random.Generator, film: SampleFilm, half: tuple[float, float], hue: float) -> Layer:
+    photograph = _photograph(rng, film.split)
+    height, width = photograph.shape[-2:]
+    texel = max(2 * half[0] / width, 2 * half[1] / height) * rng.uniform(1.05, 1.7)
+    texture = _shrink(photograph, texel * max(film.size) * _DENSITY)
+    saturation, gain = rng.uniform(0.8, 1.5), rng.uniform(0.8, 1.15)
+    if rng.random() < 0.5:  # the colours that the photograph was taken with, or nearly
+        texture = recolour(texture, colour_matrix(rng.normal(0, 0.15), saturation, gain))
+    else:
+        texture = _two_toned(rng, texture, hue, saturation, gain)
+    return Layer(texture, (width * texel / 2, height * texel / 2), Motion())
+
+
+def _object(rng: np.random.Generator, film: SampleFilm, half: tuple[float, float], hue: float) -> Layer:
+    patch = _patch(rng, _photograph(rng, film.split))
+    extent = _MARGIN * 2 * min(half) * rng.uniform(0.1, 0.32)
+    texture = _shrink(patch, 2 * extent * max(film.size) * _DENSITY / patch.shape[-1])
+    texture = recolour(texture, colour_matrix(hue, rng.uniform(0.9, 1.6), rng.uniform(0.7, 1.2)))
+    # A tint, so that even a colourless patch differs from its neighbours.
+    tint = 0.5 + 0.45 * torch.cos(torch.tensor([0.0, -2.0944, 2.0944]) + hue)
+    texture = texture.lerp(tint.view(3, 1, 1), rng.uniform(0.05, 0.4))
+    shape = _blob(rng, 2 * extent * max(film.size))
+    return Layer(texture, (extent, extent), draw_object(rng, film.motion, half), shape)
+
+
+def _two_toned(rng: np.random.Generator, image: Tensor, hue: float, saturation: float, gain: float) -> Tensor:
+    """Turn the hue by another angle here than there, so that equal grays need not have equal colours."""
+    one = recolour(image, colour_matrix(hue, saturation, gain))
+    other = recolour(image, colour_matrix(hue + rng.uniform(0, 2 * math.pi), saturation, gain))
+    coarse = torch.from_numpy(rng.normal(0, 2, (1, 1, 3, 4))).float()
+    mask = F.interpolate(coarse, image.shape[-2:], mode="bicubic", align_corners=True).sigmoid()[0]
+    return one.lerp_(other, mask)
+
+
+def _photograph(rng: np.random.Generator, split: str) -> Tensor:
+    choice = photographs(split)
+    return load(choice[int(rng.integers(len(choice)))])
+
+
+def _patch(rng: np.random.Generator, photograph: Tensor) -> Tensor:
+    """Cut the square with the most contrast out of three random ones: a flat one would move unseen."""
+    side = int(rng.uniform(0.35, 0.9) * min(photograph.shape[-2:]))
+    room = [length - side + 1 for length in photograph.shape[-2:]]
+    corners = [(int(rng.integers(room[0])), int(rng.integers(room[1]))) for _ in range(3)]
+    squares = [photograph[:, top : top + side, left : left + side] for top, left in corners]
+    return max(squares, key=lambda square: float(square[1].std()))
+
+
+def _shrink(image: Tensor, factor: float) -> Tensor:
+    """Shrink (C, H, W) with antialiasing; never enlarge, as sampling does that as well."""
+    if factor >= 1:
+        return image
+    size = [max(8, round(length * factor)) for length in image.shape[-2:]]
+    return F.interpolate(image[None], size, mode="bilinear", antialias=True)[0]
+
+
+def _blob(rng: np.random.Generator, side: float) -> Tensor:
+    """Draw a smooth random outline in a square of `side` pixels: distance to it, positive inside, (1, n, n)."""
+    texels = max(32, math.ceil(side))
+    place = (torch.arange(texels) + 0.5) * (2 * _MARGIN / texels) - _MARGIN
+    y, x = torch.meshgrid(place, place * rng.uniform(1.0, 1.8), indexing="ij")
+    angle = torch.atan2(y, x)
+    outline = torch.full_like(angle, 0.95)
+    for lobes, most in ((2, 0.15), (3, 0.15), (5, 0.1), (7, 0.05)):
+        outline += rng.uniform(0, most) * torch.cos(lobes * angle + rng.uniform(0, 2 * math.pi))
+    return ((outline - torch.hypot(x, y)) * (side / (2 * _MARGIN)))[None]

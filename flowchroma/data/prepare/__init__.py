@@ -1,0 +1,1 @@
+"""Getting, checking, encoding and packing sets of films."""

@@ -1,0 +1,1 @@
+"""Where films come from: folders, lists, pictures, shards."""

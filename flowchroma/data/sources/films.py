@@ -1,0 +1,173 @@
+"""Films, as files or as folders of frames, anywhere under one folder: Videvo and the like."""
+
+import os
+import zlib
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from flowchroma.data.sources.film_index import read_index
+from flowchroma.data.sources.source import IMAGE_SUFFIXES, LazyFilm, existing_root, read_list
+from flowchroma.errors import UserError
+
+FILM_SUFFIXES = frozenset(
+    (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv", ".mts", ".m2ts")
+)
+_HELD_OUT = ("val", "test")
+
+
+@dataclass(frozen=True)
+class Films:
+    """Every film under a folder, and every folder of frames.
+
+    What is trained on is settled by the first of these that applies: the lists of names (of two lists, films in neither
+    are left out; beside one list, they make the other split), sub-folders `train`, `val` and `test`, or a hash of the
+    film's name, which does not change when films are added.
+
+    Args:
+        root: the folder that holds the films.
+        train_list: file of names, one a line, with or without suffix; relative to root if not found as it stands.
+        val_list: the same for validation.
+        val_fraction: part of the films that the hash holds out; at least one, and never all.
+        clips_per_film: clips that an epoch takes from each film.
+        weight: share of this source among several.
+    """
+
+    root: str | Path | None
+    train_list: str | Path | None = None
+    val_list: str | Path | None = None
+    val_fraction: float = 0.15
+    clips_per_film: int = 4
+    weight: float = 1.0
+
+    @property
+    def where(self) -> str:
+        """Where the data come from, for messages."""
+        return str(self.root)
+
+    def epoch_length(self, films: int) -> int:
+        """Tell how many clips an epoch takes from this source."""
+        return films * self.clips_per_film
+
+    def films(self, split: str) -> list[LazyFilm]:
+        """Open the films of a split; "test" is that of validation unless a sub-folder `test` tells them apart.
+
+        Raises:
+            UserError: the root or a list is missing, the lists share a film, or the split is empty.
+        """
+        root = existing_root(self.root, "the films")
+        found = find_films(root)
+        if not found:
+            raise UserError(f"no film and no folder of frames lies under {root}: looked for *{', *'.join(_suffixes())}")
+        if self.train_list is not None or self.val_list is not None:
+            return self._listed(root, found, split)
+        names = pick_split(found, split, self.val_fraction)
+        if not names:
+            raise UserError(f"of the {len(found)} films under {root} none is for {split}: add some, or give lists")
+        index = read_index(root)
+        return [LazyFilm(name, found[name], index.facts(found[name])) for name in names]
+
+    def _listed(self, root: Path, found: dict[str, Path], split: str) -> list[LazyFilm]:
+        known = _aliases(found)
+        files = {"train": self.train_list, "val": self.val_list}
+        listed = {name: _names(root, path) for name, path in files.items() if path is not None}
+        members = {
+            name: {film for alias in aliases for film in known.get(alias, ())} for name, aliases in listed.items()
+        }
+        shared = sorted(members.get("train", set()) & members.get("val", set()))
+        if shared:
+            raise UserError(f"{shared[0]} is in both {self.train_list} and {self.val_list}: a film may be in one only")
+        side = "train" if split == "train" else "val"
+        if side in members:
+            names = sorted(members[side])
+            missing = [alias for alias in listed[side] if alias not in known]
+        else:
+            names = sorted(set(found) - set().union(*members.values()))
+            missing = []
+        if not names:
+            raise UserError(f"of the {len(found)} films under {root} the lists leave none for {split}")
+        # A film that is listed but not there is skipped, with its name, when its turn comes.
+        index = read_index(root)
+        there = (LazyFilm(name, found[name], index.facts(found[name])) for name in names)
+        return [*there, *(LazyFilm(name, root / name) for name in missing)]
+
+
+def find_films(root: Path) -> dict[str, Path]:
+    """Find films under a folder: paths by name, which is the path from the root without a file's suffix.
+
+    They are taken from the folder's index, where it has one and nothing has changed since.
+    """
+    listed = read_index(root).listing()
+    return search(root)[0] if listed is None else listed
+
+
+def search(root: Path) -> tuple[dict[str, Path], list[Path]]:
+    """Look for films under a folder: what `find_films` says, and the folders that were searched."""
+    found: dict[str, Path] = {}
+    searched: list[Path] = []
+    for here, folders, files in os.walk(root, followlinks=True):
+        folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
+        place = Path(here)
+        films = sorted(file for file in files if Path(file).suffix.lower() in FILM_SUFFIXES and file[0] != ".")
+        for file in films:
+            found.setdefault((place / file).relative_to(root).with_suffix("").as_posix(), place / file)
+        if not films and any(Path(file).suffix.lower() in IMAGE_SUFFIXES for file in files):
+            found[place.relative_to(root).as_posix() if place != root else root.name] = place
+            folders.clear()
+        else:
+            searched.append(place)
+    return dict(sorted(found.items())), searched
+
+
+def pick_split(found: Collection[str], split: str, fraction: float) -> list[str]:
+    """Pick a split's names by sub-folders train, val and test, or where nothing is held out there, by hash."""
+    names = _by_folder(found, split)
+    if names is not None:
+        return names
+    held_out = _hashed(found, fraction)
+    return [name for name in found if (name in held_out) == (split != "train")]
+
+
+def _by_folder(found: Iterable[str], split: str) -> list[str] | None:
+    """Pick a split's films by sub-folder; None where no sub-folder holds films out."""
+    groups: dict[str, list[str]] = {}
+    for name in found:
+        first, *rest = PurePosixPath(name).parts
+        groups.setdefault(first if rest and first in ("train", *_HELD_OUT) else "", []).append(name)
+    if not any(group in groups for group in _HELD_OUT):
+        return None
+    if split == "train":
+        return groups.get("train") or groups.get("", [])
+    return groups.get(split) or next(groups[group] for group in _HELD_OUT if group in groups)
+
+
+def _hashed(names: Iterable[str], fraction: float) -> set[str]:
+    """Pick the names to hold out: each by its own hash, so that other films do not matter."""
+    ranked = sorted(names, key=_position)
+    count = sum(_position(name) < fraction for name in ranked)
+    return set(ranked[: max(1, min(count, len(ranked) - 1))]) if len(ranked) > 1 else set()
+
+
+def _position(name: str) -> float:
+    return zlib.crc32(name.encode()) / 2**32
+
+
+def _aliases(found: dict[str, Path]) -> dict[str, list[str]]:
+    """Tell which films a name in a list may mean: by path or by last part, with or without suffix."""
+    known: dict[str, list[str]] = {}
+    for name, path in found.items():
+        last = PurePosixPath(name).name
+        for alias in {name, last, path.name, name + path.suffix}:
+            known.setdefault(alias, []).append(name)
+    return known
+
+
+def _names(root: Path, path: str | Path) -> list[str]:
+    for candidate in (Path(path), root / path):
+        if candidate.is_file():
+            return read_list(candidate)
+    raise UserError(f"{path} is neither a file nor one under {root}: it should name films, one a line")
+
+
+def _suffixes() -> list[str]:
+    return sorted(FILM_SUFFIXES | IMAGE_SUFFIXES)

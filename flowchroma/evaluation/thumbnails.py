@@ -1,0 +1,47 @@
+"""Pictures of a few frames, small, for people to look at."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from flowchroma.color import rgb_to_lab
+from flowchroma.colorizers.painter import shrink
+from flowchroma.metrics import ciede2000_map
+from flowchroma.pages.pictures import error_colours
+
+if TYPE_CHECKING:
+    from flowchroma.evaluation.scoring import Looked
+
+_SIDE = 240  # short side of a picture in pixels
+
+
+class Stills:
+    """Keeps the frame in the middle of a clip and its last one: the original, each method's, and its errors.
+
+    Args:
+        folder: gets CLIP/FRAME_NAME.jpg, and CLIP/FRAME_NAME.error.jpg.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def offer(self, clip: str, index: int, scored: list[int], name: str, painted: Tensor, original: "Looked") -> None:
+        """Keep the frame, (1, 3, H, W) uint8, if it is one of those that are kept of the frames that are scored."""
+        if index not in (scored[len(scored) // 2], scored[-1]):
+            return
+        stem = self.folder / clip / f"{index:05d}"
+        _save(shrink(original.rgb.float(), _SIDE), Path(f"{stem}_truth.jpg"))
+        _save(shrink(painted.float(), _SIDE), Path(f"{stem}_{name}.jpg"))
+        error = ciede2000_map(rgb_to_lab(painted), original.lab)
+        _save(error_colours(shrink(error, _SIDE)), Path(f"{stem}_{name}.error.jpg"))
+
+
+def _save(image: Tensor, path: Path) -> None:
+    """Write (1, 3, H, W) in [0, 255]."""
+    from PIL import Image
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = image[0].round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+    Image.fromarray(pixels).save(path, quality=82)

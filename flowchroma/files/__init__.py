@@ -1,0 +1,1 @@
+"""Files from the network and on disk: whole or not at all."""

@@ -1,0 +1,29 @@
+"""What the fusion networks of two colours read."""
+
+import torch
+from torch import Tensor
+
+from flowchroma.color import scale_ab, scale_luma
+from flowchroma.models.state import Signals
+
+CHANNELS = 7
+
+
+def stack(signals: Signals) -> Tensor:
+    """Luminance, carried colour and its confidence, matched colour and its similarity: (B, 7, H, W), about [-1, 1]."""
+    propagation, found = signals.propagation, signals.match
+    return torch.cat(
+        [
+            scale_luma(signals.luma),
+            scale_ab(propagation.ab),
+            propagation.confidence,
+            scale_ab(found.ab),
+            found.similarity,
+        ],
+        dim=1,
+    )
+
+
+def carried_or_matched(signals: Signals) -> Tensor:
+    """The carried colour where there is any, the matched colour elsewhere: (B, 2, H, W)."""
+    return torch.where(signals.propagation.confidence > 0, signals.propagation.ab, signals.match.ab)

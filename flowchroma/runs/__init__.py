@@ -1,0 +1,29 @@
+"""Runs side by side: read from their directories, grouped into ideas, told apart from noise, drawn."""
+
+from flowchroma.runs.comparison_page import write_page
+from flowchroma.runs.figures import curve_figure, idea_figure
+from flowchroma.runs.find import Found, find_runs
+from flowchroma.runs.ideas import Idea, Noise, differences, ideas_of, noise_of
+from flowchroma.runs.run import MONITOR, Run, read_run
+from flowchroma.runs.significance import unlike, verdict
+from flowchroma.runs.table import print_table, write_table
+
+__all__ = [
+    "MONITOR",
+    "Found",
+    "Idea",
+    "Noise",
+    "Run",
+    "curve_figure",
+    "differences",
+    "find_runs",
+    "idea_figure",
+    "ideas_of",
+    "noise_of",
+    "print_table",
+    "read_run",
+    "unlike",
+    "verdict",
+    "write_page",
+    "write_table",
+]

@@ -1,0 +1,71 @@
+"""From what is typed to runs: directories, sweeps, folders of either, patterns."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from flowchroma.runs.run import Run, is_run, read_run
+
+_DEEPEST = 4  # outputs/STAGE/MODEL/TIME
+
+
+@dataclass(frozen=True)
+class Found:
+    """Runs in the order given, and a line for whatever was none."""
+
+    runs: list[Run]
+    refused: list[str]
+
+
+def find_runs(places: Sequence[str | Path]) -> Found:
+    """Read every run at or below some places, each once.
+
+    Args:
+        places: runs, sweeps, folders of runs, or patterns such as `outputs/fusion/*/2025-*`.
+    """
+    found: dict[Path, Run] = {}
+    refused = []
+    for place in places:
+        paths = [Path(place).expanduser()]
+        if not paths[0].exists():
+            paths = sorted(_matching(paths[0]))
+        runs = [run for path in paths for run in _below(path, _DEEPEST)]
+        if not paths:
+            refused.append(f"{place}: there is nothing of that name")
+        elif not runs:
+            refused.append(f"{place}: no run, and no folder of runs: a run has a config.yaml")
+        found |= {run.resolve(): read_run(run) for run in runs if run.resolve() not in found}
+    return Found(_told_apart(list(found.values())), refused)
+
+
+def _told_apart(runs: list[Run]) -> list[Run]:
+    """Give runs of one title those of the folders above them as well, until they differ."""
+    longest = max((len(run.path.resolve().parts) for run in runs), default=1)
+    for _ in range(longest - 1):
+        titles = [run.title for run in runs]
+        if len({*titles}) == len(titles):
+            break
+        runs = [replace(run, above=run.above + (titles.count(run.title) > 1)) for run in runs]
+    return runs
+
+
+def _matching(pattern: Path) -> Iterator[Path]:
+    anchor = Path(pattern.anchor)
+    return anchor.glob(str(pattern.relative_to(anchor)))
+
+
+def _below(path: Path, deep: int) -> list[Path]:
+    if not path.is_dir():
+        return []
+    if is_run(path):
+        return [path]
+    if deep == 0:
+        return []
+    folders = sorted((p for p in path.iterdir() if p.is_dir() and not p.name.startswith(".")), key=_in_order)
+    return [run for folder in folders for run in _below(folder, deep - 1)]
+
+
+def _in_order(path: Path) -> tuple[int, str]:
+    """A sweep's runs are numbered: 10_fusion comes after 9_fusion."""
+    number = path.name.split("_")[0]
+    return (int(number) if number.isdigit() else -1), path.name

@@ -1,0 +1,57 @@
+"""Which idea won, by how much, and whether that is more than noise: one sentence or two."""
+
+from collections.abc import Sequence
+
+from flowchroma.runs.ideas import Idea, Noise
+from flowchroma.runs.run import MONITOR, Run, is_lower_better, unit_of
+
+# What decides which clips a run is validated on. The same set may lie under another root.
+_CLIPS = ("data.size", "data.val_", "data.sources.")
+_TRAINED_ON = (".clips_per_film", ".clips_per_epoch", ".weight", ".train_films", ".train_list")
+
+
+def verdict(ideas: Sequence[Idea], noise: Noise, metric: str = MONITOR) -> str:
+    """Say who leads; nothing where no run has finished.
+
+    Args:
+        ideas: the best first.
+        noise: between seeds.
+        metric: what they were ranked by.
+    """
+    ranked = [idea for idea in ideas if idea.mean is not None]
+    if not ranked:
+        return ""
+    first = ranked[0]
+    figure = f"{metric} {_quantity(first.mean, metric)}{_over(first)}"
+    if len(ranked) == 1:
+        return f"{first.label or first.runs[0].name}: {figure}."
+    second = ranked[1]
+    gap = abs((first.mean or 0.0) - (second.mean or 0.0))
+    margin = noise.margin(len(first.values), len(second.values))
+    side = "below" if is_lower_better(metric) else "above"
+    lead = f"{first.label} leads: {figure}, {_quantity(gap, metric)} {side} {second.label}."
+    if margin is None:
+        return f"{lead} No idea has two finished seeds: nothing tells this lead from noise."
+    if noise.deviation == 0:
+        return f"{lead} Seeds make no difference."
+    told = "more" if gap > margin else "less"
+    end = "" if gap > margin else ": more seeds would tell"
+    return f"{lead} That is {told} than the {_quantity(margin, metric)} that seeds alone explain{end}."
+
+
+def unlike(runs: Sequence[Run]) -> str:
+    """Why the figures of some runs are not of the same clips; nothing where they are, as far as their configs tell."""
+    keys = {key: {str(run.config.get(key)) for run in runs if run.config} for run in runs for key in run.config}
+    changed = [key for key, values in keys.items() if len(values) > 1 and key.startswith(_CLIPS)]
+    changed = [key for key in changed if not key.endswith(_TRAINED_ON)]
+    if not changed:
+        return ""
+    return f"Their figures do not compare: they differ in {', '.join(changed)}, and so in the clips of their validation"
+
+
+def _quantity(value: float | None, metric: str) -> str:
+    return f"{value:.2f} {unit_of(metric)}".rstrip()
+
+
+def _over(idea: Idea) -> str:
+    return f" ± {idea.spread:.2f} over {len(idea.values)} seeds" if idea.spread is not None else ""

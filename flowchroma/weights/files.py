@@ -1,0 +1,121 @@
+"""Weights in and out of files, whole or not at all."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from flowchroma.errors import UserError
+from flowchroma.files.checkpoints import cause_of
+from flowchroma.models import VGGFeatures
+from flowchroma.weights import SHIPPED_SYSTEM
+from flowchroma.weights.published_memflow import published_extras
+from flowchroma.weights.published_swintexco import published_files
+
+WEIGHTS = "weights.safetensors"
+
+
+def learned_state(network: nn.Module) -> dict[str, Tensor]:
+    """The network's state without the pretrained trunks that ship by themselves."""
+    trunks = tuple(f"{name}." for name, module in network.named_modules() if isinstance(module, VGGFeatures))
+    return {k: v for k, v in network.state_dict().items() if not (trunks and k.startswith(trunks))}
+
+
+def save_weights(network: nn.Module, path: Path, dtype: torch.dtype = torch.float32) -> None:
+    """Write `learned_state` as safetensors, to a side file first."""
+    learned = learned_state(network)
+    state = {k: (v.to(dtype) if v.is_floating_point() else v).contiguous().cpu() for k, v in learned.items()}
+    side = path.with_name(path.name + ".part")
+    save_file(state, side)
+    side.replace(path)
+
+
+def find_weights(where: str | Path) -> Path:
+    """The file behind `where`: "shipped", a run's directory, a .ckpt, .pth or .safetensors file.
+
+    Raises:
+        UserError: if there is none.
+    """
+    if str(where) == "shipped":
+        return SHIPPED_SYSTEM
+    path = Path(where)
+    if path.is_dir():
+        candidates = [path / WEIGHTS, path / "checkpoints" / "best.ckpt", path / "checkpoints" / "last.ckpt"]
+        found = next((c for c in candidates if c.is_file()), None)
+        if found is None:
+            raise UserError(f"{path} holds no weights: a run's directory has {WEIGHTS} once training has ended")
+        return found
+    if not path.is_file():
+        raise UserError(f"no checkpoint at {path}: give a run's directory, a .ckpt or a .safetensors file")
+    return path
+
+
+def load_weights(network: nn.Module, where: str | Path, part: str | None = None) -> None:
+    """Fill a network from a file, all of it or nothing.
+
+    Args:
+        network: any of the networks.
+        where: see `find_weights`.
+        part: "flow", "matcher" or "fusion": what to take where the file holds a whole system.
+
+    Raises:
+        UserError: no such file, unreadable, or of another network; the message lists what does not fit.
+    """
+    if parts := published_files(network, where):
+        path = Path(where)
+        state: Mapping[str, Tensor] = {f"{name}.{k}": v for name, file in parts.items() for k, v in _read(file).items()}
+    else:
+        path = find_weights(where)
+        state = _read(path)
+    if part and any(key.startswith(f"{part}.") for key in state):
+        state = {k.removeprefix(f"{part}."): v for k, v in state.items() if k.startswith(f"{part}.")}
+    trunk = network.state_dict().keys() - learned_state(network).keys()
+    extras = published_extras(network, state)
+    own = {k: v.shape for k, v in learned_state(network).items()} | extras
+    if wrong := _differences(own, {k: v.shape for k, v in state.items() if k not in trunk}):
+        raise UserError(f"{path} is of another network than {type(network).__name__} as configured: {wrong}")
+    used = {k: v.float() if v.is_floating_point() else v for k, v in state.items() if k not in extras}
+    network.load_state_dict(used, strict=False)
+
+
+def differences(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
+    """What a table of weights has that a network has not, or in another shape, or lacks; nothing where it fits."""
+    return _differences({k: v.shape for k, v in own.items()}, {k: v.shape for k, v in given.items()})
+
+
+def _differences(own: Mapping[str, Sequence[int]], given: Mapping[str, Sequence[int]]) -> str:
+    both = [k for k in own if k in given]
+    wrong = [f"{k} missing" for k in own if k not in given]
+    wrong += [f"{k} unknown" for k in given if k not in own]
+    wrong += [f"{k} {tuple(given[k])} instead of {tuple(own[k])}" for k in both if tuple(given[k]) != tuple(own[k])]
+    return ", ".join(wrong[:4]) + (f" and {len(wrong) - 4} more" if len(wrong) > 4 else "")
+
+
+def _read(path: Path) -> Mapping[str, Tensor]:
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged file can make a reader raise anything
+        raise UserError(f"{path} cannot be read as weights: {type(error).__name__}; {cause_of(error)}") from error
+    return _unwrap(state, path)
+
+
+def _unwrap(state: object, path: Path) -> Mapping[str, Tensor]:
+    """The table of weights inside what a training program saved around it."""
+    for wrapper in ("state_dict", "model", "params"):
+        if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
+            state = state[wrapper]
+            break
+    if not isinstance(state, Mapping) or not all(isinstance(k, str) for k in state):
+        raise UserError(f"{path} is not a table of tensors by name")
+    # Lightning keeps the network beside the losses; several processes at a time put "module." before every name.
+    if any(k.startswith("network.") for k in state):
+        state = {k.removeprefix("network."): v for k, v in state.items() if k.startswith("network.")}
+    if state and all(k.startswith("module.") for k in state):
+        state = {k.removeprefix("module."): v for k, v in state.items()}
+    if not all(isinstance(v, Tensor) for v in state.values()):
+        raise UserError(f"{path} is not a table of tensors by name")
+    return state

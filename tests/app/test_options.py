@@ -1,0 +1,71 @@
+import pytest
+import torch
+from hydra import initialize_config_dir
+
+from flowchroma.app.options import compose_options, parts_of
+from flowchroma.app.settings import CONF, pick_device
+from flowchroma.errors import UserError
+
+NAMES = [
+    "My film (1923), part 1.mp4",
+    "a=b, {c}: [d] #e.mp4",
+    'it\'s "quoted".mp4',
+    "'tis.mp4",
+    "映画 ünïcode.mp4",
+    "${oc.env:HOME} $x.mp4",
+    "back\\slash\\'.mp4",
+    "null, true and 1e3.mp4",
+    "-dash.mp4",
+]
+
+
+def compose_one(argument):
+    with initialize_config_dir(CONF, version_base="1.3"):
+        return compose_options("colorize", [argument], ("source", "reference", "output", "checkpoint"))
+
+
+@pytest.mark.parametrize(
+    "name", [*NAMES, "trailing\\", "two\\\\", "\\'", "'", '"', " blank ", "a'", "first", "3", "a\tb"]
+)
+def test_quoting_gives_hydra_the_very_name(name):
+    assert compose_one(f"source={name}").source == name
+
+
+@pytest.mark.parametrize("argument", ["source='My film, 1.mp4'", 'source="My film, 1.mp4"'])
+def test_what_is_quoted_already_is_left_alone(argument):
+    assert compose_one(argument).source == "My film, 1.mp4"
+
+
+def test_null_is_no_name():
+    assert compose_one("checkpoint=null").checkpoint is None
+
+
+def test_a_device_that_is_not_there_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert pick_device("auto").type == "cpu"
+    for name in ("cuda", "cuda:1", "mps"):
+        with pytest.raises(UserError, match=name):
+            pick_device(name)
+
+
+def test_a_list_has_parts_and_a_word_is_one():
+    assert parts_of("[dis, a/b,c]") == ["dis", "a/b", "c"]
+    assert parts_of("dis") == ["dis"]
+    assert parts_of("[]") == []
+
+
+@pytest.mark.parametrize("argument", ["sorce=x", "source", "=x", "reference.deep"])
+def test_an_unknown_option_is_named(argument):
+    with pytest.raises(UserError, match="unknown option") as told:
+        compose_one(argument)
+    assert told.value.code == 2
+
+
+def test_a_preset_sets_the_size_and_a_size_goes_before_it():
+    assert compose_one("preset=fast").size < compose_one("preset=full").size == 240
+    with initialize_config_dir(CONF, version_base="1.3"):
+        assert compose_options("colorize", ["preset=fast", "size=200"], ()).size == 200
+    with pytest.raises(UserError, match="nope") as told:
+        compose_one("preset=nope")
+    assert told.value.code == 2
