@@ -10,6 +10,7 @@ from typing import Any
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
+from flowchroma.app.records import read_record
 from flowchroma.errors import UserError
 from flowchroma.files.checkpoints import damage
 from flowchroma.training.files import LAST, PREVIOUS
@@ -94,7 +95,7 @@ def _compare(found: Path, config: DictConfig) -> None:
     record = found.parent.parent / "config.yaml"
     if not record.is_file():
         return
-    then, now = _flat(OmegaConf.load(record)), _flat(OmegaConf.create(OmegaConf.to_container(config, resolve=True)))
+    then, now = _flat(read_record(record)), _flat(OmegaConf.create(OmegaConf.to_container(config, resolve=True)))
     old, new = str(then.get("run_dir")), str(config.run_dir)
     moved = {k: v.replace(old, new) if isinstance(v, str) else v for k, v in then.items()}
     changed = [k for k in {**then, **now} if moved.get(k) != now.get(k) and not _free(k)]

@@ -7,6 +7,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
+from flowchroma.app.records import read_record
 from flowchroma.colorizers import MatchingAlone, PropagationAlone
 from flowchroma.errors import UserError
 from flowchroma.models import FlowChroma
@@ -92,7 +93,7 @@ def _open(checkpoint: Checkpoint) -> tuple[Path, Any]:
     record = next((f / "config.yaml" for f in folders if (f / "config.yaml").is_file()), None)
     if record is None:
         raise UserError(f"no config.yaml beside {weights}: name the run's directory, which holds both")
-    return weights, OmegaConf.load(record)
+    return weights, read_record(record)
 
 
 def _blank(config: DictConfig) -> Any:
