@@ -6,7 +6,7 @@ import torch
 
 from flowchroma.data.clips.augmentation import Augmentation
 from flowchroma.data.clips.batches import collate, to_clip
-from flowchroma.data.clips.datasets import Pool, TrainingClips
+from flowchroma.data.clips.datasets import FilmGroup, TrainingClips
 from flowchroma.data.clips.recipe import Recipe
 from flowchroma.data.clips.sampler import ClipKey
 from flowchroma.data.made.sample import SampleFilm
@@ -18,7 +18,7 @@ SIZE = (24, 24)
 
 def training(films, kinds, **changes):
     recipe = replace(Recipe(4, SIZE, stride=(1, 1), reference=kinds, augmentation=PLAIN), **changes)
-    return TrainingClips([Pool(films, 10)], recipe, "the test")
+    return TrainingClips([FilmGroup(films, 10)], recipe, "the test")
 
 
 def many(clips, seeds=6):
