@@ -13,10 +13,7 @@ from rich.progress import Progress
 
 from flowchroma.app.options import command
 from flowchroma.data import Source
-from flowchroma.data.prepare.archives import fetch_archives
-from flowchroma.data.prepare.checking import all_splits, check
-from flowchroma.data.prepare.encoding import encode
-from flowchroma.data.prepare.packing import pack
+from flowchroma.data.prepare import all_splits, check, encode, fetch_archives, pack
 from flowchroma.errors import UserError
 from flowchroma.film import Film
 

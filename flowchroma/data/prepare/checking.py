@@ -9,7 +9,7 @@ from pathlib import Path
 
 from flowchroma.data.sources.film_index import FilmInfo, file_version, read_film_index, write_film_index
 from flowchroma.data.sources.films import search
-from flowchroma.data.sources.source import HasRoot, LazyFilm, Source
+from flowchroma.data.sources.source import FolderSource, LazyFilm, Source
 from flowchroma.errors import UserError
 from flowchroma.film.film import Film, HasExactFlow
 
@@ -74,7 +74,7 @@ def check(source: Source, progress: Callable[[str, int], None] = lambda name, of
         checked.problems += problems[film]
         checked.bad += bool(problems[film])
         checked.frames += 0 if problems[film] else len(film)
-    if isinstance(source, HasRoot) and source.root is not None and Path(source.root).is_dir():
+    if isinstance(source, FolderSource) and source.root is not None and Path(source.root).is_dir():
         _update_index(Path(source.root), [film for film in films if not problems[film]])
     return checked
 

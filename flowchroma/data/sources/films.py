@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from flowchroma.data.sources.film_index import read_film_index
-from flowchroma.data.sources.source import IMAGE_SUFFIXES, LazyFilm, existing_root, read_list
+from flowchroma.data.sources.source import IMAGE_SUFFIXES, FolderSource, LazyFilm, existing_root, read_list
 from flowchroma.errors import UserError
 
 FILM_SUFFIXES = frozenset(
@@ -17,7 +17,7 @@ _HELD_OUT = ("val", "test")
 
 
 @dataclass(frozen=True)
-class Films:
+class Films(FolderSource):
     """Every film under a folder, and every folder of frames.
 
     The first of these that applies decides the split: the lists of names (with two lists, films in neither are left
@@ -39,15 +39,6 @@ class Films:
     val_fraction: float = 0.15
     clips_per_film: int = 4
     weight: float = 1.0
-
-    @property
-    def where(self) -> str:
-        """Where the data come from, for messages."""
-        return str(self.root)
-
-    def epoch_length(self, films: int) -> int:
-        """How many clips an epoch takes from this source."""
-        return films * self.clips_per_film
 
     def films(self, split: str) -> list[LazyFilm]:
         """List the films of a split; "test" is the validation split, unless there is a sub-folder `test`.

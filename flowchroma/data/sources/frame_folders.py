@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flowchroma.data.sources.film_index import read_film_index
-from flowchroma.data.sources.source import LazyFilm, existing_root, frames_folder, read_list
+from flowchroma.data.sources.source import FolderSource, LazyFilm, existing_root, frames_folder, read_list
 from flowchroma.errors import UserError
 
 
 @dataclass(frozen=True)
-class FrameFolders:
+class FrameFolders(FolderSource):
     """Films as `ROOT/JPEGImages/RESOLUTION/SEQUENCE/*.jpg`, split by `ROOT/ImageSets/YEAR/{train,val}.txt`.
 
     Args:
@@ -30,10 +30,6 @@ class FrameFolders:
     def where(self) -> str:
         """Where the data come from, for messages."""
         return f"{self.root}/JPEGImages"
-
-    def epoch_length(self, films: int) -> int:
-        """How many clips an epoch takes from this source."""
-        return films * self.clips_per_film
 
     def films(self, split: str) -> list[LazyFilm]:
         """List the sequences of a split.

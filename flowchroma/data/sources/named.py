@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flowchroma.data.sources.films import find_films
-from flowchroma.data.sources.source import LazyFilm, frames_folder
+from flowchroma.data.sources.source import FolderSource, LazyFilm, frames_folder
 from flowchroma.errors import UserError
 
 
 @dataclass(frozen=True)
-class NamedFilms:
+class NamedFilms(FolderSource):
     """Films for evaluation alone.
 
     Args:
@@ -24,15 +24,6 @@ class NamedFilms:
     names: Sequence[str] | None = None
     resolution: str | None = None
     weight: float = 1.0
-
-    @property
-    def where(self) -> str:
-        """Where its films come from, for messages."""
-        return str(self.root)
-
-    def epoch_length(self, films: int) -> int:
-        """0: test sets are not trained on."""
-        return 0
 
     def films(self, split: str) -> list[LazyFilm]:
         """List the films of the set that exist.

@@ -18,7 +18,7 @@ from torch import Tensor
 from flowchroma.data.made.plane_motion import PlaneMotion, draw_camera
 from flowchroma.data.made.scene import Layer, Scene, to_uint8
 from flowchroma.data.sources.films import pick_split
-from flowchroma.data.sources.source import IMAGE_SUFFIXES, existing_root
+from flowchroma.data.sources.source import IMAGE_SUFFIXES, FolderSource, existing_root
 from flowchroma.errors import UserError
 from flowchroma.film.film import check_indices
 
@@ -74,7 +74,7 @@ class StillFilm:
 
 
 @dataclass(frozen=True)
-class Images:
+class Images(FolderSource):
     """Every picture under a folder. Those of one folder serve each other as references of kind "other".
 
     The split is decided by sub-folders `train`, `val` and `test`, or by a hash of the picture's name.
@@ -96,11 +96,6 @@ class Images:
     val_fraction: float = 0.05
     clips_per_image: int = 1
     weight: float = 1.0
-
-    @property
-    def where(self) -> str:
-        """Where the data come from, for messages."""
-        return str(self.root)
 
     def epoch_length(self, films: int) -> int:
         """How many clips an epoch takes from this source."""

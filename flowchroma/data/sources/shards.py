@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from flowchroma.data.sources.byte_ranges import SHARD_INDEX, ByteRangeReader, parse_shard_index
-from flowchroma.data.sources.source import existing_root
+from flowchroma.data.sources.source import FolderSource, existing_root
 from flowchroma.errors import UserError
 from flowchroma.film.film import check_indices
 
@@ -21,7 +21,7 @@ _AT_ONCE = 32  # frames that are fetched together when a film is read through
 
 
 @dataclass(frozen=True)
-class Shards:
+class Shards(FolderSource):
     """Films that `python -m flowchroma.prepare ... pack=FOLDER` wrote.
 
     Args:
@@ -36,15 +36,6 @@ class Shards:
     cache: str | Path | None = None
     clips_per_film: int = 4
     weight: float = 1.0
-
-    @property
-    def where(self) -> str:
-        """Where the data come from, for messages."""
-        return str(self.root)
-
-    def epoch_length(self, films: int) -> int:
-        """How many clips an epoch takes from this source."""
-        return films * self.clips_per_film
 
     def films(self, split: str) -> list["ShardFilm"]:
         """List the films of a split, which was fixed when they were packed.

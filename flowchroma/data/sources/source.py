@@ -45,13 +45,20 @@ class HasSiblings(Protocol):
         """Draw one of the others; None where there are none."""
 
 
-@runtime_checkable
-class HasRoot(Protocol):
-    """A source of films under one folder."""
+class FolderSource:
+    """What sources of films under one folder share."""
+
+    root: str | Path | None  # the folder, or its address in an object store
+    clips_per_film: int = 0  # that an epoch takes; 0 for test sets
 
     @property
-    def root(self) -> str | Path | None:
-        """The folder, or its address in an object store; None if not set."""
+    def where(self) -> str:
+        """Where its films come from, for messages."""
+        return str(self.root)
+
+    def epoch_length(self, films: int) -> int:
+        """How many clips an epoch takes from this source, given its number of training films."""
+        return films * self.clips_per_film
 
 
 class LazyFilm:

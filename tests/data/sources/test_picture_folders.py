@@ -6,9 +6,7 @@ import pytest
 import torch
 
 from flowchroma.data import ClipDataModule, Images
-from flowchroma.data.clips.datasets import FilmGroup, TrainingClips
-from flowchroma.data.clips.recipe import Recipe
-from flowchroma.data.clips.sampler import ClipKey
+from flowchroma.data.clips import ClipKey, FilmGroup, Recipe, TrainingClips
 from flowchroma.errors import UserError
 from flowchroma.ops import backward_warp
 

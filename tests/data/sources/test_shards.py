@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from flowchroma.data import ClipDataModule, ClipSampler, FrameFolders, Shards
-from flowchroma.data.clips.raw import RawClip
+from flowchroma.data.clips import RawClip
 from flowchroma.errors import UserError
 
 
