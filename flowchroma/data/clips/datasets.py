@@ -14,13 +14,7 @@ from flowchroma.data.clips.augmentation import FrameVariation, stack_variations
 from flowchroma.data.clips.buffers import ClipLayout
 from flowchroma.data.clips.geometry import centre_crop, draw_crop, mirror_flow
 from flowchroma.data.clips.raw import RawClip
-from flowchroma.data.clips.reading import (
-    ClipFlow,
-    checked_length,
-    first_readable_clip,
-    read_exact_flow,
-    read_frames,
-)
+from flowchroma.data.clips.reading import ClipFlow, checked_length, first_readable_clip, read_exact_flow, read_frames
 from flowchroma.data.clips.recipe import ClipPlan, Recipe, ReferenceChoice
 from flowchroma.data.clips.sampler import ClipKey
 from flowchroma.data.sources.source import HasSiblings

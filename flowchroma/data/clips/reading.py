@@ -36,11 +36,7 @@ def checked_length(film: Film, needed: int) -> int:
 
 
 def read_frames(
-    film: Film,
-    indices: Sequence[int],
-    crop: Crop,
-    into: Sequence[NDArray[np.uint8]],
-    mirrored: bool = False,
+    film: Film, indices: Sequence[int], crop: Crop, into: Sequence[NDArray[np.uint8]], mirrored: bool = False
 ) -> None:
     """Read frames, and write each, cropped and resized by `resize`, into the array at its place in `into`.
 

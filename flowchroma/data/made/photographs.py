@@ -69,12 +69,7 @@ def load(photograph: Photograph) -> Tensor:
         image = file.convert("RGB")
     left, top, right, bottom = photograph.box
     image = image.crop(
-        (
-            round(left * image.width),
-            round(top * image.height),
-            round(right * image.width),
-            round(bottom * image.height),
-        )
+        (round(left * image.width), round(top * image.height), round(right * image.width), round(bottom * image.height))
     )
     image.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE), Image.Resampling.LANCZOS)
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous().float() / 255

@@ -5,10 +5,11 @@ from flowchroma.data.sources.frame_folders import FrameFolders
 from flowchroma.data.sources.named import NamedFilms
 from flowchroma.data.sources.picture_folders import Images, StillFilm
 from flowchroma.data.sources.shards import ShardFilm, Shards
-from flowchroma.data.sources.source import LazyFilm, Source
+from flowchroma.data.sources.source import FolderSource, LazyFilm, Source
 
 __all__ = [
     "Films",
+    "FolderSource",
     "FrameFolders",
     "Images",
     "LazyFilm",

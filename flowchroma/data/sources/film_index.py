@@ -70,9 +70,7 @@ def read_film_index(root: Path) -> FilmIndex:
             return FilmIndex(root)
         films = {
             path: FilmInfo(
-                (entry["stamp"][0], entry["stamp"][1]),
-                entry["frames"],
-                (entry["size"][0], entry["size"][1]),
+                (entry["stamp"][0], entry["stamp"][1]), entry["frames"], (entry["size"][0], entry["size"][1])
             )
             for path, entry in content["films"].items()
         }

@@ -46,7 +46,7 @@ class HasSiblings(Protocol):
 
 
 class FolderSource:
-    """What sources of films under one folder share."""
+    """What sources of films under one folder share; `flowchroma.prepare` writes an index of the folder for these."""
 
     root: str | Path | None  # the folder, or its address in an object store
     clips_per_film: int = 0  # that an epoch takes; 0 for test sets
@@ -64,7 +64,7 @@ class FolderSource:
 class LazyFilm:
     """A film on disk, opened when it is first needed: listing a large set opens none, and errors come when reading.
 
-    Each call of `read` uses a copy of the opened film, and with it closes the file: workers keep no files open.
+    Each call of `read` uses a copy of the opened film, which closes its file afterwards: workers keep no files open.
 
     Args:
         name: what messages call it.
