@@ -80,7 +80,7 @@ def test_losses_are_built(compose, build, loss: str) -> None:
     shipped = ["loss.weights=shipped"] if loss in ("flowchroma", "matching") else []
     built = instantiate(compose(f"loss={loss}", *shipped).loss)
     if loss == "swintexco":  # it waits for the trunk that it looks through
-        built = built(build("swintexco_small").embed.trunk)
+        built = built(matching_trunk=build("swintexco_small").embed.trunk)
     assert built.weights
     assert all(weight > 0 for weight in built.weights.values())
 
@@ -95,7 +95,7 @@ def test_flow_without_exact_flow_has_no_use_for_it(compose) -> None:
 def test_swintexco_is_trained_as_published(compose, build) -> None:
     config = compose("+experiments=swintexco_published")
     network = build("swintexco")
-    loss = instantiate(config.loss)(network.embed)
+    loss = instantiate(config.loss)(matching_trunk=network.embed)
     assert loss.weights == {"l1": 1.0, "perceptual": 0.15, "contextual": 0.015, "smoothness": 150.0}
     assert list(loss.terms["contextual"].layers.values()) == [8.0, 4.0, 2.0, 1.0]
     assert (config.stage.module.adversarial, config.stage.module.after_epoch) == (0.015, 3)

@@ -6,8 +6,10 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from flowchroma.app.loss_records import upgrade_loss
+
 # Each takes a plain config and gives it in today's form; one that is of today's form already comes back as it is.
-_UPGRADES: Sequence[Callable[[dict[str, Any]], dict[str, Any]]] = ()
+_UPGRADES: Sequence[Callable[[dict[str, Any]], dict[str, Any]]] = (upgrade_loss,)
 
 
 def read_record(path: Path) -> DictConfig:

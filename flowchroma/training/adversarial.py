@@ -54,7 +54,7 @@ class AdversarialStage(SwinTExCoStage):
     def __init__(
         self,
         model: Matcher,
-        loss: WeightedSum | Callable[[nn.Module], WeightedSum],
+        loss: WeightedSum | Callable[..., WeightedSum],
         optimizer: Callable[[Iterable[tuple[str, nn.Parameter]]], Optimizer],
         scheduler: Callable[[Optimizer], LRScheduler] | None = None,
         flow: MemFlow | None = None,
@@ -165,8 +165,9 @@ def _pairs(judged: Sequence[Prediction]) -> tuple[Tensor, Tensor]:
     """Each judged frame with the one before it, in its true and in its made colours: (N, 2, 3, H, W) each."""
     real, made = [], []
     for p in judged:
-        if p.previous_luma is None or p.previous_ab is None or p.previous_target_ab is None:
+        before = p.previous
+        if before is None or before.ab is None:
             continue  # a clip's first frame
-        real.append(torch.stack([p.target_lab, torch.cat([p.previous_luma, p.previous_target_ab], dim=1)], dim=1))
-        made.append(torch.stack([p.lab, torch.cat([p.previous_luma, p.previous_ab], dim=1)], dim=1))
+        real.append(torch.stack([p.target_lab, torch.cat([before.luma, before.target_ab], dim=1)], dim=1))
+        made.append(torch.stack([p.lab, torch.cat([before.luma, before.ab], dim=1)], dim=1))
     return torch.cat(real), torch.cat(made)

@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from flowchroma import ops
 from flowchroma.errors import UserError
-from flowchroma.losses import Prediction, WeightedSum
+from flowchroma.losses import EstimatedMotion, ExactMotion, Prediction, PreviousFrame, WeightedSum
 from flowchroma.models import FlowChroma, MemFlow
 from flowchroma.models.state import Signals
 from flowchroma.models.swintexco import Matcher
@@ -93,12 +93,9 @@ class FusionStage(Stage):
                     target_ab=clip.ab[:, t],
                     mask=own.to(luma).expand_as(luma),
                     reference=clip.references,
-                    previous_ab=before,
-                    previous_luma=None if t == 0 else clip.luma[:, t - 1],
-                    flow=None if signals.flow is None else signals.flow.carrier,
-                    true_flow=None if t == 0 else clip.flow[:, t - 1],
-                    visible=None if t == 0 else clip.visible[:, t - 1],
-                    has_flow=clip.has_flow,
+                    previous=None if t == 0 else PreviousFrame(clip.luma[:, t - 1], clip.ab[:, t - 1], before),
+                    estimate=None if signals.flow is None else EstimatedMotion(signals.flow.carrier),
+                    exact=None if t == 0 else ExactMotion(clip.flow[:, t - 1], clip.visible[:, t - 1], clip.has_flow),
                 )
             before = ab
 

@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from flowchroma.color import lab_to_rgb
 from flowchroma.errors import UserError
-from flowchroma.losses import LossValues, Prediction, WeightedSum
+from flowchroma.losses import NEEDS_MATCHING, LossValues, Prediction, WeightedSum
 from flowchroma.metrics import MeanPSNR
 from flowchroma.ops import processes
 from flowchroma.types import Clip
@@ -54,7 +54,7 @@ class Stage(LightningModule, ABC):
     ) -> None:
         super().__init__()
         if not isinstance(loss, WeightedSum):
-            raise UserError("this loss looks through the trunk of a matching network: use it with stage=swintexco")
+            raise UserError(NEEDS_MATCHING)
         self.network, self.loss = network, loss
         self._trained = [trained]  # in a list, so that it is not registered twice
         self._optimizer, self._scheduler = optimizer, scheduler
