@@ -2,13 +2,13 @@
 
 import itertools
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from flowchroma import ops
+from flowchroma.models.memflow.iterates import FineFlow
 from flowchroma.models.memflow.layout import fast
 from flowchroma.models.memflow.update import Pointwise
 from flowchroma.ops import light
@@ -19,15 +19,6 @@ _REACH = 2.0  # pixels: the longest step that the light may propose
 _FAR = 8.0  # pixels: the longest step to the dominant motion
 _SPREAD = (1, 3)  # dilations of the last averages
 _PROPOSED = 3  # channels of a proposed step: itself, and how well it is known
-
-
-class Refined(NamedTuple):
-    """A flow in pixels and what led to it."""
-
-    flow: Tensor  # (B, 2, H, W)
-    polished: Tensor | None  # see `Flow`
-    weights: Tensor  # (B, n, f, f, H / f, W / f): shares of n neighbours, which enlarged it f times
-    steps: list[Tensor]  # the flows before it, (B, 2, h, w), each in pixels of its own grid
 
 
 class Refiner(nn.Module):
@@ -78,7 +69,7 @@ class Refiner(nn.Module):
         for layer in (self.enlarge, self.settle):
             layer.bias = nn.Parameter(torch.zeros(layer.out_channels))
 
-    def forward(self, flow: Tensor, hidden: Tensor, luma: light.Luma, previous: light.Luma) -> Refined:
+    def forward(self, flow: Tensor, hidden: Tensor, luma: light.Luma, previous: light.Luma) -> FineFlow:
         """Correct a coarse flow.
 
         Args:
@@ -88,7 +79,7 @@ class Refiner(nn.Module):
             previous: the same, of the frame that the flow points to.
 
         Returns:
-            See `Refined`. Between steps the flow is detached.
+            See `FineFlow`. Between steps the flow is detached.
         """
         now, then = light.Pyramid.of(luma), light.Pyramid.of(previous)
         dominant = ops.dominant_motion(now, then)
@@ -113,7 +104,7 @@ class Refiner(nn.Module):
         flow, weights = self._enlarged(flow, hidden)
         trusted = F.interpolate(_pixels(self.settle, hidden).to(flow.dtype).sigmoid(), scale_factor=2)
         polished = ops.polish(flow.detach(), now, then)
-        return Refined(torch.addcmul(flow, trusted, polished - flow.detach()), polished, weights, flows)
+        return FineFlow(torch.addcmul(flow, trusted, polished - flow.detach()), polished, weights, flows)
 
     @torch.no_grad()
     def _proposals(self, frame: Tensor, warped: Tensor) -> tuple[list[Tensor], list[Tensor]]:
