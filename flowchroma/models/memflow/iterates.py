@@ -8,7 +8,7 @@ from flowchroma import ops
 
 
 class Encoded(NamedTuple):
-    """What a frame contributes to a pair, on the coarse grid."""
+    """A frame's features on the coarse grid."""
 
     features: Tensor  # (B, C, h, w)
     hidden: Tensor  # (B, D, h, w), the hidden state's start
@@ -31,5 +31,5 @@ class FineFlow(NamedTuple):
 
     flow: Tensor  # (B, 2, H, W), in pixels
     polished: Tensor | None  # see `Flow`
-    weights: Tensor  # (B, n, f, f, H / f, W / f): shares of n neighbours, by which it was enlarged f times
+    weights: Tensor  # (B, n, f, f, H / f, W / f): weights of n neighbours, by which it was enlarged f times
     steps: list[Tensor]  # the flows on the way to it, (B, 2, h, w), each in pixels of its own grid
