@@ -51,7 +51,7 @@ def test_methods_are_built(compose, method: str) -> None:
 def test_a_stage_picks_what_fits_it(compose, stage: str) -> None:
     config = compose(f"stage={stage}")
     assert config.stage.name == stage
-    fitting = {"memflow": "MemFlow", "swintexco": "SwinTExCoSmall", "fusion": "SimpleFusion"}[stage]
+    fitting = {"memflow": "MemFlowSmall", "swintexco": "SwinTExCoSmall", "fusion": "SimpleFusion"}[stage]
     assert config.model._target_.endswith(fitting)
     assert all(name in choices("model") for name in config.stage.fits)
 

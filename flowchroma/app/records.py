@@ -8,8 +8,38 @@ from omegaconf import DictConfig, OmegaConf
 
 from flowchroma.app.loss_records import upgrade_loss
 
+_ARCHITECTURE = (
+    "channels", "widths", "blocks", "strides", "context_norm", "features", "hidden", "levels", "radius",
+    "motion_widths", "kernels", "expansion",
+)  # fmt: skip
+
+
+def _with_two_flow_networks(record: Any) -> Any:
+    """MemFlow was one class for both networks, told apart by whether it had a refiner, with its sizes as arguments."""
+    if isinstance(record, list):
+        return [_with_two_flow_networks(value) for value in record]
+    if not isinstance(record, dict):
+        return record
+    if record.get("_target_") == "flowchroma.models.MemFlow" and "architecture" not in record:
+        return _flow_network(record)
+    return {key: _with_two_flow_networks(value) for key, value in record.items()}
+
+
+def _flow_network(old: dict[str, Any]) -> dict[str, Any]:
+    options = {key: value for key, value in old.items() if key not in (*_ARCHITECTURE, "_target_", "refiner")}
+    sizes = {key: old[key] for key in _ARCHITECTURE if key in old}
+    new = {"architecture": {"_target_": "flowchroma.models.memflow.Architecture", **sizes}, **options}
+    refiner = old.get("refiner")
+    if refiner is None:
+        return {"_target_": "flowchroma.models.MemFlow", **new}
+    new.pop("mask_width", None)  # of a part that there is only without a refiner
+    if refiner.get("hidden") == "${..hidden}":
+        refiner = {**refiner, "hidden": "${..architecture.hidden}"}
+    return {"_target_": "flowchroma.models.MemFlowSmall", **new, "refiner": refiner}
+
+
 # Each takes a plain config and gives it in today's form; one that is of today's form already comes back as it is.
-_UPGRADES: Sequence[Callable[[dict[str, Any]], dict[str, Any]]] = (upgrade_loss,)
+_UPGRADES: Sequence[Callable[[dict[str, Any]], dict[str, Any]]] = (_with_two_flow_networks, upgrade_loss)
 
 
 def read_record(path: Path) -> DictConfig:

@@ -2,7 +2,7 @@
 
 from flowchroma.models.flowchroma import FlowChroma
 from flowchroma.models.fusion import BlendFusion, PlaceholderFusion, SimpleFusion, UNetFusion
-from flowchroma.models.memflow import MemFlow
+from flowchroma.models.memflow import MemFlow, MemFlowSmall
 from flowchroma.models.swintexco import SwinTExCo, SwinTExCoSmall
 from flowchroma.models.vgg import VGGFeatures
 
@@ -10,6 +10,7 @@ __all__ = [
     "BlendFusion",
     "FlowChroma",
     "MemFlow",
+    "MemFlowSmall",
     "PlaceholderFusion",
     "SimpleFusion",
     "SwinTExCo",

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from flowchroma.colorizers import MatchingAlone
 from flowchroma.models import FlowChroma, PlaceholderFusion, SwinTExCo
-from flowchroma.models.swintexco import Embed
+from flowchroma.models.swintexco import FeaturePyramid
 from flowchroma.weights import matching_trunk
 
 # swin trunks have their channels last, resnets five levels, dinov2 one stride that divides no frame.
@@ -64,7 +64,7 @@ def test_a_frame_finds_itself_in_the_reference_that_holds_it(network: SwinTExCo)
     gray = frame * torch.tensor([1.0, 0, 0]).view(3, 1, 1)
     memory = twin.remember(torch.stack([other, gray], dim=1))
     memory.lab[:, :256, 1:], memory.lab[:, 256:, 1:] = -20, 30
-    found, similarity, image = twin.find(frame[:, :1], memory)
+    found, similarity, image = twin.match(frame[:, :1], memory)
     ab = found[:, 1:]
     assert (image == 1).all()
     assert (ab - 30).abs().mean() < 1
@@ -118,7 +118,7 @@ def test_gradient_passes_the_matching_in_training_and_in_use(network: SwinTExCo)
 def test_use_is_sharp(network: SwinTExCo) -> None:
     memory = network.remember(lab(1, 1, 3, 64, 64))
     memory.lab[:] = torch.arange(memory.lab.shape[1]).view(1, -1, 1)
-    found, *_ = network.find(lab(1, 3, 64, 64)[:, :1], memory)
+    found, *_ = network.match(lab(1, 3, 64, 64)[:, :1], memory)
     torch.testing.assert_close(found, found.round())  # the colour of one position, not a mixture
 
 
@@ -156,7 +156,7 @@ def test_normalisation_is_a_switch() -> None:
     trunk.forward = lambda x: seen.append(x) or [x]  # type: ignore[method-assign]
     image = torch.rand(1, 3, 8, 8)
     for normalize in (False, True):
-        Embed(trunk, [3], normalize)(image)
+        FeaturePyramid(trunk, [3], normalize)(image)
     assert torch.equal(seen[0], image)
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
     torch.testing.assert_close(seen[1], (image - mean) / std)

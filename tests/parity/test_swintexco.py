@@ -145,6 +145,6 @@ def test_a_frame_end_to_end(published: Published) -> None:
     # The recorded colour has L as a channel.
     lab = tokens(F.avg_pool2d(published.reference - published.middle, 4))
     assert torch.equal(lab[..., 1:], memory.lab[..., 1:])
-    colour, similarity, _ = network.find(luma, ReferenceMemory(memory.keys, lab, memory.image))
+    colour, similarity, _ = network.match(luma, ReferenceMemory(memory.keys, lab, memory.image))
     published.check("e2e_t0.01_f0_warp56", colour, 2e-3)
     published.check("e2e_f0_sim56", similarity, 2e-3)

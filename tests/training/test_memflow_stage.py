@@ -1,6 +1,7 @@
 """Stage memflow: what it trains on, in which precision, and what its validation measures."""
 
 from dataclasses import replace
+from functools import partial
 
 import lightning
 import pytest
@@ -9,10 +10,23 @@ from hydra.utils import instantiate
 
 from flowchroma import metrics, ops
 from flowchroma.errors import UserError
+from flowchroma.models import MemFlow
+from flowchroma.models.memflow import Architecture
 from flowchroma.training import MemFlowStage
 from flowchroma.types import Clip
 
 ALL = ["loss.census=0.3", "loss.photometric=0.3", "loss.smoothness=0.1"]
+
+
+SMALL = Architecture(
+    channels=1, widths=(16, 24, 32), blocks=1, strides=(4, 1, 2, 1), context_norm="instance", features=32, hidden=32,
+    levels=1, radius=3, motion_widths=(32, 32, 24, 16), kernels=(7, 7), expansion=1.0,
+)  # fmt: skip
+
+
+def small_memflow(**options) -> MemFlow:
+    """A network that corrects its flow on the coarse grid, so that it has one iterate an iteration."""
+    return MemFlow(SMALL, mask_width=32, memory_pool=4, average_tokens=256, **options)
 
 
 def adam(parameters) -> torch.optim.Optimizer:
@@ -20,11 +34,11 @@ def adam(parameters) -> torch.optim.Optimizer:
 
 
 @pytest.fixture
-def stage(build, build_loss):
+def stage(build_loss):
     """A stage whose network moves its flow already, with every term."""
 
     def made(**options) -> MemFlowStage:
-        model = build("memflow_small", "model.iterations=3", "model.refiner=null")
+        model = small_memflow(iterations=3, start=partial(ops.lucas_kanade, levels=5, finest=3, iterations=2))
         with torch.no_grad():
             for parameter in model.update_block.flow_head.ffn2[-1].parameters():
                 parameter.add_(0.02 * torch.randn_like(parameter))
@@ -88,7 +102,7 @@ def test_iterates_are_detached(stage, clip: Clip) -> None:
     model = stage().model
     first, second = (model.encode(clip.luma[:, t]) for t in (1, 0))
     empty = first.key[:, :0]
-    one, *_, last = model.refine(first, second.features, empty, empty)
+    one, *_, last = model.iterate(first, second.features, empty, empty)
     of_flow, of_hidden = torch.autograd.grad(last.flow.sum(), [one.flow, one.hidden], allow_unused=True)
     assert of_flow is None
     assert of_hidden is not None
@@ -194,11 +208,11 @@ def test_validation_measures_the_confidence_against_the_error(stage, clip: Clip)
         assert found[name] == pytest.approx(sum(float(v) for v in values) / 2, rel=1e-4), name
 
 
-def test_self_supervision_learns_without_exact_flow(compose, build, clip: Clip) -> None:
+def test_self_supervision_learns_without_exact_flow(compose, clip: Clip) -> None:
     config = compose("stage=memflow", "loss=flow_self", "stage.module.occlusion=forward_backward")
     small = {"lab": clip.lab[:, :2, :, :32, :48], "visible": clip.visible[:, :1, :, :32, :48]}
     clip = without_flow(replace(clip, flow=torch.full((2, 1, 2, 32, 48), torch.nan), **small))
-    model = build("memflow_small", "model.start=null", "model.refiner=null", "model.iterations=2")
+    model = small_memflow(iterations=2)
     stage = MemFlowStage(model, instantiate(config.loss), adam, occlusion=config.stage.module.occlusion)
     stage.log = lambda *_, **__: None
     assert "epe" not in stage.loss.weights
