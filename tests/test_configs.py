@@ -44,7 +44,7 @@ def test_methods_are_built(compose, method: str) -> None:
     (name,) = config.method
     assert name == method
     made = instantiate(config.method[name])
-    assert all(hasattr(made, step) for step in ("start", "know", "paint" if method == "oracle" else "step"))
+    assert all(hasattr(made, step) for step in ("start", "observe", "paint" if method == "oracle" else "step"))
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from flowchroma import ops
 from flowchroma.color import lab_to_rgb, rgb_to_lab
-from flowchroma.models import FlowChroma
-from flowchroma.models.state import Signals
+from flowchroma.models import FlowChroma, roll_out
+from flowchroma.models.state import Known, Signals
 from flowchroma.pages import pictures
 from flowchroma.types import Propagation
 
@@ -60,13 +60,12 @@ def look_inside(system: FlowChroma, frames: Tensor) -> list[Inside]:
         Every frame but the first.
     """
     lab = rgb_to_lab(frames)[:, None]  # a batch of one
-    state = system.know(lab[0, :, :1], lab[0, :, 1:], system.start(lab[:1]))
     found = torch.zeros_like(lab[0, :, :1])
     seen = []
-    for number in range(1, len(lab)):
-        luma = lab[number, :, :1]
-        signals = system.look(luma, state)
-        ab = system.fusion(signals)
+    coloured = roll_out(system, lab[:, :, :1], [lab[:1]], {0: Known(lab[0, :, 1:])})
+    for number, (luma, ab, signals) in enumerate((frame.luma, frame.ab, frame.signals) for frame in coloured):
+        if signals is None:  # the first frame
+            continue
         matched, corrected = mixture(ab, signals.propagation, nearest_match(ab, signals))
         flow = torch.zeros_like(ab) if signals.flow is None else signals.flow.carrier
         # Where both colours are alike the older one counts: it was there already.
@@ -78,16 +77,15 @@ def look_inside(system: FlowChroma, frames: Tensor) -> list[Inside]:
                 signals.propagation.confidence, signals.match.similarity, matched, found, corrected,
             )
         )  # fmt: skip
-        state = system.advance(state, signals, ab)
     return seen
 
 
 def nearest_match(ab: Tensor, signals: Signals) -> Tensor:
     """At each pixel the matched colour, of the references or of frames coloured before, that is nearer to `ab`."""
-    match = signals.match.closest.ab
+    match = signals.match.finest.ab
     if signals.recent is None:
         return match
-    recent = signals.recent.closest.ab
+    recent = signals.recent.finest.ab
     distances = ((ab - found).square().sum(dim=1, keepdim=True) for found in (match, recent))
     return torch.where(next(distances) <= next(distances), match, recent)
 

@@ -4,6 +4,7 @@ import torch
 from flowchroma import ops
 from flowchroma.app.systems import load_system
 from flowchroma.evaluation.inspection import look_inside, mixture, shares, sheet
+from flowchroma.models.contracts import Fusion
 from flowchroma.pages import pictures
 from flowchroma.types import Propagation
 
@@ -41,7 +42,7 @@ def test_what_is_seen_is_what_the_system_does(frames):
 
     lab = rgb_to_lab(frames)[:, None]
     with torch.inference_mode():
-        state = system.know(lab[0, :, :1], lab[0, :, 1:], system.start(lab[:1]))
+        state = system.observe(lab[0, :, :1], lab[0, :, 1:], system.start(lab[:1]))
         for number in (1, 2):
             ab, state = system.step(lab[number, :, :1], state)
             rgb = lab_to_rgb(torch.cat([lab[number, :, :1], ab], dim=1))
@@ -66,19 +67,19 @@ class Still(torch.nn.Module):
 
 
 class Matched(torch.nn.Module):
-    def remember(self, references):
+    def encode_references(self, references):
         from flowchroma.models.state import ReferenceMemory
 
         nothing = torch.zeros(1, 1, 3)
         return ReferenceMemory(nothing, nothing, torch.zeros(1, dtype=torch.int64))
 
-    def look(self, luma, memories, last):
+    def match(self, luma, memories, last):
         from flowchroma.types import Match
 
         return [Match(torch.full_like(luma, 40).expand(-1, 2, -1, -1), torch.ones_like(luma), luma, luma)]
 
 
-class Half(torch.nn.Module):
+class Half(Fusion):
     def forward(self, signals):
         carried, found = signals.propagation, signals.match
         return torch.where(carried.confidence > 0, (carried.ab + found.ab) / 2, found.ab)

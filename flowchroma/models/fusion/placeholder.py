@@ -1,11 +1,12 @@
 """The fusion that learns nothing."""
 
-from torch import Tensor, nn
+from torch import Tensor
 
+from flowchroma.models.contracts import Fusion
 from flowchroma.models.state import Signals
 
 
-class PlaceholderFusion(nn.Module):
+class PlaceholderFusion(Fusion):
     """Mean of both colours, weighted by their confidences: the floor that a trained fusion must beat."""
 
     def forward(self, signals: Signals) -> Tensor:

@@ -5,6 +5,4 @@ from flowchroma.models.swintexco.discriminator import Discriminator
 from flowchroma.models.swintexco.embed import Embed
 from flowchroma.models.swintexco.published import SwinTExCo
 
-Matcher = SwinTExCo | SwinTExCoSmall
-
-__all__ = ["Discriminator", "Embed", "Matcher", "SwinTExCo", "SwinTExCoSmall"]
+__all__ = ["Discriminator", "Embed", "SwinTExCo", "SwinTExCoSmall"]

@@ -58,7 +58,7 @@ class Embedding(nn.Module):
 
     @torch.no_grad()
     def fit(self, frames: Iterable[Tensor]) -> None:
-        """Project onto the principal components of what the trunk says of frames: good matching before any training.
+        """Project onto the principal components of what the trunk gives for frames: good matching before any training.
 
         Args:
             frames: each (B, 1, H, W), L in [0, 100], sides multiples of 16.
@@ -140,7 +140,7 @@ class SwinTExCoSmall(nn.Module):
         self.cells, self.top = cells, top
         self.votes, self.noise = votes, noise
 
-    def remember(self, references: Tensor) -> ReferenceMemory:
+    def encode_references(self, references: Tensor) -> ReferenceMemory:
         """Encode references, once for a film or a shot.
 
         Args:
@@ -161,27 +161,27 @@ class SwinTExCoSmall(nn.Module):
 
         Args:
             luma: (B, 1, H, W), L in [0, 100]; any size.
-            memory: what `remember` made of the references.
+            memory: what `encode_references` made of the references.
             last: the frame before, as in `SwinTExCo`; not used.
         """
-        view = self._see(luma)
+        view = self._encode(luma)
         return self._read(view, memory, self._search(view, memory))
 
-    def look(self, luma: Tensor, memories: Sequence[ReferenceMemory], last: Tensor | None = None) -> list[Match]:
-        """`forward` for each of several memories, read closely where they have patches; the frame is encoded once."""
-        view = self._see(luma)
-        closely = any(memory.patches is not None for memory in memories)
-        own = cells(ops.patches(view.luma, STRIDE)) if closely else None
+    def match(self, luma: Tensor, memories: Sequence[ReferenceMemory], last: Tensor | None = None) -> list[Match]:
+        """`forward` for each of several memories, with votes where they have patches; the frame is encoded once."""
+        view = self._encode(luma)
+        votes = any(memory.patches is not None for memory in memories)
+        own = cells(ops.patches(view.luma, STRIDE)) if votes else None
         matches = []
         for memory in memories:
             found = self._search(view, memory)
             match = self._read(view, memory, found)
             if own is not None and memory.patches is not None:
-                match = replace(match, close=self._read_closely(view, own, memory.patches, found, match.source))
+                match = replace(match, voted=self._vote(view, own, memory.patches, found, match.source))
             matches.append(match)
         return matches
 
-    def _see(self, luma: Tensor) -> "_View":
+    def _encode(self, luma: Tensor) -> "_View":
         padded, padding = ops.pad_to_multiple(luma, MULTIPLE)
         return _View(padded, padding, cells(self.embed(padded)))
 
@@ -205,8 +205,8 @@ class SwinTExCoSmall(nn.Module):
         return Match(crop(ab), crop(similarity), crop(difference), crop(view.source(memory, found)))
 
     @torch.no_grad()
-    def _read_closely(self, view: "_View", own: Tensor, patches: Tensor, found: ops.Matches, source: Tensor) -> Match:
-        """The pixels around the best of what was found."""
+    def _vote(self, view: "_View", own: Tensor, patches: Tensor, found: ops.Matches, source: Tensor) -> Match:
+        """Single pixels around the best of what was found."""
         best = (found.place[..., : self.votes], found.similarity[..., : self.votes])
         parts = zip(*(x.split(_CHUNK, dim=1) for x in (own, *best)), strict=True)
         votes = [ops.vote(a, patches, b, c, self._temperature, self.noise) for a, b, c in parts]

@@ -21,7 +21,7 @@ MIDDLE_GRAY = 50.0  # of L, subtracted
 
 
 class SwinTExCo(nn.Module):
-    """Colour by matching a gray frame against references, made whole with a look at the frame before.
+    """Colour by matching a gray frame against references, completed with the colour of the frame before.
 
     Args:
         trunk: features that are matched.
@@ -38,7 +38,7 @@ class SwinTExCo(nn.Module):
         self.colornet = ColorVidNet()
         self.temperature, self.sharp, self.top = temperature, sharp, top
 
-    def remember(self, references: Tensor) -> ReferenceMemory:
+    def encode_references(self, references: Tensor) -> ReferenceMemory:
         """Encode references, once for a film or a shot.
 
         Args:
@@ -57,12 +57,12 @@ class SwinTExCo(nn.Module):
 
         Args:
             luma: (B, 1, H, W), L in [0, 100]; any size.
-            memory: what `remember` made of the references.
+            memory: what `encode_references` made of the references.
             last: (B, 3, H, W), CIELAB: the frame before with the colour it was given; None where none was.
         """
-        return self.look(luma, (memory,), last)[0]
+        return self.match(luma, (memory,), last)[0]
 
-    def look(self, luma: Tensor, memories: Sequence[ReferenceMemory], last: Tensor | None = None) -> list[Match]:
+    def match(self, luma: Tensor, memories: Sequence[ReferenceMemory], last: Tensor | None = None) -> list[Match]:
         """`forward` for each of several memories; the frame is encoded once."""
         frame, padding = ops.pad_to_multiple(luma, MULTIPLE, SMALLEST)
         before = frame.new_zeros(len(frame), 3, *_size(frame))
@@ -81,11 +81,11 @@ class SwinTExCo(nn.Module):
         return matches
 
     def find(self, luma: Tensor, memory: ReferenceMemory) -> tuple[Tensor, Tensor, Tensor]:
-        """What the references say, before it is made whole.
+        """The matched colour, before it is completed.
 
         Args:
             luma: (B, 1, H, W), L in [0, 100], sides multiples of 32 and at least 64.
-            memory: what `remember` made of the references.
+            memory: what `encode_references` made of the references.
 
         Returns:
             CIELAB, (B, 3, H / 4, W / 4), and of the best position cosine similarity and image, (B, 1, H / 4, W / 4).
