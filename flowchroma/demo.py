@@ -106,7 +106,7 @@ def save_sheet(rows: np.ndarray, path: Path) -> None:
 
 
 def report(scores: dict[str, list[float]], output: Path) -> None:
-    """Print each method's mean, and where to look."""
+    """Print each method's mean, and where the film was written."""
     table = Table(
         "method", "PSNR, dB", title=f"{len(SEEDS)} unseen made films of {FRAMES} frames, the first as reference"
     )

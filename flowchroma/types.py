@@ -1,4 +1,4 @@
-"""What rooms hand each other. Frozen, typed, with shapes: (B, C, H, W) for a frame, (B, T, C, H, W) for a clip."""
+"""Dataclasses that all packages share: (B, C, H, W) for a frame, (B, T, C, H, W) for a clip."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -73,11 +73,11 @@ class Flow:
 
     flow: Tensor  # (B, 2, H, W), pixels, (x, y), on this frame's grid
     confidence: Tensor  # (B, 1, H, W), in [0, 1], in the colour carried
-    polished: Tensor | None = None  # the flow led on to where the light agrees best; None where nothing led it
+    polished: Tensor | None = None  # flow refined to where luminance agrees best; None if it was not
 
     @property
     def carrier(self) -> Tensor:
-        """What colour is carried along, (B, 2, H, W): the light shows where a colour is, whatever it was that moved."""
+        """The flow that colour is carried along, (B, 2, H, W): `polished` where there is one."""
         return self.flow if self.polished is None else self.polished
 
 
@@ -86,7 +86,7 @@ class Propagation:
     """Colour carried from the previous frame."""
 
     ab: Tensor  # (B, 2, H, W), CIELAB units
-    confidence: Tensor  # (B, 1, H, W), in [0, 1], since the colour was given or found; 0 where nothing was carried
+    confidence: Tensor  # (B, 1, H, W), in [0, 1], over all steps since the colour was given; 0 where none was carried
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from flowchroma.color import lab_to_rgb8, rgb_to_lab
 from flowchroma.colorize import colorize
 from flowchroma.colorizers import Painter
 from flowchroma.data import SampleFilm
-from flowchroma.evaluation.inspection import look_inside
+from flowchroma.evaluation.inspection import inspect_clip
 from flowchroma.losses import color_loss
 from flowchroma.models import FlowChroma, roll_out
 from flowchroma.models.state import Known
@@ -88,7 +88,7 @@ def test_all_that_colours_a_film_agrees_to_the_bit(system: FlowChroma, film, rgb
         assert [torch.equal(a, b) for a, b in zip(expected, colours, strict=True)] == [True] * FRAMES, name
     exact = [frame.ab for frame in frames[1:]]
     assert all(torch.equal(a, b) for a, b in zip(exact, validated, strict=True))
-    seen = look_inside(system, rgb.float() / 255)
+    seen = inspect_clip(system, rgb.float() / 255)
     for inside, frame in zip(seen, frames[1:], strict=True):
         assert torch.equal(inside.confidence, frame.signals.propagation.confidence)
         assert torch.equal(lab_to_rgb8(rgb_to_lab(inside.coloured)), expected[inside.number])

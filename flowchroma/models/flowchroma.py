@@ -16,8 +16,8 @@ from flowchroma.types import Flow, Propagation
 class FlowChroma(nn.Module):
     """Colours a gray film from references, in memory that does not grow with the film.
 
-    The references are never forgotten. Beside them, a bounded number of frames that were coloured before are kept, for
-    fusions that read them: what came into view since the reference was taken is found there.
+    References are kept for the whole film. So is a bounded number of frames that were coloured before, for fusions that
+    read them: what came into view since the reference was taken is found there.
 
     Args:
         flow: carries colour from frame to frame.

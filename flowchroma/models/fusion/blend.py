@@ -21,8 +21,8 @@ class BlendFusion(Fusion):
     """`InverseVarianceFusion` with weights that a network changes, and a correction of their mixture.
 
     A U-Net with additive skips (Ronneberger et al., MICCAI 2015) over squares of two by two pixels reads luminance, the
-    three colours, and all that speaks for each, and changes the logarithms of their weights. A softmax makes weights of
-    these, so that colours are chosen rather than made up. Both the changes and the correction start at zero.
+    three colours, and what is known of each, and changes the logarithms of their weights. Softmax keeps the mixture
+    within the colours that were found. Both the changes and the correction start at zero.
 
     Args:
         width: channels at half size; doubled at each of the coarser scales.

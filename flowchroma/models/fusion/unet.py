@@ -34,7 +34,7 @@ class UNetFusion(Fusion):
         self.leave = nn.Conv2d(width, 3, 1)
         nn.init.zeros_(self.leave.weight)
         assert self.leave.bias is not None
-        # Untrained, it trusts the flow to about nine tenths.
+        # Untrained, the carried colour weighs about nine tenths.
         self.leave.bias.data.copy_(torch.tensor([-2.0, 0.0, 0.0]))
 
     def forward(self, signals: Signals) -> Tensor:

@@ -1,4 +1,4 @@
-"""ColorVidNet: matched colour made whole, with a look at the frame before."""
+"""ColorVidNet: matched colour completed, given the colour of the frame before."""
 
 from collections.abc import Sequence
 from itertools import pairwise

@@ -12,7 +12,7 @@ STRIDE = 4  # of the grid on which frames are matched
 
 
 def standard(features: Tensor) -> Tensor:
-    """Centre over the frame, so that what all positions share does not count, and bring to unit length."""
+    """Subtract the mean over the frame, and bring to unit length."""
     return F.normalize(features - features.mean(dim=(2, 3), keepdim=True), dim=1)
 
 
