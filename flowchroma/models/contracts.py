@@ -63,7 +63,7 @@ class Fusion(nn.Module):
         reads_votes: whether it reads `Match.voted`; not computed else.
 
     Args:
-        error_model: says what confidence the fused colour is carried on with; None takes the shipped constants.
+        error_model: gives the confidence that colour is carried with; None takes the shipped constants.
     """
 
     reads_recent = False

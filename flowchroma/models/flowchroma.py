@@ -22,7 +22,7 @@ class FlowChroma(nn.Module):
     Args:
         flow: carries colour from frame to frame.
         matcher: finds colour in the references.
-        fusion: weighs the two; says by its error model how far each can be trusted.
+        fusion: weighs the two; its error model gives the confidence that colour is carried with.
         recent: coloured frames kept, for a fusion that `reads_recent`; the oldest gives way.
         every: of so many frames, one is kept.
 
@@ -117,7 +117,7 @@ def propagate(
         confidence: (B, 1, H, W), in [0, 1], in that colour; None likewise.
         flow: from this frame back to that one; None likewise.
         luma: (B, 1, H, W) of this frame.
-        error_model: says what confidence is left of the colour's and the flow's.
+        error_model: combines the confidence in the colour with that in the flow.
 
     Returns:
         The carried colour and the confidence in it; 0 where the flow leaves the frame or has no confidence, and
