@@ -5,9 +5,11 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from flowchroma.app.records import read_record
 from flowchroma.app.settings import CONF, HOME
 from flowchroma.app.systems import build_model
 from flowchroma.data import ClipDataModule
+from flowchroma.models import ErrorModel
 
 STAGES = ("memflow", "swintexco", "fusion")
 # What has a file of its own test elsewhere, or is a command's whole configuration.
@@ -44,7 +46,7 @@ def test_methods_are_built(compose, method: str) -> None:
     (name,) = config.method
     assert name == method
     made = instantiate(config.method[name])
-    assert all(hasattr(made, step) for step in ("start", "know", "paint" if method == "oracle" else "step"))
+    assert all(hasattr(made, step) for step in ("start", "observe", "paint" if method == "oracle" else "step"))
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -73,6 +75,19 @@ def test_the_asked_weights_are_the_default(compose) -> None:
 def test_models_are_built(compose, model: str) -> None:
     blank = ["model.trunk.weights=none"] if model == "swintexco" else []  # pretrained ones are not on every machine
     assert build_model(compose(f"stage={stage_of(model)}", f"model={model}", *blank).model, "") is not None
+
+
+@pytest.mark.parametrize("model", ["blend", "inverse_variance"])
+def test_the_config_gives_the_error_model_as_it_is_documented(compose, tmp_path: Path, model: str) -> None:
+    config = compose("stage=fusion", f"model={model}")
+    assert build_model(config.model, "").error_model == ErrorModel()
+    changed = compose("stage=fusion", f"model={model}", "model.error_model.matched=7").model
+    assert build_model(changed, "").error_model == ErrorModel(matched=7)
+    del config.model.error_model  # as runs were recorded before
+    OmegaConf.save(OmegaConf.create({"model": config.model}), tmp_path / "config.yaml")
+    read = read_record(tmp_path / "config.yaml").model
+    assert build_model(read, "").error_model == ErrorModel()
+    assert ("error_model" in read) == (model == "blend")
 
 
 @pytest.mark.parametrize("loss", choices("loss"))

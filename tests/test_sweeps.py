@@ -221,7 +221,7 @@ def test_an_interrupted_sweep_has_its_table(monkeypatch, tmp_path, quick):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["model=nope"], "no model=nope: choose from blend, memflow, memflow_small, placeholder"),
+        (["model=nope"], "no model=nope: choose from blend, inverse_variance, memflow"),
         (["hydra/launcher=nope"], "pip install 'flowchroma[sweeps]'"),
         (["loss.nope=1"], "Could not override 'loss.nope'"),
         (["loss.l1=[1"], "cannot read the options"),

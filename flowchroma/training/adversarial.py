@@ -16,7 +16,8 @@ from torch.optim.lr_scheduler import LRScheduler
 from flowchroma.errors import UserError
 from flowchroma.losses import LossValues, Prediction, WeightedSum, discriminator_loss, generator_loss
 from flowchroma.models import MemFlow
-from flowchroma.models.swintexco import Discriminator, Matcher
+from flowchroma.models.contracts import Matcher
+from flowchroma.models.swintexco import Discriminator
 from flowchroma.training.stage import learning
 from flowchroma.training.swintexco import SwinTExCoStage
 from flowchroma.types import Clip

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from flowchroma.losses import EstimatedMotion, ExactMotion, Prediction, PreviousFrame, WeightedSum
 from flowchroma.models import MemFlow
-from flowchroma.models.swintexco import Matcher
+from flowchroma.models.contracts import Matcher
 from flowchroma.training.stage import Stage, freeze, learning
 from flowchroma.types import Clip
 
@@ -44,10 +44,11 @@ class SwinTExCoStage(Stage):
         scheduler: Callable[[Optimizer], LRScheduler] | None = None,
         flow: MemFlow | None = None,
     ) -> None:
-        trunk = cast(nn.Module, getattr(model.embed, "trunk", model.embed))
+        network = cast(Any, model)
+        trunk: nn.Module = getattr(network.embed, "trunk", network.embed)
         if not isinstance(loss, WeightedSum):
             loss = loss(matching_trunk=trunk)
-        super().__init__(model, model, loss, optimizer, scheduler)
+        super().__init__(network, network, loss, optimizer, scheduler)
         if flow is not None:
             freeze(flow)
         self.flow, self._trunk = flow, [trunk]  # in a list, so that it is not registered twice
@@ -68,7 +69,7 @@ class SwinTExCoStage(Stage):
     def predictions(self, clip: Clip) -> Iterator[Prediction]:
         """Every frame of the clip; the first only where the reference is another frame."""
         first = self.first_judged(clip)
-        memory = self.model.remember(clip.references)
+        memory = self.model.encode_references(clip.references)
         flows, exact = self._motion(clip)
         before = clip.ab[:, 0] if first else None
         for t in range(first, clip.lab.shape[1]):
@@ -102,7 +103,7 @@ class SwinTExCoStage(Stage):
 
     def colours(self, clip: Clip) -> Iterator[dict[str, Tensor]]:
         """Each frame matched against the references, with the one before as it was coloured."""
-        memory = self.model.remember(clip.references)
+        memory = self.model.encode_references(clip.references)
         last = clip.lab[:, 0]
         for t in range(1, clip.lab.shape[1]):
             luma = clip.luma[:, t]

@@ -42,7 +42,7 @@ class Mean(nn.Module):
         self.paint = nn.Conv2d(6, 2, 3, padding=1)
         self.colornet = nn.Conv2d(2, 2, 1)
 
-    def remember(self, references: torch.Tensor) -> torch.Tensor:
+    def encode_references(self, references: torch.Tensor) -> torch.Tensor:
         return references[:, :, 1:].mean(dim=(1, 3, 4))[:, :, None, None]
 
     def forward(self, luma: torch.Tensor, memory: torch.Tensor, last: torch.Tensor | None = None) -> Match:

@@ -5,6 +5,4 @@ from flowchroma.models.swintexco.discriminator import Discriminator
 from flowchroma.models.swintexco.feature_pyramid import FeaturePyramid
 from flowchroma.models.swintexco.published import SwinTExCo
 
-Matcher = SwinTExCo | SwinTExCoSmall
-
-__all__ = ["Discriminator", "FeaturePyramid", "Matcher", "SwinTExCo", "SwinTExCoSmall"]
+__all__ = ["Discriminator", "FeaturePyramid", "SwinTExCo", "SwinTExCoSmall"]

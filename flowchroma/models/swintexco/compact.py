@@ -140,7 +140,7 @@ class SwinTExCoSmall(nn.Module):
         self.cells, self.top = cells, top
         self.votes, self.noise = votes, noise
 
-    def remember(self, references: Tensor) -> ReferenceMemory:
+    def encode_references(self, references: Tensor) -> ReferenceMemory:
         """Encode references, once for a film or a shot.
 
         Args:
@@ -161,14 +161,14 @@ class SwinTExCoSmall(nn.Module):
 
         Args:
             luma: (B, 1, H, W), L in [0, 100]; any size.
-            memory: of references, from `remember`.
+            memory: of references, from `encode_references`.
             last: the frame before, as in `SwinTExCo`; not used.
         """
         frame = self._encode(luma)
         return self._averaged(frame, memory, self._matches(frame, memory))
 
-    def look(self, luma: Tensor, memories: Sequence[ReferenceMemory], last: Tensor | None = None) -> list[Match]:
-        """`forward` for each of several memories, `Match.close` for those with patches; the frame is encoded once."""
+    def match(self, luma: Tensor, memories: Sequence[ReferenceMemory], last: Tensor | None = None) -> list[Match]:
+        """`forward` for each of several memories, `Match.voted` for those with patches; the frame is encoded once."""
         frame = self._encode(luma)
         voting = any(memory.patches is not None for memory in memories)
         patches = to_cells(ops.patches(frame.luma, STRIDE)) if voting else None
@@ -177,7 +177,7 @@ class SwinTExCoSmall(nn.Module):
             matches = self._matches(frame, memory)
             match = self._averaged(frame, memory, matches)
             if patches is not None and memory.patches is not None:
-                match = replace(match, close=self._voted(frame, patches, memory.patches, matches, match.source))
+                match = replace(match, voted=self._voted(frame, patches, memory.patches, matches, match.source))
             found.append(match)
         return found
 

@@ -40,7 +40,7 @@ class SwinTExCo(nn.Module):
         self.colornet = ColorVidNet()
         self.temperature, self.sharp, self.top = temperature, sharp, top
 
-    def remember(self, references: Tensor) -> ReferenceMemory:
+    def encode_references(self, references: Tensor) -> ReferenceMemory:
         """Encode references, once for a film or a shot.
 
         Args:
@@ -59,12 +59,12 @@ class SwinTExCo(nn.Module):
 
         Args:
             luma: (B, 1, H, W), L in [0, 100]; any size.
-            memory: of references, from `remember`.
+            memory: of references, from `encode_references`.
             last: (B, 3, H, W), CIELAB: the frame before with the colour it was given; None where none was.
         """
-        return self.look(luma, (memory,), last)[0]
+        return self.match(luma, (memory,), last)[0]
 
-    def look(self, luma: Tensor, memories: Sequence[ReferenceMemory], last: Tensor | None = None) -> list[Match]:
+    def match(self, luma: Tensor, memories: Sequence[ReferenceMemory], last: Tensor | None = None) -> list[Match]:
         """`forward` for each of several memories; the frame is encoded once."""
         frame, padding = ops.pad_to_multiple(luma, MULTIPLE, SMALLEST)
         before = frame.new_zeros(len(frame), 3, *_size(frame))
@@ -82,12 +82,12 @@ class SwinTExCo(nn.Module):
             matches.append(Match(ab, found[:, :1].clamp(0, 1), found[:, 1:2], found[:, 2:].long()))
         return matches
 
-    def match(self, luma: Tensor, memory: ReferenceMemory) -> tuple[Tensor, Tensor, Tensor]:
+    def match_colour(self, luma: Tensor, memory: ReferenceMemory) -> tuple[Tensor, Tensor, Tensor]:
         """Matched colour, before ColorVidNet completes it.
 
         Args:
             luma: (B, 1, H, W), L in [0, 100], sides multiples of 32 and at least 64.
-            memory: of references, from `remember`.
+            memory: of references, from `encode_references`.
 
         Returns:
             CIELAB, (B, 3, H / 4, W / 4), and of the best position cosine similarity and image, (B, 1, H / 4, W / 4).
