@@ -14,13 +14,17 @@ from flowchroma.colorize import colorize
 from flowchroma.colorizers import Painter
 from flowchroma.data import SampleFilm
 from flowchroma.evaluation.inspection import inspect_clip
-from flowchroma.losses import color_loss
+from flowchroma.losses import L1, WeightedSum
 from flowchroma.models import FlowChroma, roll_out
 from flowchroma.models.state import Known
 from flowchroma.training import FusionStage
 from flowchroma.types import Clip
 
 FRAMES = 5
+
+
+def loss_of_colour() -> WeightedSum:
+    return WeightedSum({"l1": L1()}, {"l1": 1.0})
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +80,7 @@ def test_all_that_colours_a_film_agrees_to_the_bit(system: FlowChroma, film, rgb
     made["colouring"] = written
 
     stage = FusionStage(
-        system.fusion, system.flow, system.matcher, color_loss(perceptual=0, contextual=0), torch.optim.Adam, None, 2, 2
+        system.fusion, system.flow, system.matcher, loss_of_colour(), torch.optim.Adam, None, 2, 2
     ).eval()
     validated = [found["psnr"] for found in stage.colours(as_clip(lab))]
     made["validation"] = [
@@ -96,7 +100,7 @@ def test_all_that_colours_a_film_agrees_to_the_bit(system: FlowChroma, film, rgb
 
 @torch.inference_mode()
 def test_training_rolls_out_what_colouring_does(system: FlowChroma, lab: Tensor) -> None:
-    loss = color_loss(perceptual=0, contextual=0)
+    loss = loss_of_colour()
     stage = FusionStage(system.fusion, system.flow, system.matcher, loss, torch.optim.Adam, None, 2, 2)
     predictions = list(stage.predictions(as_clip(lab)))
     assert all(torch.equal(a.ab, b.ab) for a, b in zip(predictions, list(rolled(system, lab))[1:], strict=True))

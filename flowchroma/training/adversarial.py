@@ -15,8 +15,8 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from flowchroma.errors import UserError
 from flowchroma.losses import LossValues, Prediction, WeightedSum, discriminator_loss, generator_loss
-from flowchroma.models import MemFlow
 from flowchroma.models.contracts import Matcher
+from flowchroma.models.memflow import FlowEstimator
 from flowchroma.models.swintexco import Discriminator
 from flowchroma.training.stage import learning
 from flowchroma.training.swintexco import SwinTExCoStage
@@ -58,7 +58,7 @@ class AdversarialStage(SwinTExCoStage):
         loss: WeightedSum | Callable[..., WeightedSum],
         optimizer: Callable[[Iterable[tuple[str, nn.Parameter]]], Optimizer],
         scheduler: Callable[[Optimizer], LRScheduler] | None = None,
-        flow: MemFlow | None = None,
+        flow: FlowEstimator | None = None,
         adversarial: float = 0.015,
         after_epoch: int = 3,
         discriminator_width: int = 64,

@@ -13,7 +13,7 @@ from flowchroma import ops
 from flowchroma.errors import UserError
 from flowchroma.losses import EstimatedMotion, ExactMotion, Prediction, PreviousFrame, WeightedSum
 from flowchroma.metrics import AUSE, EndPointError, epe_map
-from flowchroma.models import MemFlow
+from flowchroma.models.memflow import FlowEstimator
 from flowchroma.training.stage import Stage
 from flowchroma.types import Clip, Flow
 
@@ -46,7 +46,7 @@ class MemFlowStage(Stage):
 
     def __init__(
         self,
-        model: MemFlow,
+        model: FlowEstimator,
         loss: WeightedSum,
         optimizer: Callable[[Iterable[tuple[str, nn.Parameter]]], Optimizer],
         scheduler: Callable[[Optimizer], LRScheduler] | None = None,
@@ -59,9 +59,9 @@ class MemFlowStage(Stage):
         self.measured = nn.ModuleDict({"epe": EndPointError(), "ause": AUSE(), "ause_color": AUSE()})
 
     @property
-    def model(self) -> MemFlow:
+    def model(self) -> FlowEstimator:
         """The flow network."""
-        return cast(MemFlow, self.network)
+        return cast(FlowEstimator, self.network)
 
     def predictions(self, clip: Clip) -> Iterator[Prediction]:
         """Each frame from the second on, its colour carried from the true one before it."""

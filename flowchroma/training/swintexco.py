@@ -10,8 +10,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from flowchroma.losses import EstimatedMotion, ExactMotion, Prediction, PreviousFrame, WeightedSum
-from flowchroma.models import MemFlow
 from flowchroma.models.contracts import Matcher
+from flowchroma.models.memflow import FlowEstimator
 from flowchroma.training.stage import Stage, freeze, learning
 from flowchroma.types import Clip
 
@@ -30,8 +30,8 @@ class SwinTExCoStage(Stage):
             stays frozen.
         optimizer: see `Stage`.
         scheduler: see `Stage`.
-        flow: MemFlow; frozen here. The temporal term compares frames along it, and where a clip has exact motion along
-            that. Without it clips without exact motion are not compared.
+        flow: the flow network; frozen here. The temporal term compares frames along it, and where a clip has exact
+            motion along that. Without it clips without exact motion are not compared.
     """
 
     compared = ("psnr_hold",)
@@ -42,7 +42,7 @@ class SwinTExCoStage(Stage):
         loss: WeightedSum | Callable[..., WeightedSum],
         optimizer: Callable[[Iterable[tuple[str, nn.Parameter]]], Optimizer],
         scheduler: Callable[[Optimizer], LRScheduler] | None = None,
-        flow: MemFlow | None = None,
+        flow: FlowEstimator | None = None,
     ) -> None:
         network = cast(Any, model)
         trunk: nn.Module = getattr(network.embed, "trunk", network.embed)
