@@ -12,7 +12,7 @@ from rich.table import Table
 from torch import Tensor
 
 from flowchroma import ops
-from flowchroma.app.settings import quiet
+from flowchroma.app.settings import configure_logging
 from flowchroma.app.systems import load_system
 from flowchroma.color import lab_to_rgb8, rgb_to_lab
 from flowchroma.data import SampleFilm
@@ -34,7 +34,7 @@ def main() -> None:
     if unknown := set(options) - {"run", "output"} or [a for a in sys.argv[1:] if "=" not in a]:
         print(f"flowchroma: unknown option {sorted(unknown)[0]}: give run= and output=", file=sys.stderr)
         sys.exit(2)
-    quiet()
+    configure_logging()
     try:
         demonstrate(load_system(options.get("run")), Path(options.get("output", "outputs/demo")))
     except UserError as error:

@@ -20,7 +20,7 @@ from rich.progress import Progress
 from flowchroma import __version__
 from flowchroma.app.entrants import given, methods, with_runs
 from flowchroma.app.options import command
-from flowchroma.app.settings import pick_device, quiet
+from flowchroma.app.settings import configure_logging, pick_device
 from flowchroma.errors import UserError
 from flowchroma.evaluation import Evaluation, Protocol, Store, collect, find_judges
 from flowchroma.evaluation.report import print_table, write_csv, write_html, write_json
@@ -104,7 +104,7 @@ def prepare(config: DictConfig, number: int = 0, processes: int = 1) -> tuple[Ev
 
 def _help(plain: dict[str, Any], number: int, processes: int) -> None:
     """Another process of the same evaluation."""
-    quiet()
+    configure_logging()
     evaluation, _ = prepare(OmegaConf.create(plain), number, processes)
     evaluation.run(wait=False)
 

@@ -19,7 +19,7 @@ TINY = [
     "trainer.max_steps=2",
     "trainer.log_every_n_steps=1",
 ]
-FRESH = ["stage.flow.checkpoint=null", "stage.matcher.checkpoint=null"]
+FRESH = ["weights.flow=null", "weights.matcher=null"]
 ROOT = Path(__file__).parents[1]
 
 
@@ -85,9 +85,9 @@ def test_swintexco_as_published_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
 def test_a_run_gives_the_weights_of_the_next(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     call(monkeypatch, "stage=memflow", *TINY, f"hydra.run.dir={tmp_path / 'flow'}")
-    flow = f"stage.flow.checkpoint={tmp_path / 'flow'}"
+    flow = f"weights.flow={tmp_path / 'flow'}"
     fusion = tmp_path / "fusion"
-    call(monkeypatch, "loss=l1", *TINY, flow, "stage.matcher.checkpoint=null", f"hydra.run.dir={fusion}")
+    call(monkeypatch, "loss=l1", *TINY, flow, "weights.matcher=null", f"hydra.run.dir={fusion}")
     from flowchroma.app.systems import load_system
     from flowchroma.weights.files import load_weights
 
@@ -102,10 +102,13 @@ def test_a_run_gives_the_weights_of_the_next(monkeypatch: pytest.MonkeyPatch, tm
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["stage=memflow", "model=unet"], "model=unet is not of stage=memflow: use model=memflow_small"),
+        (
+            ["stage=memflow", "model=unet"],
+            "model=unet is not of stage=memflow: use model=memflow or model=memflow_small",
+        ),
         (["stage=memflow", "data=davis"], "data.root"),
         (["stage=memflow", "data=davis", "data.root=/nowhere/davis"], "/nowhere/davis"),
-        (["stage=memflow", "model.checkpoint=nothing.ckpt"], "no checkpoint at nothing.ckpt"),
+        (["stage=memflow", "weights.model=nothing.ckpt"], "no checkpoint at nothing.ckpt"),
         (["stage=fusion", "loss.l1=-1", *FRESH], "weight of l1 is -1"),
         (["stage=fusion", "loss=swintexco", *FRESH], "use it with stage=swintexco"),
         (["stage=swintexco_gan", "loss.levels=[1]"], "give loss.levels a weight for each"),
@@ -126,7 +129,7 @@ def test_a_sweep_ends_in_one_table_with_the_best_first(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, tmp_path: Path
 ) -> None:
     call(
-        monkeypatch, "-m", "model=placeholder,simple,unet", "model.checkpoint=null", "loss=l1", *TINY, *FRESH,
+        monkeypatch, "-m", "model=placeholder,simple,unet", "weights.model=null", "loss=l1", *TINY, *FRESH,
         f"hydra.sweep.dir={tmp_path}",
     )  # fmt: skip
     table = rows(tmp_path / "results.csv")

@@ -15,7 +15,7 @@ optuna = pytest.importorskip("optuna")
 TINY = [
     "data.size=[48,48]", "data.clip_length=3", "data.batch_size=2", "data.num_workers=0", "data.val_clips=1",
     "data.val_length=2", "trainer.max_steps=1", "loss=l1",
-    "stage.flow.checkpoint=null", "stage.matcher.checkpoint=null",
+    "weights.flow=null", "weights.matcher=null",
 ]  # fmt: skip
 
 SMALL = [option for option in TINY if not option.startswith(("loss", "stage"))]
@@ -83,11 +83,12 @@ def quick(monkeypatch):
 
     import hydra
 
-    from flowchroma.app.options import say_options
-    from flowchroma.app.settings import CONF, say_errors
+    from flowchroma.app.failures import report_errors
+    from flowchroma.app.options import report_bad_options
+    from flowchroma.app.settings import CONF
 
-    task = hydra.main(version_base="1.3", config_path=CONF, config_name="config")(say_errors(main))
-    monkeypatch.setattr(run, "main", say_options(task))
+    task = hydra.main(version_base="1.3", config_path=CONF, config_name="config")(report_errors(main))
+    monkeypatch.setattr(run, "main", report_bad_options(task))
     return fates
 
 

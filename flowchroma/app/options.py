@@ -1,4 +1,4 @@
-"""What is typed after a command, read so that a path needs no care of the user's."""
+"""Options as typed after a command: old spellings, paths with any character, and one line for those that are wrong."""
 
 import os
 import re
@@ -11,8 +11,8 @@ from hydra.errors import ConfigCompositionException, HydraException, MissingConf
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from flowchroma.app.settings import CONF, advice_in, quiet
-from flowchroma.errors import UserError
+from flowchroma.app.settings import CONF, configure_logging
+from flowchroma.errors import UserError, user_error_behind
 
 
 def command(name: str, task: Callable[[DictConfig], None], texts: Sequence[str], lost: str) -> None:
@@ -30,14 +30,14 @@ def command(name: str, task: Callable[[DictConfig], None], texts: Sequence[str],
                 print(compose(name, return_hydra_config=True).hydra.help.template)
                 return
             config = compose_options(name, sys.argv[1:], texts)
-        quiet()
+        configure_logging()
         task(config)
     except Exception as error:
-        advice = advice_in(error)
-        if advice is None:
+        user_error = user_error_behind(error)
+        if user_error is None:
             raise
-        print(f"flowchroma: {advice}", file=sys.stderr)
-        sys.exit(advice.code)
+        print(f"flowchroma: {user_error}", file=sys.stderr)
+        sys.exit(user_error.code)
     except KeyboardInterrupt:
         print(f"flowchroma: interrupted, {lost}", file=sys.stderr)
         sys.exit(130)
@@ -62,26 +62,36 @@ def compose_options(name: str, arguments: Sequence[str], texts: Sequence[str]) -
     try:
         return compose(name, overrides=[quote(argument, texts) for argument in arguments])
     except (HydraException, OmegaConfBaseException) as error:
-        raise misread(error) from error
+        raise option_error(error) from error
 
 
-def say_options(main: Callable[[], None]) -> Callable[[], None]:
-    """Let a `hydra.main` say in one line which of its options is wrong."""
+def report_bad_options(main: Callable[[], None]) -> Callable[[], None]:
+    """Let a `hydra.main` take options in the spelling of earlier releases, and say in one line which one is wrong."""
 
     @wraps(main)
     def run() -> None:
         os.environ["HYDRA_FULL_ERROR"] = "1"  # or Hydra would print what it raises, and leave
+        sys.argv[1:] = [current_spelling(argument) for argument in sys.argv[1:]]
         try:
             main()
         except (ConfigCompositionException, OverrideParseException, UserError) as error:
-            advice = advice_in(error) or misread(error)
-            print(f"flowchroma: {advice}", file=sys.stderr)
-            sys.exit(advice.code)
+            user_error = user_error_behind(error) or option_error(error)
+            print(f"flowchroma: {user_error}", file=sys.stderr)
+            sys.exit(user_error.code)
 
     return run
 
 
-def misread(error: Exception) -> UserError:
+def current_spelling(argument: str) -> str:
+    """An option as it is spelled today: `+stage.flow.checkpoint=RUN` of earlier releases is `weights.flow=RUN`."""
+    found = re.fullmatch(r"([+~]*)(model|stage\.flow|stage\.matcher)\.checkpoint(=.*)?", argument, re.DOTALL)
+    if found is None:
+        return argument
+    sign, network, value = found.groups()
+    return f"weights.{network.removeprefix('stage.')}" + ("=null" if sign == "~" else value or "")
+
+
+def option_error(error: Exception) -> UserError:
     """One line for what Hydra says of an option that it cannot use."""
     if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
         group, _, name = error.missing_cfg_file.rpartition("/")

@@ -13,7 +13,7 @@ import yaml
 from flowchroma.runs.wandb_file import read_wandb
 
 MONITOR = "val/psnr"
-_LOWER = ("epe", "ause", "train/")  # in a metric's name: less is better
+_LOWER = ("epe", "ause", "error", "loss", "lpips", "fid", "train/")  # in a metric's name: less is better
 _UNITS = {"psnr": "dB", "epe": "px"}
 _NOT_DRAWN = ("step", "epoch", "trainer/global_step")
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from flowchroma import ops
 from flowchroma.errors import UserError
 from flowchroma.losses import Prediction, WeightedSum
-from flowchroma.models import FlowChroma, MemFlow
+from flowchroma.models import FlowChroma, MemFlow, contracts
 from flowchroma.models.state import Signals
 from flowchroma.models.swintexco import Matcher
 from flowchroma.training.stage import Shown, Stage, freeze
@@ -43,6 +43,8 @@ class FusionStage(Stage):
         growth: frames of a clip that are rolled out, by the step from which on; None for all, always.
     """
 
+    trains = contracts.Fusion
+    uses: ClassVar[Mapping[str, Any]] = {"flow": contracts.FlowNetwork, "matcher": contracts.Matcher}
     compared = ("psnr_hold", "psnr_propagated", "psnr_matched")
 
     def __init__(

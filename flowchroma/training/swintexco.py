@@ -1,8 +1,8 @@
 """Stage two: colour by matching."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from flowchroma.losses import Prediction, WeightedSum
-from flowchroma.models import MemFlow
+from flowchroma.models import MemFlow, contracts
 from flowchroma.models.swintexco import Matcher
 from flowchroma.training.stage import Stage, freeze, learning
 from flowchroma.types import Clip
@@ -33,6 +33,8 @@ class SwinTExCoStage(Stage):
             that. Without it clips without exact motion are not compared.
     """
 
+    trains = contracts.Matcher
+    uses: ClassVar[Mapping[str, Any]] = {"flow": contracts.FlowNetwork}
     compared = ("psnr_hold",)
 
     def __init__(
