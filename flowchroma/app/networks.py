@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
-from hydra.utils import get_object, instantiate
+from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from flowchroma.app.settings import CONF
@@ -25,9 +26,10 @@ def class_of(config: DictConfig) -> type:
     """
     target = config.get("_target_")
     try:
-        found = get_object(target)
+        found = resolve_name(str(target))
     except Exception as error:  # importing a module can raise anything
-        raise UserError(f"_target_={target} cannot be imported: {error}") from error
+        reason = " ".join(str(error).split())
+        raise UserError(f"_target_={target} cannot be imported: {reason}") from error
     if not isinstance(found, type):
         raise UserError(f"_target_={target} is no class: name one")
     return found

@@ -15,6 +15,7 @@ from flowchroma.runs.option_effects import changes_result
         (["+experiments=demo_fusion", "trainer=ddp", "logger.wandb.offline=true"], "fusion-unet-demo_fusion-seed1"),
         (["data=davis", "data.root=/data/DAVIS", "data.num_workers=8"], "fusion-unet-data_davis-seed1"),
         (["weights.flow=outputs/memflow/monday/"], "fusion-unet-flow_monday-seed1"),
+        (["callbacks=ema", "callbacks.ema.decay=0.9"], "fusion-unet-callbacks_ema-decay0.9-seed1"),
         (["loss.temporal=0.30612244897959", "trainer.max_steps=900"], "fusion-unet-temporal0.306-max_steps900-seed1"),
         (["data.size=[224,224]", "hydra.run.dir=x"], "fusion-unet-size_224_224-seed1"),
     ],

@@ -119,10 +119,11 @@ def test_what_changes_the_losses_is_said_and_what_does_not_is_not(run, capsys) -
     free = ["data.num_workers=7", "trainer.log_every_n_steps=3", "callbacks.resumable.every_n_steps=9"]
     checkpoint_to_resume(run(*free, "weights.flow=null", resume="last"))
     assert capsys.readouterr().err == ""
-    checkpoint_to_resume(run("data.batch_size=9", "callbacks=ema", resume="last"))
+    checkpoint_to_resume(run("data.batch_size=9", "callbacks=ema", "trainer.precision=bf16-mixed", resume="last"))
     (said,) = capsys.readouterr().err.splitlines()
     assert "data.batch_size=9 instead of 4" in said
     assert "callbacks.ema.decay=0.999 instead of nothing" in said
+    assert "trainer.precision=bf16-mixed instead of 32-true" in said
 
 
 def test_where_there_is_nothing_a_run_starts_and_a_named_one_is_refused(run, tmp_path: Path, capsys) -> None:
