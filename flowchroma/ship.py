@@ -6,9 +6,9 @@ from pathlib import Path
 import torch
 from omegaconf import OmegaConf
 
+from flowchroma.app.options import report_user_error
 from flowchroma.app.records import read_record
 from flowchroma.app.systems import load_system
-from flowchroma.errors import UserError
 from flowchroma.weights import SHIPPED_SYSTEM
 from flowchroma.weights.files import save_weights
 
@@ -18,11 +18,8 @@ def main() -> None:
     if len(sys.argv) != 2:
         print("flowchroma: give the directory of one fusion run", file=sys.stderr)
         sys.exit(2)
-    try:
+    with report_user_error():
         ship(Path(sys.argv[1]), SHIPPED_SYSTEM)
-    except UserError as error:
-        print(f"flowchroma: {error}", file=sys.stderr)
-        sys.exit(error.code)
 
 
 def ship(run: Path, target: Path) -> None:

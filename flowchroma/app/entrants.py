@@ -43,8 +43,8 @@ def methods(config: DictConfig, protocol: Protocol, device: torch.device) -> dic
     return entrants
 
 
-def given(config: DictConfig, protocol: Protocol, alone: bool) -> dict[str, Entrant]:
-    """Somebody else's frames."""
+def predictions(config: DictConfig, protocol: Protocol, alone: bool) -> dict[str, Entrant]:
+    """Frames that were coloured elsewhere, if the options name a folder of them."""
     if not config.predictions:
         return {}
     folder = Path(config.predictions).expanduser()
@@ -57,7 +57,7 @@ def given(config: DictConfig, protocol: Protocol, alone: bool) -> dict[str, Entr
     def frames(film: ReadableFilm) -> str | None:
         try:
             return fingerprint(find_clip(folder, film.name, alone))
-        except UserError:  # told when the clip is scored
+        except UserError:  # reported when the clip is scored
             return None
 
     about = {"predictions": str(config.predictions)}
@@ -65,25 +65,25 @@ def given(config: DictConfig, protocol: Protocol, alone: bool) -> dict[str, Entr
 
 
 def with_runs(arguments: list[str]) -> list[str]:
-    """Tell directories of runs from names among the methods; predictions stand alone unless a method is named.
+    """Give runs named among the methods options of their own; predictions stand alone unless a method is named.
 
     Args:
         arguments: as typed; `method=[dis,RUN]` becomes `method=[dis]` and `+runs.NAME=RUN`.
     """
     names = _methods()
-    told: list[str] = []
+    understood: list[str] = []
     for argument in arguments:
         key, _, value = argument.partition("=")
         if key != "method":
-            told.append(argument)
+            understood.append(argument)
             continue
         chosen = parts_of(value)
         runs = [part for part in chosen if part not in names and Path(part).expanduser().is_dir()]
-        told.append(f"method=[{','.join(part for part in chosen if part not in runs)}]")
-        told += [f"+runs.{_short(run, runs)}={run}" for run in runs]
-    if any(a.startswith("predictions=") for a in told) and not any(a.startswith("method=") for a in told):
-        told.append("method=[]")
-    return told
+        understood.append(f"method=[{','.join(part for part in chosen if part not in runs)}]")
+        understood += [f"+runs.{_short(run, runs)}={run}" for run in runs]
+    if any(a.startswith("predictions=") for a in understood) and not any(a.startswith("method=") for a in understood):
+        understood.append("method=[]")
+    return understood
 
 
 def _methods() -> set[str]:
@@ -96,15 +96,15 @@ def _taken() -> set[str]:
 
 
 def _short(run: str, runs: list[str]) -> str:
-    """A run's name in the table: its directory's, with those above it as far as it takes to tell it from all others."""
+    """A run's name in the table: its directory's, with as many of those above it as make it unique."""
 
     def named(path: str, parts: int) -> str:
         return re.sub(r"[^A-Za-z0-9_-]", "_", "_".join(Path(path).resolve().parts[1:][-parts:]))
 
     others = [other for other in runs if other != run]
     whole = len(Path(run).resolve().parts)
-    told = (n for n in range(1, whole) if named(run, n) not in {*_taken(), *(named(other, n) for other in others)})
-    return named(run, next(told, whole))
+    enough = (n for n in range(1, whole) if named(run, n) not in {*_taken(), *(named(other, n) for other in others)})
+    return named(run, next(enough, whole))
 
 
 def _fingerprint(network: torch.nn.Module) -> str:

@@ -3,8 +3,10 @@
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import wraps
+from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
@@ -41,6 +43,16 @@ def command(name: str, task: Callable[[DictConfig], None], texts: Sequence[str],
     except KeyboardInterrupt:
         print(f"flowchroma: interrupted, {lost}", file=sys.stderr)
         sys.exit(130)
+
+
+@contextmanager
+def report_user_error() -> Iterator[None]:
+    """Print a `UserError` as one line, and exit with its code."""
+    try:
+        yield
+    except UserError as error:
+        print(f"flowchroma: {error}", file=sys.stderr)
+        sys.exit(error.code)
 
 
 def compose_options(name: str, arguments: Sequence[str], texts: Sequence[str]) -> DictConfig:
@@ -117,3 +129,16 @@ def parts_of(value: str) -> list[str]:
     """The parts of a typed list such as [a,b]; one part where it is none."""
     inner = value[1:-1] if value.startswith("[") and value.endswith("]") else value
     return [part.strip() for part in inner.split(",") if part.strip()]
+
+
+def named_references(typed: str) -> list[str]:
+    """The references that were typed: one, or several as [A,B].
+
+    Raises:
+        UserError: there is none.
+    """
+    several = typed.startswith("[") and typed.endswith("]") and not Path(typed).expanduser().exists()
+    names = parts_of(typed) if several else [typed]
+    if not names or typed in ("", "None"):
+        raise UserError("no reference: give reference=IMAGE, reference=first, or several as reference=[A,B]")
+    return names

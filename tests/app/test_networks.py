@@ -2,7 +2,6 @@ from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
-from torch import nn
 
 from flowchroma.app.networks import build_network, class_of, fitting, kind_of, part_of
 from flowchroma.app.settings import CONF
@@ -24,7 +23,7 @@ def test_each_model_is_of_one_kind() -> None:
     assert [part_of(read(name)) for name in ("memflow", "swintexco", "unet")] == ["flow", "matcher", "fusion"]
 
 
-class TakesSignals(nn.Module):
+class TakesSignals(Fusion):
     def forward(self, signals):
         return signals.match.ab
 
