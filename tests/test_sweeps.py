@@ -78,7 +78,7 @@ def quick(monkeypatch):
         (folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create({"loss": config.loss})))
         (folder / "process").write_text(str(os.getpid()))
         figure = 30 - (config.loss.l1 - 1) ** 2 - (config.loss.temporal - 0.5) ** 2
-        (folder / "results.csv").write_text(f"val/psnr\n{figure}\n")
+        (folder / "results.csv").write_text(f"val/psnr,val/epe\n{figure},{figure}\n")
         return figure
 
     import hydra
@@ -165,6 +165,18 @@ def test_a_trial_that_fails_counts_and_the_study_goes_on(monkeypatch, tmp_path, 
     assert [trial.state.name for trial in study(tmp_path).trials] == ["COMPLETE", "FAIL", "FAIL", "COMPLETE"]
     table = rows(tmp_path / "results.csv")
     assert [row["state"] for row in table] == ["finished", "finished", "failed", "failed"]
+
+
+def test_a_sweep_goes_by_the_optimized_metric_and_its_direction(monkeypatch, tmp_path, quick):
+    error = ["optimized_metric=val/epe", "+model.checkpoint=null"]  # as earlier releases spelled it
+    call(monkeypatch, "-m", "loss.l1=1,0.5", *error, f"hydra.sweep.dir={tmp_path / 'grid'}")
+    table = rows(tmp_path / "grid" / "results.csv")
+    assert [row["loss.l1"] for row in table] == ["0.5", "1"]
+    assert float(table[0]["val/epe"]) < float(table[1]["val/epe"])
+    trials = ["+experiments=sweep_loss", "hydra.sweeper.trials=1"]
+    call(monkeypatch, "-m", *trials, *error, f"hydra.sweep.dir={tmp_path / 'search'}")
+    call(monkeypatch, "-m", *trials, f"hydra.sweep.dir={tmp_path / 'other'}")
+    assert [study(tmp_path / name).direction.name for name in ("search", "other")] == ["MINIMIZE", "MAXIMIZE"]
 
 
 def test_the_space_is_read_as_hydra_writes_it():

@@ -1,4 +1,4 @@
-"""What an evaluation's options enter: methods, runs, and somebody else's frames."""
+"""The methods, runs and finished frames that an evaluation's options name."""
 
 import hashlib
 import re
@@ -44,14 +44,23 @@ def methods(config: DictConfig, protocol: Protocol, device: torch.device) -> dic
 
 
 def predictions(config: DictConfig, protocol: Protocol, alone: bool) -> dict[str, Entrant]:
-    """Frames that were coloured elsewhere, if the options name a folder of them."""
+    """Frames that were coloured elsewhere, if the options name a folder of them.
+
+    Args:
+        config: conf/evaluate.yaml, composed.
+        protocol: by which they are scored.
+        alone: whether one clip alone is scored, whose frames may lie in the folder itself.
+
+    Raises:
+        UserError: the folder has the name of a method or run.
+    """
     if not config.predictions:
         return {}
     folder = Path(config.predictions).expanduser()
     name = folder.resolve().name
-    if name in _taken() or name in (config.get("method") or {}) or name in config.runs:
+    if name in _reserved_names() or name in (config.get("method") or {}) or name in config.runs:
         raise UserError(
-            f"predictions={config.predictions} would stand as {name}, a name that is taken: rename the folder"
+            f"predictions={config.predictions} would be listed as {name}, a name that is taken: rename the folder"
         )
 
     def frames(film: ReadableFilm) -> str | None:
@@ -80,7 +89,7 @@ def with_runs(arguments: list[str]) -> list[str]:
         chosen = parts_of(value)
         runs = [part for part in chosen if part not in names and Path(part).expanduser().is_dir()]
         understood.append(f"method=[{','.join(part for part in chosen if part not in runs)}]")
-        understood += [f"+runs.{_short(run, runs)}={run}" for run in runs]
+        understood += [f"+runs.{_unique_name(run, runs)}={run}" for run in runs]
     if any(a.startswith("predictions=") for a in understood) and not any(a.startswith("method=") for a in understood):
         understood.append("method=[]")
     return understood
@@ -90,12 +99,12 @@ def _methods() -> set[str]:
     return {path.stem for path in Path(CONF, "method").glob("*.yaml")}
 
 
-def _taken() -> set[str]:
-    """Names in the table and in the folder of scores that mean something already."""
+def _reserved_names() -> set[str]:
+    """Names with a meaning of their own in the table and in the folder of scores."""
     return {*_methods(), TRUTH, LOCKS, ""}
 
 
-def _short(run: str, runs: list[str]) -> str:
+def _unique_name(run: str, runs: list[str]) -> str:
     """A run's name in the table: its directory's, with as many of those above it as make it unique."""
 
     def named(path: str, parts: int) -> str:
@@ -103,7 +112,8 @@ def _short(run: str, runs: list[str]) -> str:
 
     others = [other for other in runs if other != run]
     whole = len(Path(run).resolve().parts)
-    enough = (n for n in range(1, whole) if named(run, n) not in {*_taken(), *(named(other, n) for other in others)})
+    reserved = _reserved_names()
+    enough = (n for n in range(1, whole) if named(run, n) not in {*reserved, *(named(other, n) for other in others)})
     return named(run, next(enough, whole))
 
 

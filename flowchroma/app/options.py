@@ -22,8 +22,8 @@ def command(name: str, task: Callable[[DictConfig], None], texts: Sequence[str],
 
     Args:
         name: of the config.
-        task: is given the composed config.
-        texts: options that are taken as typed, whatever is in them.
+        task: called with the composed config.
+        texts: options whose values are taken literally, as paths are.
         lost: what an interrupt leaves behind, for its message.
     """
     try:

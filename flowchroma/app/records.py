@@ -28,11 +28,18 @@ def _no_list_of_models(record: dict[str, Any]) -> dict[str, Any]:
 
 def _one_metric(record: dict[str, Any]) -> dict[str, Any]:
     """The best weights were always chosen by val/psnr before there was `optimized_metric`."""
-    return {"optimized_metric": "val/psnr", **record}
+    return {"optimized_metric": "val/psnr", **record} if record else record
 
 
 # Each takes a plain config and gives it in today's form; one that is of today's form already comes back as it is.
 _UPGRADES: Sequence[Callable[[dict[str, Any]], dict[str, Any]]] = (_weights_apart, _no_list_of_models, _one_metric)
+
+
+def upgrade_record(record: dict[str, Any]) -> dict[str, Any]:
+    """Today's form of a run's config, which any release may have written."""
+    for upgrade in _UPGRADES:
+        record = upgrade(record)
+    return record
 
 
 def read_record(path: Path) -> DictConfig:
@@ -42,6 +49,4 @@ def read_record(path: Path) -> DictConfig:
         path: its config.yaml.
     """
     record: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
-    for upgrade in _UPGRADES:
-        record = upgrade(record)
-    return OmegaConf.create(record)
+    return OmegaConf.create(upgrade_record(record))
