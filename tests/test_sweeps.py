@@ -219,15 +219,15 @@ def test_a_sweep_of_nothing_and_a_second_sweep_in_one_folder_are_refused(monkeyp
 
 
 def test_an_interrupted_sweep_has_its_table(monkeypatch, tmp_path, quick):
-    from flowchroma.app.sweeps import SweepTable
+    from flowchroma.app.sweeps import write_results
 
     left = []
     monkeypatch.setattr("atexit.register", lambda *call: left.append(call))
     quick[:] = [None, KeyboardInterrupt]
     with pytest.raises(KeyboardInterrupt):
         call(monkeypatch, "-m", "seed=0,1", f"hydra.sweep.dir={tmp_path}")
-    ((write, folder),) = [call for call in left if getattr(call[0], "__self__", None).__class__ is SweepTable]
-    write(folder)
+    ((write, *arguments),) = [call for call in left if call[0] is write_results]
+    write(*arguments)
     assert [row["state"] for row in rows(tmp_path / "results.csv")] == ["finished", "empty"]
 
 
