@@ -25,8 +25,9 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from lightning.pytorch import Callback, Trainer, seed_everything
 
-from flowchroma.app.settings import CONF, quiet
-from flowchroma.run import build_stage
+from flowchroma.app import run_config  # noqa: F401 (its resolvers)
+from flowchroma.app.building import build_stage
+from flowchroma.app.settings import CONF, configure_logging
 
 STAGES = {"memflow_small": "memflow", "memflow": "memflow", "swintexco_small": "swintexco", "swintexco": "swintexco"}
 MODELS = ["memflow_small", "swintexco_small", "simple", "unet"]  # what is in neither trains in stage fusion
@@ -67,7 +68,7 @@ def measure(case: dict[str, Any]) -> dict[str, float]:
         What the clock says, peak memory in MiB (of the GPU, or of this process without its workers), and the seconds
         to the end of the first step.
     """
-    quiet()
+    configure_logging()
     seed_everything(0, verbose=False)
     with initialize_config_dir(CONF, version_base="1.3"):
         config = compose("config", overrides=overrides(case))

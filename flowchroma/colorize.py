@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from flowchroma.app.options import command, parts_of
+from flowchroma.app.options import command, named_references
 from flowchroma.app.settings import pick_device
 from flowchroma.app.systems import load_system
 from flowchroma.color import lab_to_rgb8, rgb_to_lab
@@ -51,19 +50,6 @@ def run(config: DictConfig) -> None:
             colorize(film, painter, references, writer, known, show)
     each = (time.perf_counter() - started) / len(film)
     print(f"{len(film)} frames, {each:.2f} s a frame: {config.output}")
-
-
-def named_references(typed: str) -> list[str]:
-    """The references in what was typed: one, or several as [A,B].
-
-    Raises:
-        UserError: there is none.
-    """
-    several = typed.startswith("[") and typed.endswith("]") and not Path(typed).expanduser().exists()
-    names = parts_of(typed) if several else [typed]
-    if not names or typed in ("", "None"):
-        raise UserError("no reference: give reference=IMAGE, reference=first, or several as reference=[A,B]")
-    return names
 
 
 @torch.inference_mode()

@@ -2,8 +2,9 @@
 
 import csv
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,8 @@ from rich.table import Table
 from torch import Tensor
 
 from flowchroma import ops
-from flowchroma.app.settings import quiet
+from flowchroma.app.options import report_user_error
+from flowchroma.app.settings import configure_logging
 from flowchroma.app.systems import load_system
 from flowchroma.color import lab_to_rgb8, rgb_to_lab
 from flowchroma.data import SampleFilm
@@ -21,6 +23,7 @@ from flowchroma.film import open_writer
 from flowchroma.metrics import psnr
 from flowchroma.models import FlowChroma, roll_out
 from flowchroma.models.state import Known
+from flowchroma.pages.contact_sheet import save_contact_sheet, side_by_side
 
 SEEDS = (1001, 1002, 1003)
 FRAMES = 40
@@ -31,43 +34,38 @@ SHOWN = ("gray", "propagated", "matched", "fused", "truth")
 
 def main() -> None:
     """Take `run=` (a fusion run's directory, or nothing for the shipped weights) and `output=`."""
-    options = dict(argument.split("=", 1) for argument in sys.argv[1:] if "=" in argument)
-    if unknown := set(options) - {"run", "output"} or [a for a in sys.argv[1:] if "=" not in a]:
-        print(f"flowchroma: unknown option {sorted(unknown)[0]}: give run= and output=", file=sys.stderr)
-        sys.exit(2)
-    quiet()
-    try:
+    configure_logging()
+    with report_user_error():
+        options = dict(argument.split("=", 1) for argument in sys.argv[1:] if "=" in argument)
+        if unknown := set(options) - {"run", "output"} or [a for a in sys.argv[1:] if "=" not in a]:
+            raise UserError(f"unknown option {sorted(unknown)[0]}: give run= and output=", code=2)
         demonstrate(load_system(options.get("run")), Path(options.get("output", "outputs/demo")))
-    except UserError as error:
-        print(f"flowchroma: {error}", file=sys.stderr)
-        sys.exit(error.code)
 
 
 @torch.inference_mode()
 def demonstrate(system: FlowChroma, output: Path) -> None:
     """Write comparison.mp4, contact_sheet.png and metrics.csv, and print the table."""
     output.mkdir(parents=True, exist_ok=True)
-    scores: dict[str, list[float]] = {method: [] for method in METHODS}
     rows, stills = [], []
     with open_writer(output / "comparison.mp4", fps=12) as writer:
         for seed in SEEDS:
             film = SampleFilm(seed, FRAMES, SIZE, "val")
             for t, frame in enumerate(colour(system, film)):
-                writer.write(side_by_side(frame))
+                row = side_by_side([frame[name] for name in SHOWN])
+                writer.write(row)
                 if t in (FRAMES // 2, FRAMES - 1):
-                    stills.append(side_by_side(frame))
+                    stills.append(row)
                 if t == 0:
                     continue  # the reference itself
                 for method in METHODS:
-                    figure = float(psnr(frame[method], frame["truth"], data_range=255)[0])
-                    scores[method].append(figure)
-                    rows.append({"film": film.name, "frame": t, "method": method, "psnr": round(figure, 3)})
+                    score = float(psnr(frame[method], frame["truth"], data_range=255)[0])
+                    rows.append({"film": film.name, "frame": t, "method": method, "psnr": round(score, 3)})
     with (output / "metrics.csv").open("w", newline="") as file:
         table = csv.DictWriter(file, rows[0])
         table.writeheader()
         table.writerows(rows)
-    save_sheet(np.concatenate(stills), output / "contact_sheet.png")
-    report(scores, output)
+    save_contact_sheet(stills, SHOWN, output / "contact_sheet.png")
+    report(rows, output)
 
 
 def colour(system: FlowChroma, film: SampleFilm) -> Iterator[dict[str, Tensor]]:
@@ -88,33 +86,13 @@ def colour(system: FlowChroma, film: SampleFilm) -> Iterator[dict[str, Tensor]]:
         yield {**made, "truth": truth}
 
 
-def side_by_side(frame: dict[str, Tensor]) -> np.ndarray:
-    """(H, W * 5, 3) uint8, in the order of `SHOWN`."""
-    return torch.cat([frame[name][0] for name in SHOWN], dim=2).movedim(0, -1).contiguous().numpy()
-
-
-def save_sheet(rows: np.ndarray, path: Path) -> None:
-    """Write (H, W, 3) uint8 RGB under a line that names the columns of `SHOWN`."""
-    from PIL import Image, ImageDraw
-
-    height, width, _ = rows.shape
-    sheet = Image.new("RGB", (width, height + 16), "white")
-    sheet.paste(Image.fromarray(rows), (0, 16))
-    for column, name in enumerate(SHOWN):
-        ImageDraw.Draw(sheet).text((column * width // len(SHOWN) + 4, 2), name, fill="black")
-    sheet.save(path)
-
-
-def report(scores: dict[str, list[float]], output: Path) -> None:
-    """Print each method's mean, and where the film was written."""
-    table = Table(
-        "method", "PSNR, dB", title=f"{len(SEEDS)} unseen made films of {FRAMES} frames, the first as reference"
-    )
-    for method, figures in scores.items():
-        table.add_row(method, f"{np.mean(figures):.2f}")
-    console = Console()
-    console.print(table)
-    console.print(f"Watch {output / 'comparison.mp4'}: {' | '.join(SHOWN)}", soft_wrap=True, highlight=False)
+def report(rows: Sequence[Mapping[str, Any]], output: Path) -> None:
+    """Print each method's mean, and where to look."""
+    table = Table("method", "PSNR, dB", title=f"{len(SEEDS)} unseen films of {FRAMES} frames, the first as reference")
+    for method in METHODS:
+        table.add_row(method, f"{np.mean([row['psnr'] for row in rows if row['method'] == method]):.2f}")
+    Console().print(table)
+    Console().print(f"Watch {output / 'comparison.mp4'}: {' | '.join(SHOWN)}", soft_wrap=True, highlight=False)
 
 
 if __name__ == "__main__":

@@ -11,3 +11,10 @@ class UserError(Exception):
     def __init__(self, message: str, code: int = 1) -> None:
         super().__init__(message)
         self.code = code
+
+
+def user_error_behind(error: BaseException | None) -> UserError | None:
+    """The `UserError` that an exception is or was raised from, as Hydra wraps what a constructor raises; else None."""
+    while error is not None and not isinstance(error, UserError):
+        error = error.__cause__
+    return error

@@ -1,16 +1,13 @@
 """Make a set of films ready to train on: python -m flowchroma.prepare data=davis data.root=DIR [pack=SHARDS]."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig
-from rich.console import Console
-from rich.progress import Progress
 
+from flowchroma.app.bars import counted, job_bar
 from flowchroma.app.options import command
 from flowchroma.data import Source
 from flowchroma.data.prepare import all_splits, check, encode, fetch_archives, pack
@@ -41,19 +38,15 @@ def run(config: DictConfig) -> None:
     for line in problems:
         print(f"flowchroma: {line}", file=sys.stderr)
     if problems:
-        what = (
-            "1 thing is bad, see above: mend or remove it"
-            if len(problems) == 1
-            else (f"{len(problems)} things are bad, see above: mend or remove them")
-        )
-        raise UserError(f"{what}, and run this again")
+        what, it = ("1 thing is", "it") if len(problems) == 1 else (f"{len(problems)} things are", "them")
+        raise UserError(f"{what} bad, see above: mend or remove {it}, and run this again")
 
 
 def download(config: DictConfig) -> None:
     """Get what the set's archives hold."""
     if config.data.root in (None, ""):
         raise UserError("data.root is not set: give the folder that holds the set, or is to hold it")
-    with _bar() as show:
+    with job_bar() as show:
         archives = {name: instantiate(archive) for name, archive in config.archive.items()}
         lines = fetch_archives(archives, Path(config.data.root).expanduser(), show)
     for line in lines:
@@ -62,7 +55,7 @@ def download(config: DictConfig) -> None:
 
 def check_one(source: Source) -> list[str]:
     """Check one source; what is bad in it."""
-    with _bar() as show:
+    with job_bar() as show:
         count = iter(range(1, sys.maxsize))
         checked = check(source, lambda name, of: show(f"reading {name}", next(count), of))
     known = f", {checked.unchanged} of them known from before" if checked.unchanged else ""
@@ -82,8 +75,9 @@ def pack_all(config: DictConfig, sources: Sequence[Source]) -> list[str]:
             raise UserError(f"{option} must be a whole number from {least} to {most}, not {config[option]}", code=2)
     if "://" in config.pack:
         raise UserError(f"pack={config.pack}: give a folder here, and copy it to the store when it is whole")
-    with _bar() as show:
-        packed = pack(splits, Path(config.pack), config.shard << 20, config.jpeg, _counted(show, "packing", splits))
+    with job_bar() as show:
+        progress = counted(show, "packing", sum(map(len, splits.values())))
+        packed = pack(splits, Path(config.pack), config.shard << 20, config.jpeg, progress)
     print(f"{packed.films} films are packed, {packed.new} of them now: data=shards data.root={config.pack}")
     return packed.problems
 
@@ -91,27 +85,14 @@ def pack_all(config: DictConfig, sources: Sequence[Source]) -> list[str]:
 def encode_all(config: DictConfig, sources: Sequence[Source]) -> list[str]:
     """Encode the films of all sources; what could not be read."""
     films = {film.name: film for source in sources for part in all_splits(source).values() for film in part}
-    with _bar() as show:
+    with job_bar() as show:
         target = Path(config.encode)
-        done = encode([*films.values()], target, config.gop, config.quality, _counted(show, "encoding", {"": films}))
+        done = encode([*films.values()], target, config.gop, config.quality, counted(show, "encoding", len(films)))
     rest = f", {done.folders} folders of frames need no encoding" if done.folders else ""
     print(
         f"{done.encoded} films were encoded, {done.copied} copied as they are, {done.present} were there before{rest}"
     )
     return done.problems
-
-
-def _counted(show: Callable[..., None], what: str, splits: Any) -> Callable[[str], None]:
-    count, of = iter(range(1, sys.maxsize)), sum(map(len, splits.values()))
-    return lambda name: show(f"{what} {name}", next(count), of)
-
-
-@contextmanager
-def _bar() -> Iterator[Callable[[str, int, int | None], None]]:
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("", total=None)
-        yield lambda what, done, of: progress.update(task, description=what, completed=done, total=of)
 
 
 if __name__ == "__main__":

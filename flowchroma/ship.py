@@ -6,10 +6,11 @@ from pathlib import Path
 import torch
 from omegaconf import OmegaConf
 
+from flowchroma.app.options import report_user_error
+from flowchroma.app.records import read_record
 from flowchroma.app.systems import load_system
-from flowchroma.errors import UserError
-from flowchroma.training import save_weights
 from flowchroma.weights import SHIPPED_SYSTEM
+from flowchroma.weights.files import save_weights
 
 
 def main() -> None:
@@ -17,17 +18,14 @@ def main() -> None:
     if len(sys.argv) != 2:
         print("flowchroma: give the directory of one fusion run", file=sys.stderr)
         sys.exit(2)
-    try:
+    with report_user_error():
         ship(Path(sys.argv[1]), SHIPPED_SYSTEM)
-    except UserError as error:
-        print(f"flowchroma: {error}", file=sys.stderr)
-        sys.exit(error.code)
 
 
 def ship(run: Path, target: Path) -> None:
     """Write the run's weights in half precision, and of its config what builds the networks."""
     system = load_system(str(run))
-    config = OmegaConf.load(run / "config.yaml")
+    config = read_record(run / "config.yaml")
     kept = {
         "stage": {
             "name": "fusion",
@@ -38,8 +36,6 @@ def ship(run: Path, target: Path) -> None:
         "model": config.model,
         "record": {name: config.record[name] for name in ("loss_trunk", "torch")},
     }
-    for network in (kept["stage"]["flow"], kept["stage"]["matcher"], kept["model"]):
-        network["checkpoint"] = None  # paths of the machine that trained it
     target.parent.mkdir(parents=True, exist_ok=True)
     save_weights(system, target, torch.float16)
     OmegaConf.save(OmegaConf.create(kept), target.with_name("config.yaml"))

@@ -29,7 +29,8 @@ def command(monkeypatch, capsys, tmp_path):
 
     def made(main):
         monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr("flowchroma.app.options.quiet", lambda: None)  # it would silence the whole test process
+        # It would silence the whole test process.
+        monkeypatch.setattr("flowchroma.app.options.configure_logging", lambda: None)
 
         def run(*arguments):
             monkeypatch.setattr(sys, "argv", ["command", *arguments])
@@ -64,6 +65,7 @@ def compose():
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
 
+    from flowchroma.app import run_config  # noqa: F401 (its resolvers)
     from flowchroma.app.settings import CONF
 
     def composed(*overrides: str, name: str = "config"):
@@ -76,14 +78,12 @@ def compose():
 @pytest.fixture
 def build(compose):
     """Build a network by the name of its file in conf/model."""
-    from flowchroma.app.systems import build_model
+    from flowchroma.app.networks import build_network
 
     def built(name: str, *overrides: str):
-        matchers = {"swintexco_small": "swintexco", "swintexco": "swintexco"}
-        stage = {"memflow_small": "memflow", "memflow": "memflow", **matchers}.get(name, "fusion")
         # Pretrained weights are not on every machine.
         blank = ["model.trunk.weights=none"] if name == "swintexco" else []
-        return build_model(compose(f"stage={stage}", f"model={name}", *blank, *overrides).model, "").eval()
+        return build_network(compose(f"model={name}", *blank, *overrides).model).eval()
 
     return built
 

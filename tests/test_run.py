@@ -4,8 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from omegaconf import OmegaConf
+from PIL import Image
 
 from flowchroma import run
 
@@ -19,7 +21,7 @@ TINY = [
     "trainer.max_steps=2",
     "trainer.log_every_n_steps=1",
 ]
-FRESH = ["stage.flow.checkpoint=null", "stage.matcher.checkpoint=null"]
+FRESH = ["weights.flow=null", "weights.matcher=null"]
 ROOT = Path(__file__).parents[1]
 
 
@@ -85,9 +87,9 @@ def test_swintexco_as_published_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
 def test_a_run_gives_the_weights_of_the_next(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     call(monkeypatch, "stage=memflow", *TINY, f"hydra.run.dir={tmp_path / 'flow'}")
-    flow = f"stage.flow.checkpoint={tmp_path / 'flow'}"
+    flow = f"weights.flow={tmp_path / 'flow'}"
     fusion = tmp_path / "fusion"
-    call(monkeypatch, "loss=l1", *TINY, flow, "stage.matcher.checkpoint=null", f"hydra.run.dir={fusion}")
+    call(monkeypatch, "loss=l1", *TINY, flow, "weights.matcher=null", f"hydra.run.dir={fusion}")
     from flowchroma.app.systems import load_system
     from flowchroma.weights.files import load_weights
 
@@ -102,10 +104,20 @@ def test_a_run_gives_the_weights_of_the_next(monkeypatch: pytest.MonkeyPatch, tm
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["stage=memflow", "model=unet"], "model=unet is not of stage=memflow: use model=memflow_small"),
+        (
+            ["stage=memflow", "model=unet"],
+            "model=unet is not of stage=memflow: use model=memflow or model=memflow_small",
+        ),
         (["stage=memflow", "data=davis"], "data.root"),
         (["stage=memflow", "data=davis", "data.root=/nowhere/davis"], "/nowhere/davis"),
+        (["stage=memflow", "weights.model=nothing.ckpt"], "no checkpoint at nothing.ckpt"),
         (["stage=memflow", "model.checkpoint=nothing.ckpt"], "no checkpoint at nothing.ckpt"),
+        (
+            ["stage=memflow", "optimized_metric=val/nope"],
+            "not logged by stage=memflow: choose from val/psnr, val/psnr_",
+        ),
+        (["stage=fusion", "model@stage.flow=unet"], "unet is not of stage=fusion: use model@stage.flow=memflow or"),
+        (["stage=fusion", "+stage.flow={checkpoint: RUN}"], "stage.flow.checkpoint has moved: give weights.flow"),
         (["stage=fusion", "loss.l1=-1", *FRESH], "weight of l1 is -1"),
         (["stage=fusion", "loss=swintexco", *FRESH], "use it with stage=swintexco"),
         (["stage=swintexco_gan", "loss.levels=[1]"], "give loss.levels a weight for each"),
@@ -122,11 +134,38 @@ def test_bad_input_is_one_line_and_exit_1(
     assert said in lines[0]
 
 
+def test_the_best_is_the_one_by_the_optimized_metric(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    metric = ["optimized_metric=val/epe", "trainer.max_steps=3", "trainer.val_check_interval=1", "optimizer.lr=0.05"]
+    call(monkeypatch, "stage=memflow", *TINY, *metric, f"hydra.run.dir={tmp_path}")
+    errors = [float(row["val/epe"]) for row in rows(tmp_path / "metrics.csv") if row["val/epe"]]
+    result = rows(tmp_path / "results.csv")[0]
+    assert len({*errors}) == 3
+    assert float(result["val/epe"]) == pytest.approx(min(errors), abs=1e-4)
+    assert next(name for name in result if name.startswith("val/")) == "val/epe"
+
+
+def test_a_metric_that_the_clips_do_not_give_is_said_with_those_they_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, tmp_path: Path
+) -> None:
+    for film in range(6):
+        (tmp_path / "films" / f"film{film}").mkdir(parents=True)
+        for frame in range(4):
+            pixels = np.random.default_rng(film).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+            Image.fromarray(np.roll(pixels, frame, axis=1)).save(tmp_path / "films" / f"film{film}" / f"{frame}.png")
+    films = ["data=videvo", f"data.root={tmp_path / 'films'}", "optimized_metric=val/epe"]
+    with pytest.raises(SystemExit):
+        call(monkeypatch, "stage=memflow", "loss=flow_self", *TINY, *films, f"hydra.run.dir={tmp_path / 'run'}")
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("flowchroma:")]
+    assert len(lines) == 1
+    assert "optimized_metric=val/epe is not logged on these clips: choose from val/" in lines[0]
+    assert "val/psnr" in lines[0]
+
+
 def test_a_sweep_ends_in_one_table_with_the_best_first(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, tmp_path: Path
 ) -> None:
     call(
-        monkeypatch, "-m", "model=placeholder,simple,unet", "model.checkpoint=null", "loss=l1", *TINY, *FRESH,
+        monkeypatch, "-m", "model=placeholder,simple,unet", "weights.model=null", "loss=l1", *TINY, *FRESH,
         f"hydra.sweep.dir={tmp_path}",
     )  # fmt: skip
     table = rows(tmp_path / "results.csv")

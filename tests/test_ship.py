@@ -13,10 +13,10 @@ from flowchroma.training import save_weights
 def test_what_ships_colours_as_the_run_did(build, compose, tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()
-    config = compose("model=placeholder", "stage.flow.checkpoint=/a/path/of/mine", "data.root=/another")
+    config = compose("model=placeholder", "weights.flow=/a/path/of/mine", "data.root=/another")
     config.run_dir = str(run)
     record = {"loss_trunk": None, "torch": "2", "overrides": ["a path of mine"]}
-    kept = OmegaConf.create({"stage": config.stage, "model": config.model, "record": record})
+    kept = OmegaConf.create({"stage": config.stage, "model": config.model, "weights": config.weights, "record": record})
     OmegaConf.save(kept, run / "config.yaml")
     trained = FlowChroma(build("memflow_small"), build("swintexco_small"), PlaceholderFusion()).eval()
     save_weights(trained, run / "weights.safetensors")

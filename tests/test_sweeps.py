@@ -15,7 +15,7 @@ optuna = pytest.importorskip("optuna")
 TINY = [
     "data.size=[48,48]", "data.clip_length=3", "data.batch_size=2", "data.num_workers=0", "data.val_clips=1",
     "data.val_length=2", "trainer.max_steps=1", "loss=l1",
-    "stage.flow.checkpoint=null", "stage.matcher.checkpoint=null",
+    "weights.flow=null", "weights.matcher=null",
 ]  # fmt: skip
 
 SMALL = [option for option in TINY if not option.startswith(("loss", "stage"))]
@@ -78,16 +78,17 @@ def quick(monkeypatch):
         (folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create({"loss": config.loss})))
         (folder / "process").write_text(str(os.getpid()))
         figure = 30 - (config.loss.l1 - 1) ** 2 - (config.loss.temporal - 0.5) ** 2
-        (folder / "results.csv").write_text(f"val/psnr\n{figure}\n")
+        (folder / "results.csv").write_text(f"val/psnr,val/epe\n{figure},{figure}\n")
         return figure
 
     import hydra
 
-    from flowchroma.app.options import say_options
-    from flowchroma.app.settings import CONF, say_errors
+    from flowchroma.app.failures import report_errors
+    from flowchroma.app.options import report_bad_options
+    from flowchroma.app.settings import CONF
 
-    task = hydra.main(version_base="1.3", config_path=CONF, config_name="config")(say_errors(main))
-    monkeypatch.setattr(run, "main", say_options(task))
+    task = hydra.main(version_base="1.3", config_path=CONF, config_name="config")(report_errors(main))
+    monkeypatch.setattr(run, "main", report_bad_options(task))
     return fates
 
 
@@ -166,6 +167,18 @@ def test_a_trial_that_fails_counts_and_the_study_goes_on(monkeypatch, tmp_path, 
     assert [row["state"] for row in table] == ["finished", "finished", "failed", "failed"]
 
 
+def test_a_sweep_goes_by_the_optimized_metric_and_its_direction(monkeypatch, tmp_path, quick):
+    error = ["optimized_metric=val/epe", "+model.checkpoint=null"]  # as earlier releases spelled it
+    call(monkeypatch, "-m", "loss.l1=1,0.5", *error, f"hydra.sweep.dir={tmp_path / 'grid'}")
+    table = rows(tmp_path / "grid" / "results.csv")
+    assert [row["loss.l1"] for row in table] == ["0.5", "1"]
+    assert float(table[0]["val/epe"]) < float(table[1]["val/epe"])
+    trials = ["+experiments=sweep_loss", "hydra.sweeper.trials=1"]
+    call(monkeypatch, "-m", *trials, *error, f"hydra.sweep.dir={tmp_path / 'search'}")
+    call(monkeypatch, "-m", *trials, f"hydra.sweep.dir={tmp_path / 'other'}")
+    assert [study(tmp_path / name).direction.name for name in ("search", "other")] == ["MINIMIZE", "MAXIMIZE"]
+
+
 def test_the_space_is_read_as_hydra_writes_it():
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
@@ -206,15 +219,15 @@ def test_a_sweep_of_nothing_and_a_second_sweep_in_one_folder_are_refused(monkeyp
 
 
 def test_an_interrupted_sweep_has_its_table(monkeypatch, tmp_path, quick):
-    from flowchroma.app.sweeps import SweepTable
+    from flowchroma.app.sweeps import write_results
 
     left = []
     monkeypatch.setattr("atexit.register", lambda *call: left.append(call))
     quick[:] = [None, KeyboardInterrupt]
     with pytest.raises(KeyboardInterrupt):
         call(monkeypatch, "-m", "seed=0,1", f"hydra.sweep.dir={tmp_path}")
-    ((write, folder),) = [call for call in left if getattr(call[0], "__self__", None).__class__ is SweepTable]
-    write(folder)
+    ((write, *arguments),) = [call for call in left if call[0] is write_results]
+    write(*arguments)
     assert [row["state"] for row in rows(tmp_path / "results.csv")] == ["finished", "empty"]
 
 

@@ -9,30 +9,36 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.plugins.environments import SLURMEnvironment
 from omegaconf import DictConfig, OmegaConf
 
-from flowchroma.app.systems import build_model
+from flowchroma.app.networks import build_network, class_of, fitting, kind_of
 from flowchroma.errors import UserError
 from flowchroma.training import Stage
 
 
 def refuse_misfit(config: DictConfig) -> None:
-    """Refuse a model of another stage before anything is built.
+    """Refuse a model of another kind than the stage trains or uses, or options of an earlier release, before building.
 
     Raises:
-        UserError: with the models that fit.
+        UserError: with the models that fit, or the option of today.
     """
-    model = HydraConfig.get().runtime.choices["model"]
-    if model not in config.stage.fits:
-        fits = " or ".join(f"model={name}" for name in config.stage.fits)
-        raise UserError(f"model={model} is not of stage={config.stage.name}: use {fits}")
+    stage = _stage_of(config)
+    choices = HydraConfig.get().runtime.choices
+    networks = {"model": (config.model, stage.trains)}
+    networks |= {f"model@stage.{name}": (config.stage[name], kind) for name, kind in _frozen(config, stage).items()}
+    for option, (network, kind) in networks.items():
+        if "checkpoint" in network:  # in a file of options: what is typed is translated
+            where = option.replace("model@", "")
+            raise UserError(f"{where}.checkpoint has moved: give weights.{where.removeprefix('stage.')} instead")
+        if kind_of(class_of(network)) is not kind:
+            chosen = choices.get(option, network._target_)
+            fits = " or ".join(f"{option}={name}" for name in fitting(kind))
+            raise UserError(f"{option}={chosen} is not of stage={config.stage.name}: use {fits}")
 
 
 def build_stage(config: DictConfig) -> Stage:
-    """The LightningModule of the chosen stage, its networks filled from their checkpoints."""
-    part = {"memflow": "flow", "swintexco": "matcher", "fusion": "fusion"}[config.stage.name]
-    networks = {"model": build_model(config.model, part)}
-    for frozen in ("flow", "matcher"):
-        if frozen in config.stage:
-            networks[frozen] = build_model(config.stage[frozen], frozen)
+    """The LightningModule of the chosen stage, its networks filled with the weights that `weights` names."""
+    networks = {"model": build_network(config.model, config.weights.model)}
+    for name in _frozen(config, _stage_of(config)):
+        networks[name] = build_network(config.stage[name], config.weights.get(name))
     scheduler = instantiate(config.scheduler) if config.scheduler else None
     stage: Stage = instantiate(
         config.stage.module,
@@ -51,7 +57,16 @@ def build_stage(config: DictConfig) -> Stage:
 
 
 def build_trainer(config: DictConfig, stage: Stage) -> Trainer:
-    """The Trainer; a run shorter than an interval between validations or log lines has one of each at its end."""
+    """The Trainer; a run shorter than an interval between validations or log lines has one of each at its end.
+
+    Raises:
+        UserError: validation of this stage logs no `optimized_metric`.
+    """
+    if config.optimized_metric not in stage.validated:
+        raise UserError(
+            f"optimized_metric={config.optimized_metric} is not logged by stage={config.stage.name}: choose from"
+            f" {', '.join(stage.validated)}"
+        )
     settings: Any = OmegaConf.merge(config.trainer)
     if settings.max_steps > 0:
         # Lightning counts batches here.
@@ -69,3 +84,15 @@ def build_trainer(config: DictConfig, stage: Stage) -> Trainer:
     if isinstance(environment, SLURMEnvironment):
         environment.auto_requeue = False  # its checkpoints would be taken up unasked, and are not between two steps
     return trainer
+
+
+def _stage_of(config: DictConfig) -> type[Stage]:
+    stage = class_of(config.stage.module)
+    if not issubclass(stage, Stage):
+        raise UserError(f"stage.module._target_={config.stage.module._target_} is no flowchroma.training.Stage")
+    return stage
+
+
+def _frozen(config: DictConfig, stage: type[Stage]) -> dict[str, Any]:
+    """The networks beside the trained one that are configured, and which kind each must be of."""
+    return {name: kind for name, kind in stage.uses.items() if name in config.stage}

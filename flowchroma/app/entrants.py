@@ -1,4 +1,4 @@
-"""What an evaluation's options enter: methods, runs, and somebody else's frames."""
+"""The methods, runs and finished frames that an evaluation's options name."""
 
 import hashlib
 import re
@@ -43,21 +43,30 @@ def methods(config: DictConfig, protocol: Protocol, device: torch.device) -> dic
     return entrants
 
 
-def given(config: DictConfig, protocol: Protocol, alone: bool) -> dict[str, Entrant]:
-    """Somebody else's frames."""
+def predictions(config: DictConfig, protocol: Protocol, alone: bool) -> dict[str, Entrant]:
+    """Frames that were coloured elsewhere, if the options name a folder of them.
+
+    Args:
+        config: conf/evaluate.yaml, composed.
+        protocol: by which they are scored.
+        alone: whether one clip alone is scored, whose frames may lie in the folder itself.
+
+    Raises:
+        UserError: the folder has the name of a method or run.
+    """
     if not config.predictions:
         return {}
     folder = Path(config.predictions).expanduser()
     name = folder.resolve().name
-    if name in _taken() or name in (config.get("method") or {}) or name in config.runs:
+    if name in _reserved_names() or name in (config.get("method") or {}) or name in config.runs:
         raise UserError(
-            f"predictions={config.predictions} would stand as {name}, a name that is taken: rename the folder"
+            f"predictions={config.predictions} would be listed as {name}, a name that is taken: rename the folder"
         )
 
     def frames(film: Film) -> str | None:
         try:
             return fingerprint(find_clip(folder, film.name, alone))
-        except UserError:  # told when the clip is scored
+        except UserError:  # reported when the clip is scored
             return None
 
     about = {"predictions": str(config.predictions)}
@@ -65,46 +74,47 @@ def given(config: DictConfig, protocol: Protocol, alone: bool) -> dict[str, Entr
 
 
 def with_runs(arguments: list[str]) -> list[str]:
-    """Tell directories of runs from names among the methods; predictions stand alone unless a method is named.
+    """Give runs named among the methods options of their own; predictions stand alone unless a method is named.
 
     Args:
         arguments: as typed; `method=[dis,RUN]` becomes `method=[dis]` and `+runs.NAME=RUN`.
     """
     names = _methods()
-    told: list[str] = []
+    understood: list[str] = []
     for argument in arguments:
         key, _, value = argument.partition("=")
         if key != "method":
-            told.append(argument)
+            understood.append(argument)
             continue
         chosen = parts_of(value)
         runs = [part for part in chosen if part not in names and Path(part).expanduser().is_dir()]
-        told.append(f"method=[{','.join(part for part in chosen if part not in runs)}]")
-        told += [f"+runs.{_short(run, runs)}={run}" for run in runs]
-    if any(a.startswith("predictions=") for a in told) and not any(a.startswith("method=") for a in told):
-        told.append("method=[]")
-    return told
+        understood.append(f"method=[{','.join(part for part in chosen if part not in runs)}]")
+        understood += [f"+runs.{_unique_name(run, runs)}={run}" for run in runs]
+    if any(a.startswith("predictions=") for a in understood) and not any(a.startswith("method=") for a in understood):
+        understood.append("method=[]")
+    return understood
 
 
 def _methods() -> set[str]:
     return {path.stem for path in Path(CONF, "method").glob("*.yaml")}
 
 
-def _taken() -> set[str]:
-    """Names in the table and in the folder of scores that mean something already."""
+def _reserved_names() -> set[str]:
+    """Names with a meaning of their own in the table and in the folder of scores."""
     return {*_methods(), TRUTH, LOCKS, ""}
 
 
-def _short(run: str, runs: list[str]) -> str:
-    """A run's name in the table: its directory's, with those above it as far as it takes to tell it from all others."""
+def _unique_name(run: str, runs: list[str]) -> str:
+    """A run's name in the table: its directory's, with as many of those above it as make it unique."""
 
     def named(path: str, parts: int) -> str:
         return re.sub(r"[^A-Za-z0-9_-]", "_", "_".join(Path(path).resolve().parts[1:][-parts:]))
 
     others = [other for other in runs if other != run]
     whole = len(Path(run).resolve().parts)
-    told = (n for n in range(1, whole) if named(run, n) not in {*_taken(), *(named(other, n) for other in others)})
-    return named(run, next(told, whole))
+    reserved = _reserved_names()
+    enough = (n for n in range(1, whole) if named(run, n) not in {*reserved, *(named(other, n) for other in others)})
+    return named(run, next(enough, whole))
 
 
 def _fingerprint(network: torch.nn.Module) -> str:

@@ -1,18 +1,20 @@
-"""What is typed after a command, read so that a path needs no care of the user's."""
+"""Options as typed after a command: old spellings, paths with any character, and one line for those that are wrong."""
 
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import wraps
+from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from flowchroma.app.settings import CONF, advice_in, quiet
-from flowchroma.errors import UserError
+from flowchroma.app.settings import CONF, configure_logging
+from flowchroma.errors import UserError, user_error_behind
 
 
 def command(name: str, task: Callable[[DictConfig], None], texts: Sequence[str], lost: str) -> None:
@@ -20,8 +22,8 @@ def command(name: str, task: Callable[[DictConfig], None], texts: Sequence[str],
 
     Args:
         name: of the config.
-        task: is given the composed config.
-        texts: options that are taken as typed, whatever is in them.
+        task: called with the composed config.
+        texts: options whose values are taken literally, as paths are.
         lost: what an interrupt leaves behind, for its message.
     """
     try:
@@ -30,17 +32,27 @@ def command(name: str, task: Callable[[DictConfig], None], texts: Sequence[str],
                 print(compose(name, return_hydra_config=True).hydra.help.template)
                 return
             config = compose_options(name, sys.argv[1:], texts)
-        quiet()
+        configure_logging()
         task(config)
     except Exception as error:
-        advice = advice_in(error)
-        if advice is None:
+        user_error = user_error_behind(error)
+        if user_error is None:
             raise
-        print(f"flowchroma: {advice}", file=sys.stderr)
-        sys.exit(advice.code)
+        print(f"flowchroma: {user_error}", file=sys.stderr)
+        sys.exit(user_error.code)
     except KeyboardInterrupt:
         print(f"flowchroma: interrupted, {lost}", file=sys.stderr)
         sys.exit(130)
+
+
+@contextmanager
+def report_user_error() -> Iterator[None]:
+    """Print a `UserError` as one line, and exit with its code."""
+    try:
+        yield
+    except UserError as error:
+        print(f"flowchroma: {error}", file=sys.stderr)
+        sys.exit(error.code)
 
 
 def compose_options(name: str, arguments: Sequence[str], texts: Sequence[str]) -> DictConfig:
@@ -62,26 +74,36 @@ def compose_options(name: str, arguments: Sequence[str], texts: Sequence[str]) -
     try:
         return compose(name, overrides=[quote(argument, texts) for argument in arguments])
     except (HydraException, OmegaConfBaseException) as error:
-        raise misread(error) from error
+        raise option_error(error) from error
 
 
-def say_options(main: Callable[[], None]) -> Callable[[], None]:
-    """Let a `hydra.main` say in one line which of its options is wrong."""
+def report_bad_options(main: Callable[[], None]) -> Callable[[], None]:
+    """Let a `hydra.main` take options in the spelling of earlier releases, and say in one line which one is wrong."""
 
     @wraps(main)
     def run() -> None:
         os.environ["HYDRA_FULL_ERROR"] = "1"  # or Hydra would print what it raises, and leave
+        sys.argv[1:] = [current_spelling(argument) for argument in sys.argv[1:]]
         try:
             main()
         except (ConfigCompositionException, OverrideParseException, UserError) as error:
-            advice = advice_in(error) or misread(error)
-            print(f"flowchroma: {advice}", file=sys.stderr)
-            sys.exit(advice.code)
+            user_error = user_error_behind(error) or option_error(error)
+            print(f"flowchroma: {user_error}", file=sys.stderr)
+            sys.exit(user_error.code)
 
     return run
 
 
-def misread(error: Exception) -> UserError:
+def current_spelling(argument: str) -> str:
+    """An option as it is spelled today: `+stage.flow.checkpoint=RUN` of earlier releases is `weights.flow=RUN`."""
+    found = re.fullmatch(r"([+~]*)(model|stage\.flow|stage\.matcher)\.checkpoint(=.*)?", argument, re.DOTALL)
+    if found is None:
+        return argument
+    sign, network, value = found.groups()
+    return f"weights.{network.removeprefix('stage.')}" + ("=null" if sign == "~" else value or "")
+
+
+def option_error(error: Exception) -> UserError:
     """One line for what Hydra says of an option that it cannot use."""
     if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
         group, _, name = error.missing_cfg_file.rpartition("/")
@@ -107,3 +129,16 @@ def parts_of(value: str) -> list[str]:
     """The parts of a typed list such as [a,b]; one part where it is none."""
     inner = value[1:-1] if value.startswith("[") and value.endswith("]") else value
     return [part.strip() for part in inner.split(",") if part.strip()]
+
+
+def named_references(typed: str) -> list[str]:
+    """The references that were typed: one, or several as [A,B].
+
+    Raises:
+        UserError: there is none.
+    """
+    several = typed.startswith("[") and typed.endswith("]") and not Path(typed).expanduser().exists()
+    names = parts_of(typed) if several else [typed]
+    if not names or typed in ("", "None"):
+        raise UserError("no reference: give reference=IMAGE, reference=first, or several as reference=[A,B]")
+    return names

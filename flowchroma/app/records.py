@@ -14,15 +14,15 @@ _ARCHITECTURE = (
 )  # fmt: skip
 
 
-def _with_two_flow_networks(record: Any) -> Any:
+def _two_flow_networks(record: Any) -> Any:
     """MemFlow was one class for both networks, told apart by whether it had a refiner, with its sizes as arguments."""
     if isinstance(record, list):
-        return [_with_two_flow_networks(value) for value in record]
+        return [_two_flow_networks(value) for value in record]
     if not isinstance(record, dict):
         return record
     if record.get("_target_") == "flowchroma.models.MemFlow" and "architecture" not in record:
         return _flow_network(record)
-    return {key: _with_two_flow_networks(value) for key, value in record.items()}
+    return {key: _two_flow_networks(value) for key, value in record.items()}
 
 
 def _flow_network(old: dict[str, Any]) -> dict[str, Any]:
@@ -45,7 +45,7 @@ _ERROR_MODEL = {
 }
 
 
-def _with_error_model(record: dict[str, Any]) -> dict[str, Any]:
+def _constants_of_errors(record: dict[str, Any]) -> dict[str, Any]:
     """Add the constants that were none of the config's."""
     model = record.get("model") or {}
     if str(model.get("_target_")).endswith(".BlendFusion") and "error_model" not in model:
@@ -53,12 +53,46 @@ def _with_error_model(record: dict[str, Any]) -> dict[str, Any]:
     return record
 
 
+def _weights_apart(record: dict[str, Any]) -> dict[str, Any]:
+    """Each network's `checkpoint` was an entry of its own config, and is `weights.NAME` today."""
+    stage = record.get("stage") or {}
+    networks = {"model": record.get("model"), "flow": stage.get("flow"), "matcher": stage.get("matcher")}
+    old = {name: network for name, network in networks.items() if network and "checkpoint" in network}
+    moved = {name: network["checkpoint"] for name, network in old.items()}
+    kept = {name: {k: v for k, v in network.items() if k != "checkpoint"} for name, network in old.items()}
+    if "model" in kept:
+        record = {**record, "model": kept.pop("model")}
+    record = {**record, "stage": {**stage, **kept}} if kept else record
+    return {**record, "weights": {**moved, **(record.get("weights") or {})}} if moved else record
+
+
+def _no_list_of_models(record: dict[str, Any]) -> dict[str, Any]:
+    """`stage.fits` listed the models of a stage, which the stage's class tells today."""
+    stage = record.get("stage") or {}
+    return {**record, "stage": {k: v for k, v in stage.items() if k != "fits"}} if "fits" in stage else record
+
+
+def _one_metric(record: dict[str, Any]) -> dict[str, Any]:
+    """The best weights were always chosen by val/psnr before there was `optimized_metric`."""
+    return {"optimized_metric": "val/psnr", **record} if record else record
+
+
 # Each takes a plain config and gives it in today's form; one that is of today's form already comes back as it is.
 _UPGRADES: Sequence[Callable[[dict[str, Any]], dict[str, Any]]] = (
-    _with_two_flow_networks,
-    _with_error_model,
+    _two_flow_networks,
+    _constants_of_errors,
     upgrade_loss,
+    _weights_apart,
+    _no_list_of_models,
+    _one_metric,
 )
+
+
+def upgrade_record(record: dict[str, Any]) -> dict[str, Any]:
+    """Today's form of a run's config, which any release may have written."""
+    for upgrade in _UPGRADES:
+        record = upgrade(record)
+    return record
 
 
 def read_record(path: Path) -> DictConfig:
@@ -68,6 +102,4 @@ def read_record(path: Path) -> DictConfig:
         path: its config.yaml.
     """
     record: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
-    for upgrade in _UPGRADES:
-        record = upgrade(record)
-    return OmegaConf.create(record)
+    return OmegaConf.create(upgrade_record(record))

@@ -1,9 +1,7 @@
-"""Which run goes on, and whether it is still the same one."""
+"""Which checkpoint a run resumes from, and whether its options still fit."""
 
-import errno
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,25 +11,9 @@ from omegaconf import DictConfig, OmegaConf
 from flowchroma.app.records import read_record
 from flowchroma.errors import UserError
 from flowchroma.files.checkpoints import damage
+from flowchroma.runs.option_effects import NETWORK, OPTIMIZER, changes_continuation, is_within
 from flowchroma.training.files import LAST, PREVIOUS
 from flowchroma.weights.files import WEIGHTS
-
-# May differ from the run that is gone on with, without changing what it learns.
-_FREE = (
-    "name",
-    "trainer",
-    "logger",
-    "callbacks",
-    "run_dir",
-    "resume",
-    "record",
-    "hydra",
-    "data.root",
-    "data.num_workers",
-)
-# What a checkpoint brings along, so that changing it would have no effect.
-_FIXED = ("optimizer", "scheduler")
-_NETWORK = ("model", "stage")
 
 
 def checkpoint_to_resume(config: DictConfig) -> Path | None:
@@ -43,11 +25,11 @@ def checkpoint_to_resume(config: DictConfig) -> Path | None:
     """
     run_dir = Path(config.run_dir)
     if config.resume is None:
-        _start_anew(run_dir)
+        _clear(run_dir)
         return None
     found = _find(Path(config.resume) if config.resume != "last" else run_dir / "checkpoints", config.resume == "last")
     if found is not None:
-        _compare(found, config)
+        _check_options(found, config)
     return found
 
 
@@ -60,18 +42,20 @@ def _find(where: Path, may_lack: bool) -> Path | None:
     there = [path for path in (folder / LAST, folder / PREVIOUS) if path.is_file()]
     if not there:
         if may_lack:  # a job that is started again and again does so with one command
-            _say(f"nothing to go on with in {folder} yet: this run starts from its first step")
+            _print_once(f"nothing to go on with in {folder} yet: this run starts from its first step")
             return None
         raise UserError(f"nothing to go on with at {where}: give a run's directory or one of its checkpoints")
     for path in there:
         wrong = damage(path)
         if wrong is None:
             return path
-        _say(f"{path} is cut off or damaged ({wrong})" + (": using the one before it" if path != there[-1] else ""))
+        _print_once(
+            f"{path} is cut off or damaged ({wrong})" + (": using the one before it" if path != there[-1] else "")
+        )
     raise UserError(f"no checkpoint in {folder} is whole: start again in another hydra.run.dir")
 
 
-def _start_anew(run_dir: Path) -> None:
+def _clear(run_dir: Path) -> None:
     """Remove what a run that has ended left; refuse, in all processes alike, what one has not."""
     folder = run_dir / "checkpoints"
     old = [folder / LAST, folder / PREVIOUS]
@@ -91,27 +75,27 @@ def _remove(paths: Sequence[Path]) -> None:
         path.unlink(missing_ok=True)
 
 
-def _compare(found: Path, config: DictConfig) -> None:
+def _check_options(found: Path, config: DictConfig) -> None:
     record = found.parent.parent / "config.yaml"
     if not record.is_file():
         return
     then, now = _flat(read_record(record)), _flat(OmegaConf.create(OmegaConf.to_container(config, resolve=True)))
     old, new = str(then.get("run_dir")), str(config.run_dir)
     moved = {k: v.replace(old, new) if isinstance(v, str) else v for k, v in then.items()}
-    changed = [k for k in {**then, **now} if moved.get(k) != now.get(k) and not _free(k)]
+    changed = [k for k in {**then, **now} if moved.get(k) != now.get(k) and changes_continuation(k)]
     shown = {k: f"{k}={now.get(k, 'nothing')} instead of {then.get(k, 'nothing')}" for k in changed}
     for keys, reason in (
-        (_NETWORK, "is of another network or stage"),
-        (_FIXED, "brings its own optimizer and schedule along"),
+        (NETWORK, "is of another network or stage"),
+        (OPTIMIZER, "brings its own optimizer and schedule along"),
     ):
-        if wrong := [shown[k] for k in changed if _within(k, keys)]:
+        if wrong := [shown[k] for k in changed if is_within(k, keys)]:
             more = f" and {len(wrong) - 4} more" if len(wrong) > 4 else ""
             raise UserError(
                 f"{found} {reason}: {', '.join(wrong[:4])}{more}. Leave them as they were, or start a new run with"
-                f" model.checkpoint={found.parent.parent}"
+                f" weights.model={found.parent.parent}"
             )
     if changed:
-        _say(f"going on with {', '.join(shown[k] for k in changed[:6])}: losses will differ from the run's own")
+        _print_once(f"going on with {', '.join(shown[k] for k in changed[:6])}: losses will differ from the run's own")
 
 
 def _flat(config: Any, prefix: str = "") -> dict[str, Any]:
@@ -123,44 +107,6 @@ def _flat(config: Any, prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def _free(key: str) -> bool:
-    # Weights to start from were of use at the start alone.
-    return key.endswith(".checkpoint") or (_within(key, _FREE) and not _within(key, ("callbacks.ema",)))
-
-
-def _within(key: str, groups: tuple[str, ...]) -> bool:
-    return any(f"{key}.".startswith(f"{group}.") for group in groups)
-
-
 @rank_zero_only
-def _say(line: str) -> None:
+def _print_once(line: str) -> None:
     print(f"flowchroma: {line}", file=sys.stderr)
-
-
-@contextmanager
-def named_failures() -> Iterator[None]:
-    """Say in one line what machines do to runs: a full disk, a data worker that was killed, too little memory.
-
-    Raises:
-        UserError: in place of the error.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise
-        where = f" while writing {error.filename}" if error.filename else ""
-        raise UserError(f"{error.strerror}{where}: make room, then go on with resume=last") from error
-    except RuntimeError as error:
-        text = str(error)
-        if "DataLoader worker" in text:
-            first = text.splitlines()[0].rstrip(".")
-            raise UserError(
-                f"a process that reads data died: {first}. Often memory ran out: lower data.num_workers or"
-                " data.batch_size, then go on with resume=last"
-            ) from error
-        if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
-            raise UserError(f"compile=true does not work here ({text.splitlines()[0]}): leave it out") from error
-        if type(error).__name__ == "OutOfMemoryError":
-            raise UserError("the GPU's memory is full: lower data.batch_size, data.clip_length or data.size") from error
-        raise

@@ -1,4 +1,4 @@
-"""What a sweep leaves: one table of its runs, the best first."""
+"""The table that a sweep ends in: its runs, the best first."""
 
 import atexit
 import sys
@@ -14,27 +14,28 @@ from flowchroma.runs import find_runs, print_table, write_table
 class SweepTable(Callback):
     """Ends a sweep in one table of its runs: results.csv in its folder, and the terminal.
 
-    A run that failed is in it, with what it died of, and makes the sweep's exit code 1. A sweep that is cut short, by
+    A run that failed is in it with its error, and makes the sweep's exit code 1. A sweep that is cut short, by
     an interrupt or a job that was killed, has its table all the same.
     """
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """See to it that there is a table, however the sweep ends."""
-        atexit.register(self._write, Path(config.hydra.sweep.dir))
+        """Have the table written however the sweep ends."""
+        atexit.register(write_results, Path(config.hydra.sweep.dir), config.optimized_metric)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Write the table, and leave with 1 if a run failed."""
-        atexit.unregister(self._write)
-        failed = self._write(Path(config.hydra.sweep.dir))
+        atexit.unregister(write_results)
+        failed = write_results(Path(config.hydra.sweep.dir), config.optimized_metric)
         if failed:
             print(f"flowchroma: {failed} of the sweep's runs failed, see the table", file=sys.stderr)
             sys.exit(1)
 
-    def _write(self, folder: Path) -> int:
-        """Write and print the table; how many runs failed."""
-        found = find_runs([folder]) if folder.is_dir() else None
-        if found is None or not found.runs:
-            return 0
-        write_table(found.runs, folder / "results.csv")
-        print_table(found.runs)
-        return sum(run.state == "failed" for run in found.runs)
+
+def write_results(folder: Path, metric: str) -> int:
+    """Write and print the table of a sweep's runs, the best by `metric` first; how many runs failed."""
+    found = find_runs([folder]) if folder.is_dir() else None
+    if found is None or not found.runs:
+        return 0
+    write_table(found.runs, folder / "results.csv", metric)
+    print_table(found.runs, metric)
+    return sum(run.state == "failed" for run in found.runs)

@@ -1,12 +1,11 @@
-"""Networks from configuration and weights, for the entry points."""
+"""Trained networks, ready to colour, from a run's directory or from what ships."""
 
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
+from flowchroma.app.networks import build_without_weights, part_of
 from flowchroma.app.records import read_record
 from flowchroma.colorizers import MatchingAlone, PropagationAlone
 from flowchroma.errors import UserError
@@ -16,20 +15,6 @@ from flowchroma.weights import SHIPPED_SYSTEM
 from flowchroma.weights.files import find_weights, load_weights
 
 Checkpoint = str | Path | None
-_PARTS = {"memflow": "flow", "swintexco": "matcher", "fusion": "fusion"}
-
-
-def build_model(config: DictConfig, part: str) -> Any:
-    """Build a network from its config, and fill it from `checkpoint` if there is one.
-
-    Args:
-        config: a file of conf/model.
-        part: "flow", "matcher" or "fusion", see `load_weights`.
-    """
-    model = _blank(config) if config.checkpoint else instantiate({k: v for k, v in config.items() if k != "checkpoint"})
-    if config.checkpoint:
-        load_weights(model, config.checkpoint, part)
-    return model
 
 
 def load_system(checkpoint: Checkpoint = None, fusion: Fusion | None = None) -> FlowChroma:
@@ -40,15 +25,15 @@ def load_system(checkpoint: Checkpoint = None, fusion: Fusion | None = None) -> 
         fusion: stands in for the fusion that was trained.
 
     Returns:
-        The system in evaluation mode.
+        The system in evaluation mode, without gradients.
 
     Raises:
         UserError: no such run, or one of another stage.
     """
     weights, config = _open(checkpoint)
-    if config.stage.name != "fusion":
+    if part_of(config.model) != "fusion":
         raise UserError(f"{checkpoint} is a run of stage {config.stage.name}: give one of stage=fusion")
-    networks = (_blank(c) for c in (config.stage.flow, config.stage.matcher, config.model))
+    networks = (build_without_weights(c) for c in (config.stage.flow, config.stage.matcher, config.model))
     recorded = config.stage.get("module") or {}
     memory = {name: recorded[name] for name in ("recent", "every") if name in recorded}
     system = FlowChroma(*networks, **memory)
@@ -69,19 +54,22 @@ def load_part(part: str, checkpoint: Checkpoint = None) -> nn.Module:
         UserError: no such run, or one without that network.
     """
     weights, config = _open(checkpoint)
-    if config.stage.name == "fusion":
+    trained = part_of(config.model)
+    if trained == "fusion":
         return getattr(load_system(checkpoint), part)
-    if _PARTS[config.stage.name] != part:
-        stage = next(stage for stage, trained in _PARTS.items() if trained == part)
-        raise UserError(f"{checkpoint} is a run of stage {config.stage.name}: give one of stage={stage} or fusion")
-    network = _blank(config.model)
+    if trained != part:
+        raise UserError(
+            f"{checkpoint} is a run of stage {config.stage.name}, which trained no {part}: give one that did, or one"
+            " of stage=fusion"
+        )
+    network = build_without_weights(config.model)
     load_weights(network, weights, part)
     return _frozen(network)
 
 
 def load_run(checkpoint: Checkpoint) -> FlowChroma | PropagationAlone | MatchingAlone:
     """What a run trained, as a colorizer of its own: the system, propagation alone, or matching alone."""
-    part = _PARTS[_open(checkpoint)[1].stage.name]
+    part = part_of(_open(checkpoint)[1].model)
     if part == "flow":
         return PropagationAlone(load_part(part, checkpoint))  # type: ignore[arg-type]
     return load_system(checkpoint) if part == "fusion" else MatchingAlone(load_part(part, checkpoint))  # type: ignore[arg-type]
@@ -95,12 +83,6 @@ def _open(checkpoint: Checkpoint) -> tuple[Path, Any]:
     if record is None:
         raise UserError(f"no config.yaml beside {weights}: name the run's directory, which holds both")
     return weights, read_record(record)
-
-
-def _blank(config: DictConfig) -> Any:
-    """A network that gets all its weights from a file: its trunk's need not be found."""
-    own = {"trunk": {"weights": "none"}} if "weights" in (config.get("trunk") or {}) else {}
-    return build_model(OmegaConf.merge(config, {"checkpoint": None}, own), "")  # type: ignore[arg-type]
 
 
 def _frozen(network: Any) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flowchroma.runs.naming import told
+from flowchroma.runs.option_effects import changes_result
 from flowchroma.runs.run import MONITOR, Run, is_lower_better
 
 _ABSENT = object()
@@ -79,7 +79,7 @@ def differences(runs: Sequence[Run]) -> dict[str, list[Any]]:
     options that have the same values, as a size and what is set to it, the shortest is named.
     """
     configs = [run.config for run in runs]
-    keys = [key for key in dict.fromkeys(key for config in configs for key in config) if told(key)]
+    keys = [key for key in dict.fromkeys(key for config in configs for key in config) if changes_result(key)]
     table = {key: [config.get(key, _ABSENT) for config in configs] for key in keys}
     columns = {key: values for key, values in table.items() if _differ(values) and (key == "seed" or not _is_seed(key))}
     chosen = _chosen(runs, columns)
@@ -94,7 +94,7 @@ def differences(runs: Sequence[Run]) -> dict[str, list[Any]]:
 def _chosen(runs: Sequence[Run], columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
     """Where another file of a config group was chosen, or another class, what each run has: by the group's key."""
     choices = [run.record.get("choices") or {} for run in runs]
-    groups = [group for group in dict.fromkeys(group for each in choices for group in each) if told(group)]
+    groups = [group for group in dict.fromkeys(group for each in choices for group in each) if changes_result(group)]
     found = {}
     for group in groups:
         names = [each.get(group) for each in choices]

@@ -1,19 +1,18 @@
-"""Which run this is: a name that says what is special about it, and the code that it was made with."""
+"""A run's name, made of the options that distinguish it, and the state of the code that it was made with."""
 
 import re
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
+from flowchroma.runs.option_effects import changes_result
+
 LONGEST = 80
-# Where a run computes, how fast, and what it writes: none of it is the idea.
-_ELSEWHERE = ("hydra", "run_dir", "logger", "trainer", "callbacks", "resume", "data.num_workers", "data.root")
-_IDEAS = ("trainer.max_steps", "trainer.precision", "trainer.accumulate_grad_batches", "trainer.gradient_clip_val")
 _NUMBER = re.compile(r"[-+]?[0-9]*\.?[0-9]+(e[-+]?[0-9]+)?", re.IGNORECASE)
 
 
 def name_of(stage: str, model: str, seed: int, overrides: Iterable[str]) -> str:
-    """A short name from what was typed.
+    """A short name from the options that were typed.
 
     Args:
         stage: of the run.
@@ -25,18 +24,10 @@ def name_of(stage: str, model: str, seed: int, overrides: Iterable[str]) -> str:
         Such as `fusion-unet-lr1e-4-seed1`: safe as a file's name, and at most 80 characters long.
     """
     typed = [override.lstrip("+~").partition("=") for override in overrides]
-    parts = [_part(key, value) for key, _, value in typed if key not in ("stage", "model", "seed") and told(key)]
+    said = [part for part in typed if part[0] not in ("stage", "model", "seed") and changes_result(part[0])]
+    parts = [_part(key, value) for key, _, value in said]
     head, tail = "-".join([stage, model, *parts]), f"-seed{seed}"
     return f"{head[: LONGEST - len(tail)].rstrip('-')}{tail}"
-
-
-def told(key: str) -> bool:
-    """Whether an option changes what is learned, and not only where, how fast, or what is written down."""
-
-    def below(places: Iterable[str]) -> bool:
-        return any(f"{key.split('@')[0].replace('/', '.')}.".startswith(f"{place}.") for place in places)
-
-    return below(_IDEAS) or not below(_ELSEWHERE)
 
 
 def git_state(folder: Path) -> dict[str, str | bool] | None:
@@ -61,8 +52,6 @@ def git_state(folder: Path) -> dict[str, str | bool] | None:
 
 def _part(key: str, value: str) -> str:
     names = [name for name in re.split(r"[./@]", key) if name]
-    if names[-1] == "checkpoint":
-        names.pop()
     value = value.strip("'\"[]").rstrip("/").rsplit("/", 1)[-1]
     if names[-1] == "experiments":
         return _safe(value)

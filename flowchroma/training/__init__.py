@@ -12,12 +12,11 @@ from flowchroma.training.metrics_file import MetricsFile
 from flowchroma.training.optimizer import adamw_by_part
 from flowchroma.training.projections import FitProjections
 from flowchroma.training.resume import Resumable
-from flowchroma.training.stage import MONITOR, Stage
+from flowchroma.training.stage import Stage
 from flowchroma.training.swintexco import SwinTExCoStage
 from flowchroma.weights.files import load_weights, save_weights
 
 __all__ = [
-    "MONITOR",
     "AdversarialStage",
     "Average",
     "CheckpointFiles",

@@ -1,7 +1,7 @@
 """Stage three: the fusion of carried and matched colour."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -10,7 +10,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from flowchroma import ops
 from flowchroma.errors import UserError
 from flowchroma.losses import EstimatedMotion, ExactMotion, Prediction, PreviousFrame, WeightedSum
-from flowchroma.models import FlowChroma, roll_out
+from flowchroma.models import FlowChroma, contracts, roll_out
 from flowchroma.models.contracts import FlowNetwork, Fusion, Matcher
 from flowchroma.models.state import ColouredFrame, Known
 from flowchroma.training.stage import Shown, Stage, freeze
@@ -41,6 +41,8 @@ class FusionStage(Stage):
         growth: frames of a clip that are rolled out, by the step from which on; None for all, always.
     """
 
+    trains = contracts.Fusion
+    uses: ClassVar[Mapping[str, Any]] = {"flow": contracts.FlowNetwork, "matcher": contracts.Matcher}
     compared = ("psnr_hold", "psnr_propagated", "psnr_matched")
 
     def __init__(

@@ -13,6 +13,7 @@ from flowchroma import ops
 from flowchroma.errors import UserError
 from flowchroma.losses import EstimatedMotion, ExactMotion, Prediction, PreviousFrame, WeightedSum
 from flowchroma.metrics import AUSE, EndPointError, epe_map
+from flowchroma.models import contracts
 from flowchroma.models.memflow import FlowEstimator
 from flowchroma.training.stage import Stage
 from flowchroma.types import Clip, Flow
@@ -42,6 +43,7 @@ class MemFlowStage(Stage):
         UserError: another `occlusion`.
     """
 
+    trains = contracts.FlowNetwork
     compared = ("psnr_hold",)
 
     def __init__(
@@ -57,6 +59,11 @@ class MemFlowStage(Stage):
             raise UserError(f"stage.module.occlusion={occlusion} is unknown: use {' or '.join(OCCLUSION)}")
         self.occlusion = occlusion
         self.measured = nn.ModuleDict({"epe": EndPointError(), "ause": AUSE(), "ause_color": AUSE()})
+
+    @property
+    def validated(self) -> list[str]:
+        """The metrics that validation may log: those of the flow only over clips that tell them."""
+        return [*super().validated, *(f"val/{name}" for name in self.measured)]
 
     @property
     def model(self) -> FlowEstimator:

@@ -99,7 +99,7 @@ class Resumable(Callback):
             UserError: the checkpoint holds no place to go on from.
         """
         if _PLACE not in checkpoint:
-            raise UserError("the checkpoint has weights but no run to go on with: give it as model.checkpoint")
+            raise UserError("the checkpoint has weights but no run to go on with: give it as weights.model")
         place = self._place = checkpoint[_PLACE]
         if place["clips_a_batch"] != _clips_a_batch(trainer) or place["processes"] != trainer.world_size:
             _log.warning(

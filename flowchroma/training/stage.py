@@ -1,9 +1,9 @@
 """What the three stages have in common."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from lightning.pytorch import LightningModule
@@ -18,8 +18,6 @@ from flowchroma.metrics import MeanPSNR
 from flowchroma.ops import processes
 from flowchroma.types import Clip
 from flowchroma.weights.files import differences
-
-MONITOR = "val/psnr"
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,14 @@ class Stage(LightningModule, ABC):
         self._psnr = nn.ModuleDict({name: MeanPSNR(data_range=1.0) for name in ("psnr", *self.compared)})
         self.shown: list[Shown] = []
 
+    trains: ClassVar[Any]  # the contract that `model` fulfils: FlowNetwork, Matcher or Fusion
+    uses: ClassVar[Mapping[str, Any]] = {}  # those of the frozen networks beside it, by argument
     compared: Sequence[str] = ()  # further figures, as in "psnr_hold"
+
+    @property
+    def validated(self) -> list[str]:
+        """The metrics that validation may log."""
+        return [f"val/{name}" for name in self._psnr]
 
     @property
     def psnr(self) -> dict[str, MeanPSNR]:

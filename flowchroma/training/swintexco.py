@@ -1,8 +1,8 @@
 """Stage two: colour by matching."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from flowchroma.losses import EstimatedMotion, ExactMotion, Prediction, PreviousFrame, WeightedSum
+from flowchroma.models import contracts
 from flowchroma.models.contracts import Matcher
 from flowchroma.models.memflow import FlowEstimator
 from flowchroma.training.stage import Stage, freeze, learning
@@ -34,6 +35,8 @@ class SwinTExCoStage(Stage):
             motion along that. Without it clips without exact motion are not compared.
     """
 
+    trains = contracts.Matcher
+    uses: ClassVar[Mapping[str, Any]] = {"flow": contracts.FlowNetwork}
     compared = ("psnr_hold",)
 
     def __init__(

@@ -136,8 +136,8 @@ class _Plan:
                 torch.manual_seed(0)
                 return timm.create_model(self.name, features_only=True, **arguments)
         except (RuntimeError, TypeError, ValueError, AssertionError, IndexError, AttributeError) as error:
-            said = " ".join(str(error).split())[:200]
-            raise UserError(f"timm's {self.name} serves no trunk, or has other weights: {said}") from error
+            reason = " ".join(str(error).split())[:200]
+            raise UserError(f"timm's {self.name} serves no trunk, or has other weights: {reason}") from error
 
 
 def _planned(name: str, fixed: bool, size: tuple[int, int], levels: Sequence[int] | None) -> tuple[_Plan, Any]:

@@ -5,11 +5,11 @@ import torch
 import torch._dynamo
 
 from flowchroma.app.building import build_stage
-from flowchroma.app.resuming import named_failures
+from flowchroma.app.failures import explain_machine_failures
 from flowchroma.errors import UserError
 from flowchroma.training import Stage
 
-FRESH = ["stage=fusion", "loss=l1", "stage.flow.checkpoint=null", "stage.matcher.checkpoint=null"]
+FRESH = ["stage=fusion", "loss=l1", "weights.flow=null", "weights.matcher=null"]
 
 
 def built(compose, *options: str) -> Stage:
@@ -46,9 +46,9 @@ def test_what_machines_do_is_said_in_one_line() -> None:
         torch._dynamo.exc.InternalTorchDynamoError("no compiler"): "compile=true does not work here (no compiler",
     }
     for failure, said in failures.items():
-        with pytest.raises(UserError) as refusal, named_failures():
+        with pytest.raises(UserError) as refusal, explain_machine_failures():
             raise failure
         assert said in str(refusal.value)
         assert "\n" not in str(refusal.value)
-    with pytest.raises(RuntimeError, match="a bug"), named_failures():
+    with pytest.raises(RuntimeError, match="a bug"), explain_machine_failures():
         raise RuntimeError("a bug")

@@ -2,7 +2,7 @@ import pytest
 import torch
 from hydra import initialize_config_dir
 
-from flowchroma.app.options import compose_options, parts_of
+from flowchroma.app.options import compose_options, current_spelling, parts_of
 from flowchroma.app.settings import CONF, pick_device
 from flowchroma.errors import UserError
 
@@ -34,6 +34,22 @@ def test_quoting_gives_hydra_the_very_name(name):
 @pytest.mark.parametrize("argument", ["source='My film, 1.mp4'", 'source="My film, 1.mp4"'])
 def test_what_is_quoted_already_is_left_alone(argument):
     assert compose_one(argument).source == "My film, 1.mp4"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("model.checkpoint=RUN", "weights.model=RUN"),
+        ("+stage.flow.checkpoint=a b=c", "weights.flow=a b=c"),
+        ("++stage.matcher.checkpoint=null", "weights.matcher=null"),
+        ("~stage.flow.checkpoint", "weights.flow=null"),
+        ("model.checkpoint=one,two", "weights.model=one,two"),
+        *((same, same) for same in ("checkpoint=RUN", "callbacks.checkpoint.mode=min", "data.root=model.checkpoint=x")),
+    ],
+)
+def test_the_spelling_of_earlier_releases_is_understood(old, new):
+    assert current_spelling(old) == new
+    assert current_spelling(new) == new
 
 
 def test_null_is_no_name():

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from flowchroma.runs.naming import LONGEST, git_state, name_of, told
+from flowchroma.runs.naming import LONGEST, git_state, name_of
+from flowchroma.runs.option_effects import changes_result
 
 
 @pytest.mark.parametrize(
@@ -13,7 +14,8 @@ from flowchroma.runs.naming import LONGEST, git_state, name_of, told
         (["loss=l1", "loss.l1=0.5"], "fusion-unet-loss_l1-l1_0.5-seed1"),
         (["+experiments=demo_fusion", "trainer=ddp", "logger.wandb.offline=true"], "fusion-unet-demo_fusion-seed1"),
         (["data=davis", "data.root=/data/DAVIS", "data.num_workers=8"], "fusion-unet-data_davis-seed1"),
-        (["stage.flow.checkpoint=outputs/memflow/monday/"], "fusion-unet-flow_monday-seed1"),
+        (["weights.flow=outputs/memflow/monday/"], "fusion-unet-flow_monday-seed1"),
+        (["callbacks=ema", "callbacks.ema.decay=0.9"], "fusion-unet-callbacks_ema-decay0.9-seed1"),
         (["loss.temporal=0.30612244897959", "trainer.max_steps=900"], "fusion-unet-temporal0.306-max_steps900-seed1"),
         (["data.size=[224,224]", "hydra.run.dir=x"], "fusion-unet-size_224_224-seed1"),
     ],
@@ -38,7 +40,7 @@ def test_a_name_is_never_too_long_nor_a_path_and_keeps_its_seed():
     ],
 )  # fmt: skip
 def test_where_and_how_fast_is_no_idea(key: str, matters: bool):
-    assert told(key) == matters
+    assert changes_result(key) == matters
 
 
 def test_the_commit_is_told_and_whether_it_was_changed(tmp_path: Path):

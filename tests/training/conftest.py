@@ -19,7 +19,7 @@ STAGES = {
     "swintexco": ["stage=swintexco", "loss=l1"],
     "swintexco_gan": ["stage=swintexco_gan", "stage.module.discriminator_width=4"],
     "fusion": [
-        "stage=fusion", "loss=l1", "loss.temporal=0.5", "stage.flow.checkpoint=null", "stage.matcher.checkpoint=null",
+        "stage=fusion", "loss=l1", "loss.temporal=0.5", "weights.flow=null", "weights.matcher=null",
     ],
 }  # fmt: skip
 # Five batches an epoch, so that twelve steps of one batch pass two ends of epochs.

@@ -111,18 +111,19 @@ def test_code_in_a_checkpoint_is_never_run(run, tmp_path: Path) -> None:
 def test_what_was_learnt_by_other_means_is_refused(run, options: list[str], said: str) -> None:
     with pytest.raises(UserError, match=said) as refusal:
         checkpoint_to_resume(run(*options, resume="last"))
-    assert "model.checkpoint=" in str(refusal.value)
+    assert "weights.model=" in str(refusal.value)
     assert "\n" not in str(refusal.value)
 
 
 def test_what_changes_the_losses_is_said_and_what_does_not_is_not(run, capsys) -> None:
     free = ["data.num_workers=7", "trainer.log_every_n_steps=3", "callbacks.resumable.every_n_steps=9"]
-    checkpoint_to_resume(run(*free, "stage.flow.checkpoint=null", resume="last"))
+    checkpoint_to_resume(run(*free, "weights.flow=null", resume="last"))
     assert capsys.readouterr().err == ""
-    checkpoint_to_resume(run("data.batch_size=9", "callbacks=ema", resume="last"))
+    checkpoint_to_resume(run("data.batch_size=9", "callbacks=ema", "trainer.precision=bf16-mixed", resume="last"))
     (said,) = capsys.readouterr().err.splitlines()
     assert "data.batch_size=9 instead of 4" in said
     assert "callbacks.ema.decay=0.999 instead of nothing" in said
+    assert "trainer.precision=bf16-mixed instead of 32-true" in said
 
 
 def test_a_loss_recorded_in_an_earlier_form_is_the_same_loss(run, capsys, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from flowchroma.app.systems import build_model
+from flowchroma.app.networks import build_network
 from flowchroma.errors import UserError
 from flowchroma.models import SwinTExCo
 from flowchroma.training import load_weights, save_weights
@@ -67,9 +67,9 @@ def test_published_files_load_entry_for_entry(
 
 
 def test_a_checkpoint_needs_no_pretrained_trunk(published, tmp_path: Path, compose) -> None:
-    config = compose("stage=swintexco", "model=swintexco", f"model.checkpoint={write(tmp_path, published)}").model
-    assert config.trunk.weights == "auto"
-    assert build_model(config, "matcher").warp.theta.bias[0] > 0
+    config = compose("stage=swintexco", "model=swintexco", f"weights.model={write(tmp_path, published)}")
+    assert config.model.trunk.weights == "auto"
+    assert build_network(config.model, config.weights.model).warp.theta.bias[0] > 0
 
 
 def test_what_does_not_fit_is_named_and_nothing_is_loaded(blank: SwinTExCo, published, tmp_path: Path) -> None:

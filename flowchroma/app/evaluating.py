@@ -1,0 +1,86 @@
+"""An evaluation from its options."""
+
+import os
+import platform
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from flowchroma import __version__
+from flowchroma.app.entrants import methods, predictions
+from flowchroma.app.settings import pick_device
+from flowchroma.errors import UserError
+from flowchroma.evaluation import Evaluation, Protocol, Store, find_judges
+
+
+def prepare_evaluation(config: DictConfig, number: int = 0, processes: int = 1) -> tuple[Evaluation, dict[str, Any]]:
+    """Build the evaluation that the options ask for, and its report's header.
+
+    Args:
+        config: conf/evaluate.yaml, composed.
+        number: of this process.
+        processes: that share the clips.
+    """
+    protocol = Protocol(config.reference, _sizes(config.resize), config.frames, config.size)
+    name = "+".join(config.data.sources)
+    films, listed = instantiate(config.data).test_films()
+    device = pick_device(config.device)
+    if device.type == "cuda" and device.index is None:
+        device = torch.device("cuda", number % torch.cuda.device_count())
+    if processes > 1:
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))
+    store = Store(
+        Path(config.output), {"set": name, **asdict(protocol), "resize": protocol.resize and [*protocol.resize]}
+    )
+    entrants = {**methods(config, protocol, device), **predictions(config, protocol, len(films) == 1)}
+    if not entrants:
+        raise UserError("nothing to score: give method=NAME, or predictions=FOLDER; see --help")
+    judges = find_judges(config.lpips, config.fid, config.weights, config.download, device)
+    header = {
+        "set": name,
+        "clips": f"{len(films)} of {listed}",
+        **protocol.describe(),
+        "command": shlex.join(["python", "-m", "flowchroma.evaluate", *sys.argv[1:]]),
+        "device": torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else f"{device.type}, {processes} processes",
+        "versions": {
+            "flowchroma": __version__,
+            "torch": str(torch.__version__),
+            "opencv": _opencv(),
+            "python": platform.python_version(),
+        },
+    }
+    return Evaluation(films, entrants, protocol, judges, store, device), header
+
+
+def count_processes(config: DictConfig) -> int:
+    """The number of processes that share the clips: one a GPU, or as many as the option says.
+
+    Raises:
+        UserError: it is no number from 1 on.
+    """
+    if config.processes == "auto":
+        return max(1, torch.cuda.device_count()) if pick_device(config.device).type == "cuda" else 1
+    if not isinstance(config.processes, int) or config.processes < 1:
+        raise UserError(f"processes must be auto or a number from 1 on, not {config.processes}", code=2)
+    return config.processes
+
+
+def _opencv() -> str:
+    import cv2  # the flow that judges warp error is its
+
+    return str(cv2.__version__)
+
+
+def _sizes(resize: Any) -> tuple[int, int] | None:
+    if resize is None:
+        return None
+    return tuple(resize) if isinstance(resize, Sequence) and not isinstance(resize, str) else (resize,)

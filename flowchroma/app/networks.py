@@ -1,0 +1,81 @@
+"""Networks by the class that their configuration names."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from flowchroma.app.settings import CONF
+from flowchroma.errors import UserError
+from flowchroma.models.contracts import FlowNetwork, Fusion, Matcher
+from flowchroma.weights.files import load_weights
+
+# The attribute of a `FlowChroma` that holds a network of each kind. A module of any kind has `forward`, so that a
+# fusion is what is neither of the others.
+PARTS: Mapping[Any, str] = {FlowNetwork: "flow", Matcher: "matcher", Fusion: "fusion"}
+
+
+def class_of(config: DictConfig) -> type:
+    """The class that `_target_` names.
+
+    Raises:
+        UserError: it names none, or one that cannot be imported.
+    """
+    target = config.get("_target_")
+    try:
+        found = resolve_name(str(target))
+    except Exception as error:  # importing a module can raise anything
+        reason = " ".join(str(error).split())
+        raise UserError(f"_target_={target} cannot be imported: {reason}") from error
+    if not isinstance(found, type):
+        raise UserError(f"_target_={target} is no class: name one")
+    return found
+
+
+def kind_of(network: type) -> Any:
+    """The contract that a class of networks fulfils: `FlowNetwork`, `Matcher` or `Fusion`.
+
+    Raises:
+        UserError: none of them.
+    """
+    for contract in PARTS:
+        if issubclass(network, contract):
+            return contract
+    raise UserError(f"{network.__name__} is no network: flowchroma/models/contracts.py says what one gives")
+
+
+def part_of(config: DictConfig) -> str:
+    """Which part of a system a network is: "flow", "matcher" or "fusion"."""
+    return PARTS[kind_of(class_of(config))]
+
+
+def fitting(contract: Any) -> list[str]:
+    """The files of conf/model whose networks fulfil a contract."""
+    files = sorted(Path(CONF, "model").glob("*.yaml"))
+    return [file.stem for file in files if kind_of(class_of(OmegaConf.load(file))) is contract]  # type: ignore[arg-type]
+
+
+def build_network(config: DictConfig, weights: str | Path | None = None) -> Any:
+    """Build a network from its config.
+
+    Args:
+        config: a file of conf/model.
+        weights: where all its weights come from, see `find_weights`; None leaves what it was built with.
+
+    Raises:
+        UserError: no such weights, or of another network.
+    """
+    if weights is None:
+        return instantiate(config)
+    network = build_without_weights(config)
+    load_weights(network, weights, part_of(config))
+    return network
+
+
+def build_without_weights(config: DictConfig) -> Any:
+    """Build a network that is to get all its weights from a file: pretrained ones of its trunk are not looked for."""
+    own = {"trunk": {"weights": "none"}} if "weights" in (config.get("trunk") or {}) else {}
+    return instantiate(OmegaConf.merge(config, own))
