@@ -41,10 +41,11 @@ bench-flow: .venv/ready ## end-point error of the flow on unseen made films, bes
 bench-training: .venv/ready ## training steps a second by stage and model, time spent waiting for data, memory
 	$(BIN)/python benchmarks/training.py
 
-table: .venv/ready ## rebuild the table of experiments/README.md: DAVIS=folder, RUNS=,run,run
+table: .venv/ready ## rebuild the tables of experiments/README.md and README.md: DAVIS=folder, RUNS=,run,run
 	rm -rf outputs/table # scores are known by weights and options, not by the code that made them
 	$(BIN)/python -m flowchroma.evaluate "method=[gray,hold,dis,propagation,matching,placeholder,rule,fusion$(RUNS)]" data=davis data.root=$(DAVIS) output=outputs/table
 	$(BIN)/python benchmarks/table.py outputs/table/report.json experiments/README.md
+	$(BIN)/python benchmarks/table.py outputs/table/report.json README.md table hold,dis,propagation,matching,fusion
 
 ROWS = blend simple unet no_l1 no_perceptual no_contextual no_temporal
 SIZES = 0 2 16

@@ -1,0 +1,160 @@
+"""Every command of the README, and every example of docs/extending.md, in a process of its own.
+
+A command is run as it is typed there, from a folder that holds tiny films under the names that it uses. Options that make
+it small are added at its end; a command for several GPUs is composed and not run (`--cfg job`); `make` says what it
+would do (`--dry-run`), but for `make demo`, which the slow test runs in full. Two run at a time.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from flowchroma.app.settings import CONF
+from flowchroma.film import open_writer
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+FEWER = "data.size=[48,48] data.clip_length=2 data.batch_size=1 data.num_workers=0 data.val_clips=1 data.val_length=2"
+SMALLER = {
+    "flowchroma.run": f"{FEWER} trainer.max_steps=2",
+    "flowchroma.evaluate": "frames=3 lpips=[] fid=false processes=1",
+}
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page, re.M | re.S)
+
+
+def commands(page: str) -> list[str]:
+    """Lines of a page's shell blocks, without comments, continued lines joined."""
+    lines = "".join(blocks(page, "sh")).replace("\\\n", " ").splitlines()
+    return [line for line in (re.sub(r"(^|\s+)#.*", "", line) for line in lines) if line.strip()]
+
+
+def made_small(line: str) -> str:
+    if line.startswith("make "):
+        return f"{line} --dry-run --directory={ROOT}"
+    if re.search(r"trainer=(gpu|ddp|slurm)\b", line):
+        return f"{line} --cfg job"
+    module = re.search(r"python -m (\S+)", line)
+    return f"{line} {SMALLER.get(module[1], '')}" if module else line
+
+
+def run(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    paths = [str(ROOT), str(folder), os.environ.get("PYTHONPATH", "")]
+    nowhere = {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}  # nothing is downloaded
+    environment = {
+        **os.environ,
+        **nowhere,
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        "OMP_NUM_THREADS": "1",
+        "TORCH_HOME": str(folder / "no_cache"),
+    }
+    return subprocess.run(
+        ["bash", "-c", made_small(line)], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
+    )
+
+
+def frame(t: int, height: int = 48, width: int = 64) -> np.ndarray:
+    """A coloured square that moves by a pixel a frame, over colours that change from left to right."""
+    rgb = np.zeros((height, width, 3), np.uint8)
+    rgb[..., 0] = np.linspace(30, 220, width)
+    rgb[..., 1] = np.linspace(200, 40, height)[:, None]
+    rgb[12:28, 8 + t : 24 + t] = (20, 60, 230)
+    return rgb
+
+
+def write_frames(folder: Path, count: int = 4) -> None:
+    folder.mkdir(parents=True)
+    for t in range(count):
+        Image.fromarray(frame(t)).save(folder / f"{t:05}.jpg")
+
+
+def write_film(path: Path, count: int = 4) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open_writer(path, fps=12) as writer:
+        for t in range(count):
+            writer.write(frame(t))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """What the README's commands name."""
+    root = tmp_path_factory.mktemp("readme")
+    write_film(root / "film.mp4")
+    for name in ("still.jpg", "postcard.jpg"):
+        Image.fromarray(frame(0)).save(root / name)
+    write_frames(root / "frames", 3)
+    for split, name in (("train", "a"), ("val", "b")):
+        write_frames(root / "DAVIS/JPEGImages/480p" / name)
+        lists = root / "DAVIS/ImageSets/2017"
+        lists.mkdir(parents=True, exist_ok=True)
+        (lists / f"{split}.txt").write_text(f"{name}\n")
+    for split in ("train", "val"):
+        write_film(root / "VIDEVO" / split / "film.mp4")
+    return root
+
+
+@pytest.fixture(scope="module")
+def ran(folder: Path) -> dict[str, subprocess.CompletedProcess[str]]:
+    """All commands, two at a time; one that names what an earlier one writes waits for it."""
+    made: dict[str, Future] = {}  # by what they write
+    results: dict[str, Future] = {}
+    with ThreadPoolExecutor(2) as pool:
+
+        def run_after(line: str, needed: list[Future]) -> subprocess.CompletedProcess[str]:
+            for before in needed:
+                before.result()
+            return run(line, folder)
+
+        for line in commands(README):
+            needed = [before for written, before in made.items() if re.search(rf"\b{re.escape(written)}\b", line)]
+            results[line] = pool.submit(run_after, line, needed)
+            for written in re.findall(r"(?:hydra\.(?:run|sweep)\.dir|output)=(\S+)", line):
+                made[written] = results[line]
+    return {line: result.result() for line, result in results.items()}
+
+
+@pytest.mark.parametrize("line", commands(README))
+def test_a_command_of_the_readme_runs_as_typed(line: str, ran, folder: Path) -> None:
+    assert ran[line].returncode == 0, f"{made_small(line)}\n{ran[line].stdout[-2000:]}\n{ran[line].stderr[-3000:]}"
+    assert "Traceback" not in ran[line].stderr
+    for written in re.findall(r"\b(?:hydra\.(?:run|sweep)\.dir|output)=(\S+)", line):
+        assert (folder / written).exists() or "--cfg" in made_small(line)
+
+
+def test_python_in_the_readme_runs_and_is_short(folder: Path) -> None:
+    (code,) = blocks(README, "python")
+    assert len(code.splitlines()) <= 8
+    (folder / "from_readme.py").write_text(code)
+    done = run("python from_readme.py", folder)
+    assert done.returncode == 0, done.stderr
+    assert (folder / "from_python.mp4").stat().st_size > 0
+
+
+@pytest.mark.parametrize("group", ["stage", "model", "data", "loss", "optimizer", "scheduler", "trainer", "logger"])
+def test_the_readme_names_every_choice(group: str) -> None:
+    for_evaluation_alone = {"davis30", "videvo20", "folder"}
+    names = {path.stem for path in Path(CONF, group).glob("*.yaml") if not path.stem.startswith("_")}
+    (row,) = re.findall(rf"^\|.*`{group}=`.*$", README, re.M)
+    assert not {name for name in names - for_evaluation_alone if f"`{name}`" not in row}
+
+
+def test_the_readme_is_one_that_is_read_to_its_end() -> None:
+    assert len(README.splitlines()) < 135
+    assert all((ROOT / link.partition("#")[0]).exists() for link in re.findall(r"\]\(([^)]+)\)", README))
+
+
+@pytest.mark.slow
+def test_the_demo_runs(tmp_path: Path) -> None:
+    done = subprocess.run(["make", "demo", f"DEMO={tmp_path}"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert all((tmp_path / name).stat().st_size > 0 for name in ("comparison.mp4", "contact_sheet.png", "metrics.csv"))
