@@ -20,7 +20,7 @@ demo: .venv/ready ## train the three stages on made clips and colour an unseen f
 	$(BIN)/python -m flowchroma.run +experiments=demo_memflow hydra.run.dir=$(DEMO)/memflow
 	$(BIN)/python -m flowchroma.run +experiments=demo_swintexco hydra.run.dir=$(DEMO)/swintexco
 	$(BIN)/python -m flowchroma.run +experiments=demo_fusion hydra.run.dir=$(DEMO)/fusion \
-		stage.flow.checkpoint=$(DEMO)/memflow stage.matcher.checkpoint=$(DEMO)/swintexco
+		weights.flow=$(DEMO)/memflow weights.matcher=$(DEMO)/swintexco
 	$(BIN)/python -m flowchroma.demo run=$(DEMO)/fusion output=$(DEMO)
 
 test: lint ## check style, types and import rules, then run the tests (5 and a half minutes on two free cores)

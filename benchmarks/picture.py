@@ -1,7 +1,7 @@
 """The picture at the head of the README: a film's frames in gray, as they were coloured, and as they were.
 
-    python -m flowchroma.colorize source=flower.mp4 reference=first output=coloured.mp4
-    python benchmarks/picture.py flower.mp4 coloured.mp4 docs/film.jpg --frames 25 55
+python -m flowchroma.colorize source=flower.mp4 reference=first output=coloured.mp4
+python benchmarks/picture.py flower.mp4 coloured.mp4 docs/film.jpg --frames 25 55
 """
 
 import argparse

@@ -7,6 +7,7 @@ would do (`--dry-run`), but for `make demo`, which the slow test runs in full. T
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,6 +22,8 @@ from flowchroma.film import open_writer
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+EXTENDING = (ROOT / "docs/extending.md").read_text()
+EXAMPLES = {part.partition("\n")[0]: part for part in EXTENDING.split("\n## ")[1:]}
 FEWER = "data.size=[48,48] data.clip_length=2 data.batch_size=1 data.num_workers=0 data.val_clips=1 data.val_length=2"
 SMALLER = {
     "flowchroma.run": f"{FEWER} trainer.max_steps=2",
@@ -100,6 +103,8 @@ def folder(tmp_path_factory) -> Path:
         (lists / f"{split}.txt").write_text(f"{name}\n")
     for split in ("train", "val"):
         write_film(root / "VIDEVO" / split / "film.mp4")
+        write_film(root / "FILMS" / f"{split}.mp4")
+    (root / "FILMS/films.csv").write_text("train,train.mp4\nval,val.mp4\n")
     return root
 
 
@@ -151,6 +156,43 @@ def test_the_readme_names_every_choice(group: str) -> None:
 def test_the_readme_is_one_that_is_read_to_its_end() -> None:
     assert len(README.splitlines()) < 135
     assert all((ROOT / link.partition("#")[0]).exists() for link in re.findall(r"\]\(([^)]+)\)", README))
+
+
+def runs_in(page: str) -> list[str]:
+    """What is typed after `python -m flowchroma.run` in a page's shell and indented blocks, sweeps left out."""
+    indented = "\n".join(re.findall(r"^    (\S.*)", page, re.M))
+    lines = commands(f"{page}\n```sh\n{indented}\n```\n")
+    return list(dict.fromkeys(re.findall(r"flowchroma\.run (?!.*(?:-m|--) )(.*)", "\n".join(lines))))
+
+
+@pytest.mark.parametrize("page", ["docs/training.md", "docs/data.md", "flowchroma/weights/README.md"])
+def test_options_in_the_docs_are_options(page: str, compose) -> None:
+    found = runs_in((ROOT / page).read_text())
+    assert found
+    for typed in found:
+        compose(*(option.replace("$RUN", "RUN") for option in shlex.split(typed)))
+
+
+@pytest.mark.parametrize("title", EXAMPLES)
+def test_an_example_of_extending_runs_as_it_stands(title: str, folder: Path) -> None:
+    files = [code for language in ("python", "yaml") for code in blocks(EXAMPLES[title], language)]
+    assert sum(len(code.splitlines()) for code in files) < 40
+    for code in files:
+        path = folder / code.partition("\n")[0].removeprefix("# ")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(code)
+    for line in commands(EXAMPLES[title]):
+        done = run(line, folder)
+        assert done.returncode == 0, f"{made_small(line)}\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}"
+        (written,) = re.findall(r"(?:hydra.run.dir|output)=(\S+)", line)
+        assert (folder / written).exists()
+    if "loss" in title:
+        header = (folder / "runs/vivid/metrics.csv").read_text().partition("\n")[0].split(",")
+        assert {"train/l1", "train/strength"} <= set(header)
+
+
+def test_extending_has_an_example_of_each() -> None:
+    assert set(EXAMPLES) == {"A fusion", "A loss term", "A data set"}
 
 
 @pytest.mark.slow
