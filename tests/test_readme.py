@@ -1,8 +1,8 @@
 """Every command of the README, and every example of docs/extending.md, in a process of its own.
 
-A command is run as it is typed there, from a folder that holds tiny films under the names that it uses. Options that make
-it small are added at its end; a command for several GPUs is composed and not run (`--cfg job`); `make` says what it
-would do (`--dry-run`), but for `make demo`, which the slow test runs in full. Two run at a time.
+A command is run as it is typed there, from a folder that holds tiny films under the names that it uses. Options that
+make it small are added at its end; a command for several GPUs is composed and not run (`--cfg job`); `make` says what
+it would do (`--dry-run`), but for `make demo`, which the slow test runs in full. Two run at a time.
 """
 
 import os
