@@ -49,3 +49,10 @@ def test_every_document_and_every_room_has_a_page(site: Path) -> None:
     assert "(B, 2, H, W) in pixels" in re.sub(r"<[^>]+>", "", api["ops"])  # a docstring's arguments
     empty = [name for name, page in api.items() if "doc-function" not in page and "doc-class" not in page]
     assert not empty
+
+
+def test_every_path_in_the_architecture_is_there() -> None:
+    page = (ROOT / "docs/architecture.md").read_text()
+    named = set(re.findall(r"`([\w/.]+(?:\.py|\.yaml|/))`", page))
+    assert len(named) > 50
+    assert not {name for name in named if not (ROOT / name).exists() and not (ROOT / "flowchroma" / name).exists()}
