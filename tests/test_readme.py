@@ -5,6 +5,7 @@ make it small are added at its end; a command for several GPUs is composed and n
 it would do (`--dry-run`), but for `make demo`, which the slow test runs in full. Two run at a time.
 """
 
+import json
 import os
 import re
 import shlex
@@ -193,6 +194,27 @@ def test_an_example_of_extending_runs_as_it_stands(title: str, folder: Path) -> 
 
 def test_extending_has_an_example_of_each() -> None:
     assert set(EXAMPLES) == {"A fusion", "A loss term", "A data set"}
+
+
+def test_the_readme_and_the_makefile_say_the_same_of_time() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for target in ("demo", "test"):
+        (said,) = re.findall(rf"^make {target} .*?: (.*on two free cores)$", README, re.M)
+        assert re.search(rf"^{target}:.* ## .*\({said}\)$", makefile, re.M)
+
+
+def test_a_table_is_made_from_a_report(tmp_path: Path) -> None:
+    mean = {"psnr": 30.123, "ssim": 0.98, "warp_error": 0.00125}
+    report = {"protocol": {"about": {"b": {"parameters": 1234}}}, "methods": {n: {"mean": mean} for n in "abc"}}
+    (tmp_path / "report.json").write_text(json.dumps(report))
+    (tmp_path / "README.md").write_text(README)
+    command = [sys.executable, str(ROOT / "benchmarks/table.py"), "report.json", "README.md", "table", "b,c"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    before, made = README, (tmp_path / "README.md").read_text()
+    assert made.partition("<!-- table -->")[0] == before.partition("<!-- table -->")[0]
+    assert made.partition("<!-- end of table -->")[2] == before.partition("<!-- end of table -->")[2]
+    rows = re.findall(r"^\| [abc] \|.*", made, re.M)
+    assert rows == ["| b | 1,234 | 30.12 | 0.9800 |  |  | 1.250 |  |", "| c |  | 30.12 | 0.9800 |  |  | 1.250 |  |"]
 
 
 @pytest.mark.slow
