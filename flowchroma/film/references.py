@@ -15,9 +15,10 @@ from flowchroma.film.film import Film, check_indices
 _GRAY_CHROMA = 2.3
 _COLOURED_SHARE = 1e-3  # of the pixels: a gray photograph with one small coloured thing in it is a reference
 _SHORT_SIDE = 240  # chroma is judged at about the size that networks see; above it, lie grain and scanner noise
-# Tint is judged smaller still, where the chroma noise of JPEG is averaged out. Of 70 photographs and film frames one
-# counts as of one hue (ice under a gray sky); so did every one that was toned brown, blue or in two tones.
-_TINT_SIDE, _TONE, _TONES, _STEP, _RARE, _NOISE = 60, 5.0, 8, 10.0, 0.005, 2.8
+# Tint is judged smaller still, where the chroma noise of JPEG is averaged out. With these bounds one of 133 photographs
+# and film frames counts as toned, and so do nine of ten of them once they are toned brown, blue or in two tones.
+_TINT_SIDE, _TONE, _RARE = 60, 5.0, 0.005
+_TONES, _STEP, _ACROSS, _ALONG = 8, 10.0, 3.1, 7.0
 
 
 def read_reference(spec: str | int, film: Film) -> tuple[np.ndarray, int | None]:
@@ -65,25 +66,23 @@ def has_colour(rgb: np.ndarray) -> bool:
 def has_one_hue(rgb: np.ndarray) -> bool:
     """Whether a picture, (H, W, 3) uint8 RGB, is a toned gray one: sepia, blue-toned, in two tones.
 
-    Its chroma is then a function of lightness, but for noise along one direction: in 99 of 100 pixels, chroma less the
-    median of its tone, a step of 5 in L, lies within 2.8 units of the line of largest variance. A
-    picture of few tones, or whose medians leap from one tone to the next, is made of coloured areas.
+    Its chroma is then a function of lightness, but for noise: ab less the median of its tone, a step of 5 in L, varies
+    little, and most of that along one direction. A picture of few tones, or whose medians leap from one tone to the
+    next, is made of coloured areas.
     """
     luma, *ab = _small_lab(rgb, _TINT_SIDE).reshape(3, -1)
     rest, tone = np.stack(ab), (luma / _TONE).astype(int)
-    medians = []
+    tinted = np.median(np.linalg.norm(rest, axis=0)) > _GRAY_CHROMA
     levels, counts = np.unique(tone, return_counts=True)
     common = levels[counts > _RARE * tone.size]
-    for level in common:
-        here = tone == level
-        medians.append(np.median(rest[:, here], axis=1))
-        rest[:, here] -= medians[-1][:, None]
+    medians = np.stack([np.median(rest[:, tone == level], axis=1) for level in common])
     steps = np.linalg.norm(np.diff(medians, axis=0), axis=1)
-    if len(medians) < _TONES or (steps > _STEP).any():
+    if not tinted or len(common) < _TONES or (steps > _STEP).any():
         return False
-    rest = rest[:, np.isin(tone, common)]
-    across = np.linalg.eigh(rest @ rest.T)[1][:, 0]
-    return bool(np.quantile(np.abs(across @ rest), 0.99) < _NOISE)
+    usual = np.isin(tone, common)
+    rest = rest[:, usual] - medians[np.searchsorted(common, tone[usual])].T
+    spread = np.quantile(np.abs(np.linalg.eigh(rest @ rest.T)[1].T @ rest), 0.99, axis=1)
+    return bool(spread[0] < _ACROSS and spread[1] < _ALONG)
 
 
 def _small_lab(rgb: np.ndarray, short_side: int) -> np.ndarray:
