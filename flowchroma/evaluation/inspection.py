@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from flowchroma import ops
-from flowchroma.color import lab_to_rgb, rgb_to_lab
+from flowchroma.color import into_gamut, lab_to_rgb, rgb_to_lab
 from flowchroma.models import FlowChroma, roll_out
 from flowchroma.models.state import Known, Signals
 from flowchroma.pages import pictures
@@ -71,7 +71,7 @@ def inspect_clip(system: FlowChroma, frames: Tensor) -> list[FrameInspection]:
         found = torch.lerp(ops.backward_warp(found, flow), torch.ones_like(found), share)
         seen.append(
             FrameInspection(
-                number, frames[number][None], lab_to_rgb(torch.cat([luma, ab], dim=1)), flow,
+                number, frames[number][None], lab_to_rgb(into_gamut(torch.cat([luma, ab], dim=1))), flow,
                 signals.propagation.confidence, signals.match.similarity, matched, found, corrected,
             )
         )  # fmt: skip

@@ -119,7 +119,8 @@ def test_what_shipped_with_its_former_record_is_what_ships(tmp_path: Path) -> No
 def test_a_record_of_today_stays_as_it_is(compose, tmp_path: Path) -> None:
     for name in ("memflow", "memflow_small"):
         config = compose("stage=memflow", f"model={name}")
-        OmegaConf.save(config.model, tmp_path / "config.yaml", resolve=True)
+        record = {"optimized_metric": "val/psnr", "model": OmegaConf.to_container(config.model, resolve=True)}
+        OmegaConf.save(OmegaConf.create(record), tmp_path / "config.yaml")
         assert read_record(tmp_path / "config.yaml") == OmegaConf.load(tmp_path / "config.yaml")
 
 

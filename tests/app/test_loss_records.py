@@ -49,5 +49,5 @@ def test_options_are_found_where_they_are_now(compose, tmp_path: Path) -> None:
 
 
 def test_a_record_without_a_loss_stays(tmp_path: Path) -> None:
-    (tmp_path / "config.yaml").write_text("seed: 3\n")
-    assert read_record(tmp_path / "config.yaml") == {"seed": 3}
+    (tmp_path / "config.yaml").write_text("optimized_metric: val/epe\nseed: 3\n")
+    assert read_record(tmp_path / "config.yaml") == {"optimized_metric": "val/epe", "seed": 3}
