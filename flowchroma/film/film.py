@@ -46,6 +46,15 @@ class Film(Protocol):
         """Every frame in order, (H, W, 3) uint8 RGB; a few are in memory at a time."""
         ...
 
+    def attempt(self) -> Iterator[np.ndarray | UserError]:
+        """Every frame in order, fitted into the film's size, or in its place why it cannot be read."""
+        ...
+
+    @property
+    def notes(self) -> list[str]:
+        """A line for each thing about the film that somebody who works on it should know."""
+        ...
+
 
 def open_film(path: str | Path) -> Film:
     """Open a folder of frames or a video file.
@@ -74,3 +83,18 @@ def check_indices(name: object, indices: Sequence[int], length: int) -> None:
     for index in indices:
         if not 0 <= index < length:
             raise UserError(f"{name} has no frame {index}: its frames are 0 to {length - 1}")
+
+
+def fit(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Scale a picture (h, w, 3) into `size` (H, W), its shape kept, between black bars where that differs."""
+    if rgb.shape[:2] == size:
+        return rgb
+    import cv2
+
+    scale = min(size[0] / rgb.shape[0], size[1] / rgb.shape[1])
+    height, width = (max(1, min(side, round(scale * own))) for side, own in zip(size, rgb.shape[:2], strict=True))
+    canvas = np.zeros((*size, 3), rgb.dtype)
+    top, left = (size[0] - height) // 2, (size[1] - width) // 2
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    canvas[top : top + height, left : left + width] = cv2.resize(rgb, (width, height), interpolation=interpolation)
+    return canvas

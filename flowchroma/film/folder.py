@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from flowchroma.errors import UserError
-from flowchroma.film.film import check_indices
+from flowchroma.film.film import check_indices, fit
 from flowchroma.film.image_files import largest_reduction, read_image
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
+_SPARSE = 9  # missing frames for one that is there
+_ORIENTATION = 0x0112  # of EXIF; from 5 on, sides are exchanged
 
 
 class FrameFolder:
@@ -34,9 +36,31 @@ class FrameFolder:
 
     @cached_property
     def size(self) -> tuple[int, int]:
-        """(H, W), that of the first frame; every other must have it too."""
-        height, width = read_image(self.files[0]).shape[:2]
-        return height, width
+        """(H, W), that of the first frame that can be read; every other should have it too."""
+        for file in self.files:
+            try:
+                height, width = read_image(file).shape[:2]
+            except UserError:
+                continue
+            return height, width
+        read_image(self.files[0])  # says what is wrong
+        raise UserError(f"no picture in {self.path} can be read")
+
+    @cached_property
+    def notes(self) -> list[str]:
+        """Numbers that are missing, and what the pictures' headers say is wrong with them."""
+        lines = missing_numbers(self.files)
+        sizes = {file: _header_size(file) for file in self.files}
+        bad = [file for file, size in sizes.items() if size is None]
+        other = [file for file, size in sizes.items() if size not in (None, self.size)]
+        if bad:
+            lines.append(f"{_some(bad)} of {self.path} cannot be read as a picture")
+        if other:
+            height, width = self.size
+            lines.append(
+                f"{_some(other)} of {self.path} has another size than the first: fitted into {width} x {height}"
+            )
+        return lines
 
     def __len__(self) -> int:
         """The number of pictures."""
@@ -53,6 +77,14 @@ class FrameFolder:
         """Every frame in order."""
         return (self._read(index, 1) for index in range(len(self)))
 
+    def attempt(self) -> Iterator[np.ndarray | UserError]:
+        """See `Film.attempt`."""
+        for file in self.files:
+            try:
+                yield fit(read_image(file), self.size)
+            except UserError as error:
+                yield error
+
     def _read(self, index: int, reduction: int) -> np.ndarray:
         rgb = read_image(self.files[index], reduction)
         allowed = {self.size, tuple(-(-side // reduction) for side in self.size)}
@@ -62,6 +94,38 @@ class FrameFolder:
                 f"all must have {self.size[1]} x {self.size[0]} pixels"
             )
         return rgb
+
+
+def missing_numbers(files: Sequence[Path]) -> list[str]:
+    """A line where frames are missing, as the numbers at the end of the others' names say."""
+    found = [re.search(r"([0-9]+)[^0-9]*$", file.stem) for file in files]
+    heads = {file.stem[: match.start()] for file, match in zip(files, found, strict=True) if match}
+    if not all(found) or len(heads) != 1:
+        return []
+    numbers = {int(match[1]) for match in found if match}
+    missing = max(numbers) - min(numbers) + 1 - len(numbers)
+    if not missing or missing > _SPARSE * len(numbers):  # numbers that count something else
+        return []
+    first = next(number for number in range(min(numbers), max(numbers)) if number not in numbers)
+    digits = len(found[0][1]) if found[0] else 0
+    return [f"{files[0].parent} lacks {missing} of its frames, the first being number {first:0{digits}}"]
+
+
+def _header_size(file: Path) -> tuple[int, int] | None:
+    """(H, W) of a picture as shown, by its header alone; None where that cannot be read."""
+    from PIL import Image
+
+    try:
+        with Image.open(file) as picture:
+            width, height = picture.size
+            turned = picture.getexif().get(_ORIENTATION, 1) >= 5
+    except Exception:  # Pillow raises whatever its parsers run into
+        return None
+    return (width, height) if turned else (height, width)
+
+
+def _some(files: Sequence[Path]) -> str:
+    return files[0].name if len(files) == 1 else f"{files[0].name} and {len(files) - 1} more"
 
 
 def _natural(file: Path) -> tuple[list[str | int], str]:

@@ -12,6 +12,7 @@ from flowchroma.data.sources.film_index import Facts, read_index, stamp, write_i
 from flowchroma.data.sources.films import search
 from flowchroma.data.sources.source import LazyFilm, ReadableFilm, Source
 from flowchroma.errors import UserError
+from flowchroma.film.folder import missing_numbers
 
 
 @dataclass
@@ -97,7 +98,7 @@ def problems_of(film: ReadableFilm) -> list[str]:
             film.read([index])
         except UserError as error:
             found[str(error)] = None
-    return [*found, *_gaps(files)]
+    return [*found, *missing_numbers(files)]
 
 
 def _files(film: ReadableFilm) -> Sequence[Path] | UserError:
@@ -106,18 +107,6 @@ def _files(film: ReadableFilm) -> Sequence[Path] | UserError:
         return getattr(film, "files", ())
     except UserError as error:
         return error
-
-
-def _gaps(files: Sequence[Path]) -> list[str]:
-    """Frames that the numbers in the others' names say are missing."""
-    if not all(file.stem.isdigit() for file in files):
-        return []
-    numbers = {int(file.stem) for file in files}
-    missing = sorted(set(range(min(numbers), max(numbers) + 1)) - numbers)
-    digits = len(files[0].stem)
-    if not missing:
-        return []
-    return [f"{files[0].parent} lacks {len(missing)} of its frames, the first being number {missing[0]:0{digits}}"]
 
 
 def _identity(film: ReadableFilm) -> object:
