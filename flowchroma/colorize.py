@@ -1,23 +1,24 @@
 """Colour a film: python -m flowchroma.colorize source=FILM reference=IMAGE output=FILM.mp4."""
 
+import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from omegaconf import DictConfig
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
 from flowchroma.app.options import command, parts_of
+from flowchroma.app.progress import shown_progress
 from flowchroma.app.settings import pick_device
 from flowchroma.app.systems import load_system
 from flowchroma.color import lab_to_rgb8, rgb_to_lab
 from flowchroma.colorizers import Painter
 from flowchroma.errors import UserError
-from flowchroma.film import Film, FrameWriter, open_film, open_writer, read_reference
+from flowchroma.film import FrameWriter, HeldFilm, open_film, open_writer, read_reference
 
 _TEXTS = ("source", "reference", "output", "checkpoint")
 
@@ -39,18 +40,19 @@ def run(config: DictConfig) -> None:
     given = [read_reference(spec, film) for spec in named_references(str(config.reference))]
     references = [to_tensor(rgb, device) for rgb, _ in given]
     known = {frame: rgb for (_, frame), rgb in zip(given, references, strict=True) if frame is not None}
-    with open_writer(config.output, like=film, fps=config.fps, crf=config.quality) as writer:
+    for line in film.notes:
+        warnings.warn(line, stacklevel=1)
+    frames = HeldFilm(film, strict=config.strict)
+    settings = {"fps": config.fps, "crf": config.quality, "overwrite": config.overwrite}
+    with open_writer(config.output, like=film, **settings) as writer:
         painter = Painter(load_system(config.checkpoint).to(device), config.size)
         started = time.perf_counter()
-        with bar() as progress:
-            task = progress.add_task("colouring", total=len(film), rate=0.0)
-
-            def show(done: int) -> None:
-                progress.update(task, completed=done, rate=done / (time.perf_counter() - started))
-
-            colorize(film, painter, references, writer, known, show)
+        with shown_progress("colouring", len(film)) as show:
+            colorize(frames, painter, references, writer, known, show)
     each = (time.perf_counter() - started) / len(film)
     print(f"{len(film)} frames, {each:.2f} s a frame: {config.output}")
+    if frames.held:
+        print(f"flowchroma: {frames.summary()}", file=sys.stderr)
 
 
 def named_references(typed: str) -> list[str]:
@@ -68,7 +70,7 @@ def named_references(typed: str) -> list[str]:
 
 @torch.inference_mode()
 def colorize(
-    film: Film,
+    film: Iterable[np.ndarray],
     painter: Painter,
     references: Sequence[Tensor],
     writer: FrameWriter,
@@ -78,7 +80,7 @@ def colorize(
     """Colour a film frame by frame.
 
     Args:
-        film: Only its luminance is used.
+        film: Its frames, (H, W, 3) uint8 RGB, of which only the luminance is used.
         painter: Gives the colour.
         references: Each (1, 3, h, w) uint8 RGB, of any size, on the device that is to do the work.
         writer: Takes the coloured frames.
@@ -101,17 +103,6 @@ def colorize(
 def to_tensor(rgb: np.ndarray, device: torch.device) -> Tensor:
     """(H, W, 3) uint8 RGB to (1, 3, H, W)."""
     return torch.from_numpy(np.ascontiguousarray(rgb)).to(device).permute(2, 0, 1)[None]
-
-
-def bar() -> Progress:
-    """A progress bar with speed and time left, on stderr."""
-    speed = TextColumn("{task.fields[rate]:.1f} frames/s")
-    left = TextColumn("left")
-    console = Console(stderr=True)
-    return Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), speed, TimeRemainingColumn(), left,
-        console=console,
-    )  # fmt: skip
 
 
 if __name__ == "__main__":

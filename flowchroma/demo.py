@@ -48,7 +48,7 @@ def demonstrate(system: FlowChroma, output: Path) -> None:
     output.mkdir(parents=True, exist_ok=True)
     scores: dict[str, list[float]] = {method: [] for method in METHODS}
     rows, stills = [], []
-    with open_writer(output / "comparison.mp4", fps=12) as writer:
+    with open_writer(output / "comparison.mp4", fps=12, overwrite=True) as writer:
         for seed in SEEDS:
             film = SampleFilm(seed, FRAMES, SIZE, "val")
             for t, frame in enumerate(colour(system, film)):

@@ -92,7 +92,7 @@ def test_several_references_of_several_sizes(tmp_path, run, system):
         ("[[blue].png,[blue].png]", [(30, 40), (30, 40)]),
     ):
         system.calls.clear()
-        code, _, said = run("source=in.mp4", f"reference={typed}", "output=out.mp4")
+        code, _, said = run("source=in.mp4", f"reference={typed}", "output=out.mp4", "overwrite=true")
         assert code == 0, said
         assert [call for call in system.calls if call[0] == "start"] == [("start", (1, 1, 3, *size)) for size in sizes]
     code, _, said = run("source=in.mp4", "reference=[]", "output=none.mp4")

@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from flowchroma.app.settings import CONF, advice_in, quiet
+from flowchroma.app.signals import EndedError, ended_by_signals
 from flowchroma.errors import UserError
 
 
@@ -31,16 +32,18 @@ def command(name: str, task: Callable[[DictConfig], None], texts: Sequence[str],
                 return
             config = compose_options(name, sys.argv[1:], texts)
         quiet()
-        task(config)
+        with ended_by_signals():
+            task(config)
     except Exception as error:
         advice = advice_in(error)
         if advice is None:
             raise
         print(f"flowchroma: {advice}", file=sys.stderr)
         sys.exit(advice.code)
-    except KeyboardInterrupt:
-        print(f"flowchroma: interrupted, {lost}", file=sys.stderr)
-        sys.exit(130)
+    except KeyboardInterrupt as error:
+        how, code = (f"ended by {error}", error.code) if isinstance(error, EndedError) else ("interrupted", 130)
+        print(f"flowchroma: {how}, {lost}", file=sys.stderr)
+        sys.exit(code)
 
 
 def compose_options(name: str, arguments: Sequence[str], texts: Sequence[str]) -> DictConfig:

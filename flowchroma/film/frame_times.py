@@ -11,7 +11,7 @@ from pathlib import Path
 import av
 import av.container
 from av.error import FFmpegError
-from av.stream import Disposition
+from av.stream import Disposition, Stream
 
 from flowchroma.errors import UserError
 from flowchroma.film.clocks import ANY_START, Clock, Part, find_parts
@@ -84,7 +84,7 @@ def video_stream(container: av.container.InputContainer, path: Path) -> av.Video
 
 def whole_packets(
     container: av.container.InputContainer,
-    streams: Sequence[av.VideoStream | av.AudioStream],
+    streams: Sequence[Stream],
     path: Path,
     clock: Clock | None = None,
 ) -> Iterator[av.Packet]:

@@ -84,7 +84,7 @@ def test_bad_films_are_named_and_the_others_encoded(tmp_path):
 
 def test_a_full_disk_names_the_film_and_leaves_no_half_of_it(tmp_path, monkeypatch):
     write(tmp_path / "films/a.mp4", 30, 250)
-    from flowchroma.film.encoder import VideoWriter
+    from flowchroma.film.outputs import VideoWriter
 
     def full(self, rgb):
         raise OSError(28, "No space left on device")

@@ -1,5 +1,7 @@
 """Films as they are found: joined, without times, scratched, of several sizes."""
 
+from itertools import pairwise
+
 import av
 import cv2
 import numpy as np
@@ -31,7 +33,7 @@ def joined(path, write_film, parts, kind, **options):
 ])  # fmt: skip
 def test_times_go_on_over_a_joint(tmp_path, write_film, numbered, number_of, lengths, kind, options):
     starts = np.cumsum([0, *lengths])
-    parts = [[numbered(n) for n in range(a, b)] for a, b in zip(starts, starts[1:], strict=False)]
+    parts = [[numbered(n) for n in range(a, b)] for a, b in pairwise(starts)]
     film = open_film(joined(tmp_path / f"film.{kind}", write_film, parts, kind, **options))
     assert [number_of(frame) for frame in film] == list(range(sum(lengths)))
     gaps = np.diff(seconds(film))

@@ -79,7 +79,7 @@ def _encode(film: VideoFile, place: Path, gop: int, crf: float) -> str:
     """Encode one film; why it could not be read, or is not the same afterwards, if so."""
     frames = iter(film)
     try:
-        with open_writer(place, like=film, crf=crf, gop=gop) as writer:
+        with open_writer(place, like=film, crf=crf, gop=gop, keep=False) as writer:
             for number in range(len(film)):
                 try:
                     frame = next(frames)
@@ -89,6 +89,10 @@ def _encode(film: VideoFile, place: Path, gop: int, crf: float) -> str:
                     raise _UnreadableError(f"frame {number} has another size")
                 writer.write(frame)
     except _UnreadableError as error:
+        return str(error)
+    except UserError as error:
+        if isinstance(error.__cause__, OSError):  # the disk is full, or such
+            raise
         return str(error)
     made = VideoFile(place)
     if (len(made), made.size) != (len(film), film.size) or not _same_times(film, made):
