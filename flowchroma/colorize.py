@@ -15,8 +15,9 @@ from flowchroma.app.options import command, parts_of
 from flowchroma.app.progress import shown_progress
 from flowchroma.app.settings import pick_device
 from flowchroma.app.systems import load_system
-from flowchroma.color import lab_to_rgb8, rgb_to_lab
+from flowchroma.color import rgb_to_lab
 from flowchroma.colorizers import Painter
+from flowchroma.colorizers.painter import lay_over
 from flowchroma.errors import UserError
 from flowchroma.film import FrameWriter, HeldFilm, open_film, open_writer, read_reference
 
@@ -42,9 +43,9 @@ def run(config: DictConfig) -> None:
     known = {frame: rgb for (_, frame), rgb in zip(given, references, strict=True) if frame is not None}
     for line in film.notes:
         warnings.warn(line, stacklevel=1)
-    frames = HeldFilm(film, strict=config.strict)
-    settings = {"fps": config.fps, "crf": config.quality, "overwrite": config.overwrite}
+    settings = {"fps": config.fps, "crf": config.quality, "overwrite": config.overwrite, "deep": True}
     with open_writer(config.output, like=film, **settings) as writer:
+        frames = HeldFilm(film, strict=config.strict, deep=writer.deep)
         painter = Painter(load_system(config.checkpoint).to(device), config.size)
         started = time.perf_counter()
         with shown_progress("colouring", len(film)) as show:
@@ -80,7 +81,7 @@ def colorize(
     """Colour a film frame by frame.
 
     Args:
-        film: Its frames, (H, W, 3) uint8 RGB, of which only the luminance is used.
+        film: Its frames, (H, W, 3) RGB, uint8 or uint16, of which only the luminance is used.
         painter: Gives the colour.
         references: Each (1, 3, h, w) uint8 RGB, of any size, on the device that is to do the work.
         writer: Takes the coloured frames.
@@ -93,15 +94,18 @@ def colorize(
         rgb = to_tensor(frame, references[0].device)
         if index in known:
             painter.know(known[index])
-            coloured = lab_to_rgb8(torch.cat((rgb_to_lab(rgb)[:, :1], rgb_to_lab(known[index])[:, 1:]), dim=1))
+            coloured = lay_over(rgb_to_lab(rgb)[:, :1], rgb_to_lab(known[index])[:, 1:], deep=rgb.dtype != torch.uint8)
         else:
             coloured = painter.paint(rgb)
-        writer.write(coloured[0].permute(1, 2, 0).cpu().numpy())
+        whole = coloured[0].permute(1, 2, 0).cpu().numpy()
+        writer.write(whole if whole.dtype == np.uint8 else whole.astype(np.uint16))
         progress(index + 1)
 
 
 def to_tensor(rgb: np.ndarray, device: torch.device) -> Tensor:
-    """(H, W, 3) uint8 RGB to (1, 3, H, W)."""
+    """(H, W, 3) RGB to (1, 3, H, W): uint8 to the same, uint16 to float in [0, 1]."""
+    if rgb.dtype == np.uint16:
+        rgb = rgb.astype(np.float32) / 65535
     return torch.from_numpy(np.ascontiguousarray(rgb)).to(device).permute(2, 0, 1)[None]
 
 

@@ -179,14 +179,16 @@ def _place(cargo: Cargo, stream: Any, packets: _Packets, has_chapters: bool) -> 
         _place_cover(cargo, stream, packets)
     elif stream.type == "attachment":
         if where == "matroska":
-            name = stream.name or stream.metadata.get("filename", "attachment")
+            name = getattr(stream, "name", None) or stream.metadata.get("filename", "attachment")
             cargo.attachments.append((name, stream.mimetype or "application/octet-stream", stream.data))
         else:
-            cargo.lines.append(f"the attachment {stream.name or ''} of {path} does not fit into {where}: left out")
+            cargo.lines.append(
+                f"the attachment {getattr(stream, 'name', None) or ''} of {path} does not fit into {where}: left out"
+            )
     elif stream.type == "video":
         cargo.lines.append(f"{path} holds another picture, stream {stream.index}: left out")
     elif not (stream.type == "data" and has_chapters):  # whose titles the mov family keeps in a stream
-        cargo.lines.append(f"the data of stream {stream.index} of {path} ({_data_name(stream)}) is left out")
+        cargo.lines.append(f"the {_data_name(stream)} of {path} is left out")
 
 
 def _place_sound(cargo: Cargo, stream: Any, packets: _Packets) -> None:
@@ -291,7 +293,7 @@ def _first_packets(source: av.container.InputContainer, path: Path) -> _Packets:
     streams = [stream for stream in source.streams if stream.type in ("audio", "subtitle", "video")]
     found: _Packets = {stream.index: [] for stream in streams}
     for number, packet in enumerate(whole_packets(source, streams, path)):
-        rows = found[packet.stream_index]
+        rows = found.setdefault(packet.stream_index, [])  # damage can make up streams
         if packet.size and len(rows) < _TRIED:
             time = packet.pts if packet.dts is None else packet.dts
             rows.append(
@@ -321,4 +323,7 @@ def _is_sound(source: av.container.InputContainer, choice: Choice) -> bool:
 
 
 def _data_name(stream: Any) -> str:
-    return stream.metadata.get("handler_name") or stream.name or "unknown"
+    if "timecode" in stream.metadata:
+        return f"timecode {stream.metadata['timecode']}"
+    name = stream.metadata.get("handler_name") or getattr(stream, "name", None) or "unknown"
+    return f"data of stream {stream.index} ({name})"

@@ -6,12 +6,14 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from flowchroma.film.film import Film
+from flowchroma.film.pixels import EXACT
 from flowchroma.film.video import VideoFile
 
 _BT709 = 1  # the same code for primaries, transfer and matrix
@@ -21,7 +23,7 @@ _BEST = 1.0  # x264 takes less for lossless, of which only the 4:4:4 profile is 
 
 
 class Encoder:
-    """H.264 in BT.709, limited range, tagged so; 4:2:0, on a canvas of even sides.
+    """H.264, or H.265 of 10 bits, in BT.709, limited range, tagged so; 4:2:0, on a canvas of even sides.
 
     Packets go to a file as they are, one after the other: an elementary stream, which players show.
 
@@ -32,6 +34,7 @@ class Encoder:
         rate: Frames per second otherwise.
         crf: x264's constant rate factor, or "lossless".
         gop: Frames from one key frame to the next, at most; None leaves it to x264.
+        deep: Take uint16 frames, and keep 10 bits of them.
     """
 
     def __init__(
@@ -42,8 +45,9 @@ class Encoder:
         rate: Fraction,
         crf: float | str,
         gop: int | None = None,
+        deep: bool = False,
     ) -> None:
-        self.path, self.size = path, size
+        self.path, self.size, self.deep = path, size, deep
         self.count = self.written = 0  # frames taken, and frames whose packets are in the file
         film = like if isinstance(like, VideoFile) else None
         self.time_base, self.times, self._last = film.times if film else (1 / rate, [], 1)
@@ -53,9 +57,12 @@ class Encoder:
         if gop is not None:
             options["g"] = str(gop)
         self._host = av.open(io.BytesIO(), "w", format="mp4")  # gives the encoder's stream; nothing is written to it
-        stream = self._host.add_stream("libx264", rate=film.rate if film else rate, options=options)
+        if deep:
+            options["x265-params"] = "log-level=error:rc-lookahead=20"
+        codec = "libx265" if deep else "libx264"
+        stream: Any = self._host.add_stream(codec, rate=film.rate if film else rate, options=options)
         stream.width, stream.height = size[1] + size[1] % 2, size[0] + size[0] % 2
-        stream.pix_fmt = "yuv444p" if crf == _LOSSLESS else "yuv420p"
+        stream.pix_fmt = "yuv420p10le" if deep else "yuv444p" if crf == _LOSSLESS else "yuv420p"
         context = stream.codec_context
         context.time_base = stream.time_base = self.time_base
         context.colorspace = context.color_primaries = context.color_trc = _BT709
@@ -74,16 +81,18 @@ class Encoder:
         return (self.stream.height, self.stream.width) != self.size
 
     def write(self, rgb: np.ndarray) -> None:
-        """Encode a frame, (H, W, 3) uint8 RGB."""
+        """Encode a frame, (H, W, 3) RGB, uint8, or uint16 where it is to be deep."""
         height, width = self.size
-        if rgb.shape != (height, width, 3) or rgb.dtype != np.uint8:
-            raise ValueError(f"frame {self.count} is {rgb.shape} {rgb.dtype}, not {(height, width, 3)} uint8")
+        kind = np.dtype(np.uint16 if self.deep else np.uint8)
+        if rgb.shape != (height, width, 3) or rgb.dtype != kind:
+            raise ValueError(f"frame {self.count} is {rgb.shape} {rgb.dtype}, not {(height, width, 3)} {kind}")
         rgb = np.pad(rgb, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
         frame = self._reformatter.reformat(
-            av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24"),
+            av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb48le" if self.deep else "rgb24"),
             format=self.stream.pix_fmt,
             dst_colorspace=Colorspace.ITU709,
             dst_color_range=ColorRange.MPEG,
+            interpolation=EXACT,
         )
         frame.pts, frame.time_base = self.time(self.count), self.time_base
         self.count += 1

@@ -46,8 +46,17 @@ class Film(Protocol):
         """Every frame in order, (H, W, 3) uint8 RGB; a few are in memory at a time."""
         ...
 
-    def attempt(self) -> Iterator[np.ndarray | UserError]:
-        """Every frame in order, fitted into the film's size, or in its place why it cannot be read."""
+    def attempt(self, deep: bool = False) -> Iterator[np.ndarray | UserError]:
+        """Every frame in order, fitted into the film's size, or in its place why it cannot be read.
+
+        Args:
+            deep: Give uint16 RGB where samples have more than 8 bits.
+        """
+        ...
+
+    @property
+    def depth(self) -> int:
+        """Bits of a sample."""
         ...
 
     @property

@@ -47,18 +47,36 @@ class FrameFolder:
         raise UserError(f"no picture in {self.path} can be read")
 
     @cached_property
+    def depth(self) -> int:
+        """Bits of a sample: 16 where the first picture that can be read has more than 8."""
+        return 8 if self._first_deep is None or self._first_deep.dtype == np.uint8 else 16
+
+    @cached_property
+    def _first_deep(self) -> np.ndarray | None:
+        for file in self.files:
+            try:
+                return read_image(file, deep=True)
+            except UserError:
+                continue
+        return None
+
+    @cached_property
     def notes(self) -> list[str]:
         """Numbers that are missing, and what the pictures' headers say is wrong with them."""
         lines = missing_numbers(self.files)
-        sizes = {file: _header_size(file) for file in self.files}
-        bad = [file for file, size in sizes.items() if size is None]
-        other = [file for file, size in sizes.items() if size not in (None, self.size)]
+        sizes = {file: _header_sizes(file) for file in self.files}
+        bad = [file for file, size in sizes.items() if not size]
+        other = [file for file, size in sizes.items() if size and self.size not in size]
+        if self.depth > 8 and self._first_deep is not None and 0 < self._first_deep.max() < 1 << 12:
+            lines.append(
+                f"{self.files[0]} uses no more than 12 of its 16 bits: if it looks black, scale its values first"
+            )
         if bad:
             lines.append(f"{_some(bad)} of {self.path} cannot be read as a picture")
         if other:
             height, width = self.size
             lines.append(
-                f"{_some(other)} of {self.path} has another size than the first: fitted into {width} x {height}"
+                f"{_some(other)} of {self.path} differs in size from the first: fitted into {width} x {height}"
             )
         return lines
 
@@ -77,11 +95,11 @@ class FrameFolder:
         """Every frame in order."""
         return (self._read(index, 1) for index in range(len(self)))
 
-    def attempt(self) -> Iterator[np.ndarray | UserError]:
+    def attempt(self, deep: bool = False) -> Iterator[np.ndarray | UserError]:
         """See `Film.attempt`."""
         for file in self.files:
             try:
-                yield fit(read_image(file), self.size)
+                yield fit(read_image(file, deep=deep and self.depth > 8), self.size)
             except UserError as error:
                 yield error
 
@@ -111,8 +129,8 @@ def missing_numbers(files: Sequence[Path]) -> list[str]:
     return [f"{files[0].parent} lacks {missing} of its frames, the first being number {first:0{digits}}"]
 
 
-def _header_size(file: Path) -> tuple[int, int] | None:
-    """(H, W) of a picture as shown, by its header alone; None where that cannot be read."""
+def _header_sizes(file: Path) -> set[tuple[int, int]]:
+    """(H, W) of a picture by its header alone, both ways round where EXIF turns it; none where that cannot be read."""
     from PIL import Image
 
     try:
@@ -120,8 +138,8 @@ def _header_size(file: Path) -> tuple[int, int] | None:
             width, height = picture.size
             turned = picture.getexif().get(_ORIENTATION, 1) >= 5
     except Exception:  # Pillow raises whatever its parsers run into
-        return None
-    return (width, height) if turned else (height, width)
+        return set()
+    return {(height, width), (width, height)} if turned else {(height, width)}
 
 
 def _some(files: Sequence[Path]) -> str:

@@ -17,10 +17,11 @@ class HeldFilm:
     Args:
         film: What is read, in order.
         strict: Stop at such a frame instead.
+        deep: Give uint16 where the film has more than 8 bits a sample.
     """
 
-    def __init__(self, film: Film, strict: bool = False) -> None:
-        self._film, self._strict = film, strict
+    def __init__(self, film: Film, strict: bool = False, deep: bool = False) -> None:
+        self._film, self._strict, self._deep = film, strict, deep
         self.held: list[int] = []  # numbers of the frames so far
 
     def __iter__(self) -> Iterator[np.ndarray]:
@@ -31,7 +32,7 @@ class HeldFilm:
         """
         self.held = []
         before: np.ndarray | None = None
-        for index, frame in enumerate(self._film.attempt()):
+        for index, frame in enumerate(self._film.attempt(self._deep)):
             if isinstance(frame, UserError):
                 self._hold(index, frame)
                 if before is not None:

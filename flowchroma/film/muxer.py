@@ -77,7 +77,7 @@ def prove(path: Path, container: str, encoder: Encoder, cargo: Cargo | None) -> 
     reason: Exception | None = None
     try:
         for _ in range(_TRIED):
-            encoder.write(np.zeros((*encoder.size, 3), np.uint8))
+            encoder.write(np.zeros((*encoder.size, 3), np.uint16 if encoder.deep else np.uint8))
         encoder.finish()
         for less in _lesser(cargo):
             try:

@@ -40,6 +40,7 @@ class VideoWriter:
         self._encoder: Encoder | None = None
         self._cargo: Cargo | None = None
         self._done = False
+        self.deep = settings.deep and like is not None and like.depth > 8 and settings.crf != "lossless"
         if like is not None:
             self._prove(like.size)
 
@@ -48,7 +49,7 @@ class VideoWriter:
         if self._encoder is None:
             if self._like is None:
                 self._prove((rgb.shape[0], rgb.shape[1]))
-            self._encoder = self._new(self._side / "picture.h264", (rgb.shape[0], rgb.shape[1]))
+            self._encoder = self._new(self._side / f"picture.{self._suffix}", (rgb.shape[0], rgb.shape[1]))
         self._encoder.write(rgb)
 
     def finish(self) -> Path:
@@ -92,25 +93,50 @@ class VideoWriter:
         if self._encoder:
             self._encoder.close()
 
+    @property
+    def _suffix(self) -> str:
+        return "hevc" if self.deep else "h264"
+
     def _new(self, path: Path, size: tuple[int, int]) -> Encoder:
-        return Encoder(path, size, self._like, self._settings.rate, self._settings.crf, self._settings.gop)
+        settings = self._settings
+        return Encoder(path, size, self._like, settings.rate, settings.crf, settings.gop, self.deep)
 
     def _prove(self, size: tuple[int, int]) -> None:
         cargo = load(self._film, self._container) if self._film else None
         try:
-            trial = self._new(self._side / "trial.h264", size)
+            self._cargo = self._proven(size, cargo)
+        except UserError:
+            if not self.deep:
+                raise
+            self.deep = False  # a PyAV without x265, or sides that it does not take
+            self._cargo = self._proven(size, cargo)
+        lines = self._cargo.lines if self._cargo else []
+        if self._like is not None and self._like.depth > 8:
+            lines = [*lines, _on_depth(self._like, "10-bit H.265" if self.deep else "")]
+        for line in lines:
+            warnings.warn(line, stacklevel=2)
+
+    def _proven(self, size: tuple[int, int], cargo: Cargo | None) -> Cargo | None:
+        try:
+            trial = self._new(self._side / f"trial.{self._suffix}", size)
         except _ERRORS as error:
             said = getattr(error, "strerror", None) or error
-            raise UserError(f"a film of {size[1]} x {size[0]} pixels cannot be encoded as H.264: {said}") from error
-        self._cargo = prove(self._side / "trial", self._container, trial, cargo)
-        for line in self._cargo.lines if self._cargo else []:
-            warnings.warn(line, stacklevel=2)
+            raise UserError(f"a film of {size[1]} x {size[0]} pixels cannot be encoded: {said}") from error
+        return prove(self._side / "trial", self._container, trial, cargo)
+
+
+def _on_depth(film: Film, kept: str) -> str:
+    name = getattr(film, "path", film.name)
+    if kept:
+        return f"{name} has {film.depth} bits: written as {kept}"
+    return f"{name} has {film.depth} bits, of which 8 are kept"
 
 
 class FolderWriter:
     """PNG frames: 00000.png onwards, or under the names of the frames they were made from."""
 
-    def __init__(self, side: Path, like: Film | None) -> None:
+    def __init__(self, side: Path, like: Film | None, settings: Settings) -> None:
+        self.deep = settings.deep and like is not None and like.depth > 8
         self._path = side / "film"
         self._digits = max(5, len(str(len(like) - 1))) if like is not None else 5
         stems = [file.stem for file in like.files] if isinstance(like, FrameFolder) else []
@@ -119,6 +145,8 @@ class FolderWriter:
         self._path.mkdir()
         for line in left_behind(like) if isinstance(like, VideoFile) else []:
             warnings.warn(line, stacklevel=2)
+        if like is not None and like.depth > 8:
+            warnings.warn(_on_depth(like, "16-bit PNG" if self.deep else ""), stacklevel=2)
 
     def write(self, rgb: np.ndarray) -> None:
         """See `FrameWriter`."""

@@ -23,7 +23,7 @@ from flowchroma.film.frame_times import (
     times,
     video_stream,
 )
-from flowchroma.film.pixels import Look, Pixels, look_of
+from flowchroma.film.pixels import Look, Pixels, deinterlaced, look_of
 
 
 class VideoFile:
@@ -63,9 +63,14 @@ class VideoFile:
         return times(self.index, self._time_base, self.rate)
 
     @property
+    def depth(self) -> int:
+        """Bits of a sample."""
+        return self.look.bits
+
+    @property
     def notes(self) -> list[str]:
         """A line for each thing about the file that its viewer should know."""
-        index, lines = self.index, []
+        index, lines = self.index, self.look.notes(self.path)
         if index.parts:
             many = len(index.parts)
             lines.append(f"the clock of {self.path} starts again within it: its {many} parts follow one another")
@@ -96,10 +101,16 @@ class VideoFile:
         cursor = _Cursor(self.path, self.index, self.look)
         return (cursor.read(index) for index in range(len(self)))
 
-    def attempt(self) -> Iterator[np.ndarray | UserError]:
-        """See `Film.attempt`."""
+    def attempt(self, deep: bool = False) -> Iterator[np.ndarray | UserError]:
+        """See `Film.attempt`. Interlaced frames come deinterlaced."""
         cursor = _Cursor(self.path, self.index, self.look)
-        return (cursor.attempt(index) for index in range(len(self)))
+        frames: Iterator[av.VideoFrame | None] = (cursor.attempt(index) for index in range(len(self)))
+        for index, frame in enumerate(deinterlaced(frames) if self.look.interlaced else frames):
+            yield (
+                cursor.undecodable(index)
+                if frame is None
+                else fit(cursor.pixels.rgb(frame, deep, exact=True), self.size)
+            )
 
     def __getstate__(self) -> dict[str, Any]:
         """All but the open file."""
@@ -117,7 +128,7 @@ class _Cursor:
         self.process = os.getpid()  # a forked child shares the file's position with its parent, and must not use it
         self._path = path
         self._index = index
-        self._pixels = Pixels(look)
+        self.pixels = Pixels(look)
         self._size = look.size
         self._container: av.container.InputContainer | None = None
         self._next = 0
@@ -132,18 +143,18 @@ class _Cursor:
         """
         frame = next((f for start in self._starts(index) if start() and (f := self._forward(index))), None)
         if frame is None:
-            raise self._undecodable(index)
-        rgb = self._pixels.rgb(frame)
+            raise self.undecodable(index)
+        rgb = self.pixels.rgb(frame)
         if rgb.shape[:2] != self._size:
             raise UserError(f"frame {index} of {self._path} changes size: such films cannot be read")
         return rgb
 
-    def attempt(self, index: int) -> np.ndarray | UserError:
-        """The next frame in order, fitted into the size of the first, or why there is none."""
-        frame = self._forward(index)
-        return self._undecodable(index) if frame is None else fit(self._pixels.rgb(frame), self._size)
+    def attempt(self, index: int) -> av.VideoFrame | None:
+        """The next frame in order, if it can be decoded."""
+        return self._forward(index)
 
-    def _undecodable(self, index: int) -> UserError:
+    def undecodable(self, index: int) -> UserError:
+        """What is said of such a frame."""
         return UserError(f"frame {index} of {self._path} cannot be decoded: the film is damaged there")
 
     def _starts(self, index: int) -> Iterator[Callable[[], bool]]:

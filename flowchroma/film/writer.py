@@ -27,13 +27,16 @@ class Settings:
     rate: Fraction
     crf: float | str
     gop: int | None
+    deep: bool = False
 
 
 class FrameWriter(Protocol):
     """Takes frames in order."""
 
+    deep: bool  # whether they are uint16, of a film of more than 8 bits a sample
+
     def write(self, rgb: np.ndarray) -> None:
-        """Append a frame, (H, W, 3) uint8 RGB, of the size of the first one.
+        """Append a frame, (H, W, 3) RGB, uint8 or `deep`, of the size of the first one.
 
         Raises:
             UserError: It cannot be written, as on a full disk.
@@ -64,6 +67,7 @@ def open_writer(
     gop: int | None = None,
     overwrite: bool = False,
     keep: bool = True,
+    deep: bool = False,
 ) -> Iterator[FrameWriter]:
     """Write a film, as H.264 in a file or as PNG frames in a folder, beside its place until it is whole.
 
@@ -83,6 +87,8 @@ def open_writer(
         gop: Frames from one key frame of a film to the next, at most: the fewer, the faster any one of them is found.
         overwrite: Replace a film that is there, or a folder that holds nothing but PNG files.
         keep: Keep frames that are done where writing fails.
+        deep: Take uint16 frames where `like` has more than 8 bits a sample (the writer's `deep` says whether), and
+            write 10-bit H.265 or 16-bit PNG files.
 
     Raises:
         UserError: The path is the source itself, there already, of an unknown suffix, or cannot be written; or `fps`
@@ -98,8 +104,8 @@ def open_writer(
     try:
         from flowchroma.film.outputs import FolderWriter, VideoWriter
 
-        settings = Settings(rate, crf, gop)
-        writer = VideoWriter(side, container, like, settings) if container else FolderWriter(side, like)
+        settings = Settings(rate, crf, gop, deep)
+        writer = VideoWriter(side, container, like, settings) if container else FolderWriter(side, like, settings)
         guarded = _Guarded(writer, target, keep)
         try:
             yield guarded
@@ -132,6 +138,7 @@ class _Guarded:
 
     def __init__(self, writer: "Output", target: Path, keep: bool) -> None:
         self._writer, self._target, self._keeps = writer, target, keep
+        self.deep = writer.deep
 
     def write(self, rgb: np.ndarray) -> None:
         with self.keeping(), _writing(self._target):

@@ -172,7 +172,7 @@ def test_scans_that_are_cut_missing_or_of_another_size(tmp_path):
     said = " | ".join(film.notes)
     assert "lacks 1 of its frames, the first being number 001" in said
     assert "s005.png of" in said
-    assert "another size" in said
+    assert "differs in size" in said
     assert "s003.png and 1 more of" in said
     held = HeldFilm(film)
     with pytest.warns(UserWarning, match="held over"):
