@@ -69,6 +69,11 @@ class Loading:
             choice.index: open_track(choice, stream, output)
             for choice, stream in zip(cargo.choices, streams, strict=True)
         }
+        if not any(stream.disposition & Disposition.default for stream in self._source.streams):
+            # A container that knows no such mark, as broadcasts have it: players take the first.
+            first = next((track for track in self._tracks.values() if track.output.type == "audio"), None)
+            if first is not None:
+                first.output.disposition |= Disposition.default
         for index in cargo.covers:
             self._cover(cargo, index)
         for name, kind, content in cargo.attachments:
@@ -136,13 +141,15 @@ def load(film: VideoFile, container: str) -> Cargo:
     with open_container(film.path) as source:
         if source.format.flags & ANY_START:
             cargo.shift = Fraction(source.start_time or 0, av.time_base)
+        time_base, times, _ = film.times
+        cargo.shift = min(cargo.shift, times[0] * time_base)  # what is before time 0 is not shown
         picture = video_stream(source, film.path)
         cargo.picture = {key: picture.metadata[key] for key in ("language", "title") if key in picture.metadata}
         packets = _first_packets(source, film.path)
         for stream in source.streams:
             if stream.index != picture.index:
                 _place(cargo, stream, packets, bool(source.chapters()))
-        cargo.metadata = {key: value for key, value in source.metadata.items() if key.lower() not in _TECHNICAL}
+        cargo.metadata = {key: value for key, value in source.metadata.items() if not _is_technical(key.lower())}
         cargo.chapters = _moved(source.chapters(), cargo.shift)
     return cargo
 
@@ -320,6 +327,10 @@ def _moved(chapters: list[Any], shift: Fraction) -> list[Any]:
 
 def _is_sound(source: av.container.InputContainer, choice: Choice) -> bool:
     return source.streams[choice.index].type == "audio"
+
+
+def _is_technical(key: str) -> bool:
+    return key in _TECHNICAL or key.startswith(("product_", "toolkit_", "application_")) or key.endswith(("uid", "_ul"))
 
 
 def _data_name(stream: Any) -> str:

@@ -254,7 +254,8 @@ def _counted(shown: Sequence[_Shown], path: Path) -> FrameIndex:
         if len(gaps) and gaps[0] > 0 and stream.time_base:
             rate = 1 / (gaps[len(gaps) // 2] * stream.time_base)
     usable = len(times) == len(shown) and (not gaps or gaps[0] > 0)
-    counted = tuple(times) if usable else ()
+    before = min(times[0], 0) if times else 0  # some containers begin decoding before time 0
+    counted = tuple(time - before for time in times) if usable else ()
     return FrameIndex(len(shown), (), (0,), 0, from_packets=False, counted=counted, rate=rate)
 
 

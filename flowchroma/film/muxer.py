@@ -45,6 +45,8 @@ def mux(path: Path, container: str, encoder: Encoder, cargo: Cargo | None, limit
             stream = output.add_stream_from_template(odd.streams.video[0] if odd else template, opaque=True)
             stream.codec_context.extradata = encoder.stream.codec_context.extradata
             stream.time_base = encoder.time_base
+            if encoder.deep and container != "matroska":
+                stream.codec_context.codec_tag = "hvc1"  # Apple's players take no other
             stream.disposition = Disposition.default
             if cargo:
                 stream.metadata.update(cargo.picture)

@@ -34,6 +34,8 @@ class Choice:
 class Track(Protocol):
     """A stream on its way from one container to another."""
 
+    output: Any
+
     def take(self, packet: av.Packet) -> list[av.Packet]:
         """What is written for a packet of the source."""
 
@@ -88,15 +90,15 @@ def plain_text(stream: Any, packet: av.Packet) -> str:
 
 class _Copied:
     def __init__(self, output: Any) -> None:
-        self._output = output
+        self.output = output
         self._end: Fraction | None = None
         self._last = -(2**63)
 
     def take(self, packet: av.Packet) -> list[av.Packet]:
         time = packet.pts if packet.dts is None else packet.dts
-        if time is None or (self._output.type == "audio" and self._overlaps(packet, time)):
+        if time is None or (self.output.type == "audio" and self._overlaps(packet, time)):
             return []
-        packet.stream = self._output
+        packet.stream = self.output
         return [packet]
 
     def flush(self) -> list[av.Packet]:
@@ -114,7 +116,7 @@ class _Copied:
 
 class _Encoded:
     def __init__(self, stream: av.AudioStream, output: av.AudioStream) -> None:
-        self._stream, self._output = stream, output
+        self._stream, self.output = stream, output
         self._resampler = av.AudioResampler("fltp", output.layout, output.rate, frame_size=1024)
         self._damaged = False
 
@@ -138,17 +140,17 @@ class _Encoded:
                 rest += step()
             except (FFmpegError, ValueError):  # the end of a damaged track
                 continue
-        return [*rest, *self._output.encode(None)]
+        return [*rest, *self.output.encode(None)]
 
     def _encode(self, frame: av.AudioFrame | None) -> list[av.Packet]:
-        return [done for piece in self._resampler.resample(frame) for done in self._output.encode(piece)]
+        return [done for piece in self._resampler.resample(frame) for done in self.output.encode(piece)]
 
 
 class _Rewritten:
     """Subtitles of one text format in another, without their styles."""
 
     def __init__(self, stream: Any, output: Any, how: str) -> None:
-        self._stream, self._output, self._how = stream, output, how
+        self._stream, self.output, self._how = stream, output, how
 
     def take(self, packet: av.Packet) -> list[av.Packet]:
         if packet.pts is None:
@@ -162,7 +164,7 @@ class _Rewritten:
         made = av.Packet(struct.pack(">H", len(text)) + text if self._how == "mov_text" else text)
         made.pts = made.dts = packet.pts
         made.duration, made.time_base, made.is_keyframe = packet.duration, packet.time_base, True
-        made.stream = self._output
+        made.stream = self.output
         return [made]
 
     def flush(self) -> list[av.Packet]:

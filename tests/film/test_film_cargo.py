@@ -275,3 +275,10 @@ def test_lossless_is_had_for_the_asking(tmp_path, write_film, numbered):
         assert made.streams.video[0].profile.startswith("High 4:4:4")
     before, after = (open_film(tmp_path / name).read([1])[0].astype(int) for name in ("in.mp4", "a.mp4"))
     assert np.abs(before - after).max() <= 2
+
+
+def test_where_a_container_knows_no_default_the_first_sound_is_it(tmp_path, write_film, numbered):
+    source = write_film(tmp_path / "in.ts", [numbered(n) for n in range(25)], sound={"aac": 2})
+    copy(source, tmp_path / "out.mkv")
+    with av.open(str(tmp_path / "out.mkv")) as made:
+        assert [bool(s.disposition & Disposition.default) for s in made.streams.audio] == [True, False]

@@ -68,6 +68,7 @@ def test_ten_bits_of_luminance_are_kept(tmp_path, pix_fmt, name):
     source = written(tmp_path / "in.mkv", [ramp(bits)] * 3, pix_fmt)
     said = copy(source, tmp_path / name)
     assert [f"{bits} bits: written as 10-bit H.265" in line for line in said] == [True]
+    assert (b"hvc1" in (tmp_path / name).read_bytes()) == (name == "out.mp4")
     made = luma_of(tmp_path / name, 10)
     wanted = ramp(bits) / (1 << (bits - 10))
     if pix_fmt.startswith("gray"):  # which FFmpeg takes for full range
