@@ -276,6 +276,21 @@ def test_an_interrupted_film_leaves_nothing(tmp_path, run, system, monkeypatch, 
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_light_of_16_bits_stays_in_16(tmp_path, run, system):
+    values = np.linspace(25000, 40000, 64 * 96).round().astype(np.uint16).reshape(64, 96)
+    (tmp_path / "in").mkdir()
+    for n in range(2):
+        assert cv2.imwrite(str(tmp_path / "in" / f"{n}.png"), values)
+    picture(tmp_path / "ref.png", (150, 110, 100))
+    assert run("source=in", "reference=ref.png", "output=out")[0] == 0
+    made = cv2.imread(str(tmp_path / "out" / "1.png"), cv2.IMREAD_UNCHANGED)
+    assert made.dtype == np.uint16
+    assert len(np.unique(made[:, :, 1])) > 5000
+    light = lab(made[:, :, ::-1].astype(np.float32) / 65535)
+    assert np.abs(light[0] - lab(np.dstack([values] * 3).astype(np.float32) / 65535)[0]).max() < 0.01
+    assert np.hypot(*light[1:]).mean() > 5
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 @pytest.mark.parametrize("output", ["out.mp4", "out"])
 def test_a_film_ended_by_a_signal_leaves_nothing_and_says_so(tmp_path, run, system, monkeypatch, number, code, output):

@@ -4,6 +4,7 @@ import io
 import struct
 from bisect import bisect_left
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -106,8 +107,9 @@ class Encoder:
 
     def close(self) -> None:
         """Let go of the files, finished or not."""
-        self._data.close()
-        self._rows.close()
+        for file in (self._data, self._rows):
+            with suppress(OSError):  # of a full disk, which was told already
+                file.close()
 
     def packets(self) -> Iterator[av.Packet]:
         """What was encoded, in decoding order, after `finish`."""

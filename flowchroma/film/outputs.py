@@ -1,5 +1,6 @@
 """A film being written: a file, or a folder of PNG frames."""
 
+import errno
 import warnings
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from flowchroma.film.video import VideoFile
 from flowchroma.film.writer import Settings
 
 _ERRORS = (FFmpegError, OSError, ValueError)
-_FULL = (28, 122)  # no space left on the device, or in the user's share of it
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class VideoWriter:

@@ -236,6 +236,33 @@ def test_a_disk_that_fills_up_late_costs_no_frame(tmp_path, write_film, numbered
     assert [number_of(frame) for frame in open_film(tmp_path / "out-part")] == list(range(7))
 
 
+def test_what_was_encoded_before_a_disk_was_full_can_be_shown(tmp_path):
+    """In a process of its own, whose files may not grow beyond a size."""
+    import subprocess
+    import sys
+    from pathlib import Path
+
+    script = """
+import resource, signal, sys
+import numpy as np
+from flowchroma.film import open_writer
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, 600_000))
+rng = np.random.default_rng(0)
+with open_writer(sys.argv[1]) as writer:
+    for _ in range(200):
+        writer.write(rng.integers(0, 256, (64, 96, 3), dtype=np.uint8))
+"""
+    command = [sys.executable, "-c", script, str(tmp_path / "out.mp4")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert "File too large; " in done.stderr
+    (kept,) = tmp_path.iterdir()
+    assert kept.name == "out.mp4-part.h264"
+    frames = int(done.stderr.split("File too large; ")[1].split()[0])
+    assert frames > 10
+    assert abs(len(open_film(kept)) - frames) <= 2
+
+
 def test_what_is_not_what_was_meant_is_not_called_done(tmp_path, write_film, numbered, monkeypatch):
     source = silent(write_film, numbered, tmp_path / "in.mp4")
 
