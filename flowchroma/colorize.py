@@ -52,8 +52,8 @@ def run(config: DictConfig) -> None:
             colorize(frames, painter, references, writer, known, show)
     each = (time.perf_counter() - started) / len(film)
     print(f"{len(film)} frames, {each:.2f} s a frame: {config.output}")
-    if frames.held:
-        print(f"flowchroma: {frames.summary()}", file=sys.stderr)
+    if summary := frames.summary():
+        print(f"flowchroma: {summary}", file=sys.stderr)
 
 
 def named_references(typed: str) -> list[str]:

@@ -2,11 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from flowchroma.errors import UserError
+
+
+class Mended(NamedTuple):
+    """A frame of which a part was damaged, and which the decoder filled from its neighbours."""
+
+    rgb: np.ndarray
+    error: UserError  # says so
 
 
 class Film(Protocol):
@@ -46,7 +53,7 @@ class Film(Protocol):
         """Every frame in order, (H, W, 3) uint8 RGB; a few are in memory at a time."""
         ...
 
-    def attempt(self, deep: bool = False) -> Iterator[np.ndarray | UserError]:
+    def attempt(self, deep: bool = False) -> Iterator[np.ndarray | Mended | UserError]:
         """Every frame in order, fitted into the film's size, or in its place why it cannot be read.
 
         Args:

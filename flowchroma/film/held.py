@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from flowchroma.errors import UserError
-from flowchroma.film.film import Film
+from flowchroma.film.film import Film, Mended
 
 _NAMED = 5  # frames a film, each in a line of its own; after that they are counted
 
@@ -23,6 +23,7 @@ class HeldFilm:
     def __init__(self, film: Film, strict: bool = False, deep: bool = False) -> None:
         self._film, self._strict, self._deep = film, strict, deep
         self.held: list[int] = []  # numbers of the frames so far
+        self.mended: list[int] = []  # those of which a part was damaged
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """Every frame in order, (H, W, 3) RGB.
@@ -30,14 +31,17 @@ class HeldFilm:
         Raises:
             UserError: No frame can be read, or `strict` and one cannot.
         """
-        self.held = []
+        self.held, self.mended = [], []
         before: np.ndarray | None = None
         for index, frame in enumerate(self._film.attempt(self._deep)):
             if isinstance(frame, UserError):
-                self._hold(index, frame)
+                self._note(index, frame, self.held, "the frame before is held over")
                 if before is not None:
                     yield before
                 continue
+            if isinstance(frame, Mended):
+                self._note(index, frame.error, self.mended, "it is shown as the decoder filled it")
+                frame = frame.rgb
             if before is None:
                 yield from [frame] * len(self.held)
             before = frame
@@ -45,15 +49,16 @@ class HeldFilm:
         if before is None:
             raise UserError(f"no frame of {self._film.name} can be read")
 
-    def _hold(self, index: int, error: UserError) -> None:
+    def _note(self, index: int, error: UserError, among: list[int], what: str) -> None:
         if self._strict:
-            raise UserError(f"{error} (strict=false goes on with the frame before)") from error
-        self.held.append(index)
-        if len(self.held) <= _NAMED:
-            warnings.warn(f"{error}: the frame before is held over", stacklevel=2)
+            raise UserError(f"{error} (strict=false goes on)") from error
+        among.append(index)
+        if len(among) <= _NAMED:
+            warnings.warn(f"{error}: {what}", stacklevel=2)
 
     def summary(self) -> str:
-        """How many frames were held over, in words; empty where none was."""
-        if not self.held:
-            return ""
-        return f"{len(self.held)} of {len(self._film)} frames could not be read and were held over from the one before"
+        """How many frames were not as they should be, in words; empty where all were."""
+        counts = {"could not be read and were held over from the one before": self.held,
+                  "were damaged in a part": self.mended}  # fmt: skip
+        told = [f"{len(found)} of {len(self._film)} frames {what}" for what, found in counts.items() if found]
+        return "; ".join(told)

@@ -13,7 +13,7 @@ import numpy as np
 
 from flowchroma.errors import UserError
 from flowchroma.film.clocks import Clock
-from flowchroma.film.film import check_indices, fit
+from flowchroma.film.film import Mended, check_indices, fit
 from flowchroma.film.frame_times import (
     FrameIndex,
     Undecodable,
@@ -101,16 +101,17 @@ class VideoFile:
         cursor = _Cursor(self.path, self.index, self.look)
         return (cursor.read(index) for index in range(len(self)))
 
-    def attempt(self, deep: bool = False) -> Iterator[np.ndarray | UserError]:
+    def attempt(self, deep: bool = False) -> Iterator[np.ndarray | Mended | UserError]:
         """See `Film.attempt`. Interlaced frames come deinterlaced."""
         cursor = _Cursor(self.path, self.index, self.look)
         frames: Iterator[av.VideoFrame | None] = (cursor.attempt(index) for index in range(len(self)))
         for index, frame in enumerate(deinterlaced(frames) if self.look.interlaced else frames):
-            yield (
-                cursor.undecodable(index)
-                if frame is None
-                else fit(cursor.pixels.rgb(frame, deep, exact=True), self.size)
-            )
+            if frame is None:
+                yield cursor.undecodable(index)
+                continue
+            rgb = fit(cursor.pixels.rgb(frame, deep, exact=True), self.size)
+            damaged = UserError(f"a part of frame {index} of {self.path} is damaged")
+            yield Mended(rgb, damaged) if frame.is_corrupt else rgb
 
     def __getstate__(self) -> dict[str, Any]:
         """All but the open file."""

@@ -137,8 +137,14 @@ def test_a_scratch_in_h264_costs_no_more_than_its_frames(tmp_path, write_film, n
     middle = data.find(b"mdat") + (data.find(b"moov", 100) - data.find(b"mdat")) // 2
     data[middle : middle + 900] = np.random.default_rng(0).bytes(900)
     path.write_bytes(data)
-    numbers = [number_of(frame) for frame in HeldFilm(open_film(path))]
+    held = HeldFilm(open_film(path))
+    with pytest.warns(UserWarning, match="damaged"):
+        numbers = [number_of(frame) for frame in held]
     assert len(numbers) == 40
+    assert held.held or held.mended
+    assert "of 40 frames" in held.summary()
+    with pytest.raises(UserError, match="damaged"):
+        list(HeldFilm(open_film(path), strict=True))
     assert numbers[:15] == list(range(15))
     assert numbers[35:] == list(range(35, 40))
 
