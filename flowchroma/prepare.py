@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from flowchroma.app.options import command
+from flowchroma.app.progress import LineAMinute
 from flowchroma.data import ReadableFilm, Source
 from flowchroma.data.prepare.archives import obtain
 from flowchroma.data.prepare.checking import all_splits, check
@@ -109,7 +110,11 @@ def _counted(show: Callable[..., None], what: str, splits: Any) -> Callable[[str
 @contextmanager
 def _bar() -> Iterator[Callable[[str, int, int | None], None]]:
     console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+    if not console.is_terminal:
+        say = LineAMinute()
+        yield lambda what, done, of: say(f"{what}: {done}" + (f" of {of}" if of else ""))
+        return
+    with Progress(console=console, transient=True) as progress:
         task = progress.add_task("", total=None)
         yield lambda what, done, of: progress.update(task, description=what, completed=done, total=of)
 

@@ -40,14 +40,24 @@ def shown_progress(what: str, total: int, unit: str = "frames") -> Iterator[Call
 class _Lines:
     def __init__(self, what: str, total: int, unit: str) -> None:
         self._what, self._total, self._unit = what, total, unit
-        self._started = self._last = time.monotonic()
+        self._started = time.monotonic()
+        self._say = LineAMinute()
 
     def __call__(self, done: int) -> None:
-        now = time.monotonic()
-        if now - self._last < _EVERY:
-            return
-        self._last = now
-        rate = done / (now - self._started)
+        rate = done / max(1e-9, time.monotonic() - self._started)
         left = (self._total - done) / rate / 60 if rate else 0
-        line = f"{self._what}: {done} of {self._total} {self._unit}, {rate:.2f} a second, {left:.0f} minutes left"
-        print(line, file=sys.stderr, flush=True)
+        self._say(f"{self._what}: {done} of {self._total} {self._unit}, {rate:.2f} a second, {left:.0f} minutes left")
+
+
+class LineAMinute:
+    """Prints on stderr those lines that come a minute or more after the last one that was printed."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def __call__(self, line: str) -> None:
+        """Print it, if it is time."""
+        now = time.monotonic()
+        if now - self._last >= _EVERY:
+            self._last = now
+            print(line, file=sys.stderr, flush=True)

@@ -147,8 +147,12 @@ def load(film: VideoFile, container: str) -> Cargo:
         cargo.picture = {key: picture.metadata[key] for key in ("language", "title") if key in picture.metadata}
         packets = _first_packets(source, film.path)
         for stream in source.streams:
-            if stream.index != picture.index:
+            if stream.index == picture.index:
+                continue
+            try:
                 _place(cargo, stream, packets, bool(source.chapters()))
+            except _ERRORS as error:  # of a damaged header
+                cargo.lines.append(f"stream {stream.index} of {film.path} cannot be read ({error}): left out")
         cargo.metadata = {key: value for key, value in source.metadata.items() if not _is_technical(key.lower())}
         cargo.chapters = _moved(source.chapters(), cargo.shift)
     return cargo

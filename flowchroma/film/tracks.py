@@ -68,11 +68,9 @@ def open_track(choice: Choice, stream: Any, output: av.container.OutputContainer
 def layouts_of(stream: av.AudioStream) -> list[str]:
     """Speaker layouts to encode a stream's sound in, the best first: all its channels, else fewer."""
     count = stream.channels
-    name = stream.layout.name
-    ordinary = _LAYOUTS.get(count)
-    return list(dict.fromkeys(x for x in (name, ordinary, "7.1", "5.1", "stereo") if x and _channels(x) <= count)) or [
-        "mono"
-    ]
+    names = (stream.layout.name, _LAYOUTS.get(count), "7.1", "5.1", "stereo")
+    fitting = [name for name in names if name and 0 < _channels(name) <= count]
+    return [*dict.fromkeys(fitting), "mono"]
 
 
 def settle_layout(stream: av.AudioStream) -> None:
@@ -172,4 +170,7 @@ class _Rewritten:
 
 
 def _channels(layout: str) -> int:
-    return len(av.AudioLayout(layout).channels)
+    try:
+        return len(av.AudioLayout(layout).channels)
+    except ValueError:  # of a damaged header
+        return 0
