@@ -4,28 +4,23 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import av
 import av.container
-from av.error import FFmpegError
 from av.stream import Disposition
 
 from flowchroma.film.clocks import ANY_START, Clock
 from flowchroma.film.frame_times import open_container, video_stream, whole_packets
-from flowchroma.film.tracks import Choice, Track, layouts_of, open_track, plain_text, settle_layout
+from flowchroma.film.tracks import Choice, Track, open_track, plain_text, settle_layout
+from flowchroma.film.trials import ERRORS, Packets, as_aac, can_hold, first_packets, remade
 from flowchroma.film.video import VideoFile
 
-_TRIED = 3  # packets of a stream
-_LOOKED_AT = 2000  # packets of a file, to find those
 # Written by muxers about themselves.
 _TECHNICAL = {
     "encoder", "major_brand", "minor_version", "compatible_brands", "duration", "handler_name", "vendor_id", "language",
     "creation_time", "timecode", "bps", "number_of_frames", "number_of_bytes", "software", "isft",
 }  # fmt: skip
-_ERRORS = (FFmpegError, ValueError, OSError, NotImplementedError, TypeError)
-_Packets = dict[int, list[tuple[bytes, int | None, int | None, int, Fraction, bool]]]
 
 
 @dataclass
@@ -46,7 +41,7 @@ class Cargo:
     def only_sound(self) -> "Cargo":
         """Nothing but its sound, encoded anew."""
         with open_container(self.film.path) as source:
-            aac = [_as_aac(source.streams[c.index], self.container) for c in self.choices if _is_sound(source, c)]
+            aac = [as_aac(source.streams[c.index], self.container) for c in self.choices if _is_sound(source, c)]
         return Cargo(self.film, self.container, [choice for choice in aac if choice], shift=self.shift)
 
     def nothing(self) -> "Cargo":
@@ -145,13 +140,13 @@ def load(film: VideoFile, container: str) -> Cargo:
         cargo.shift = min(cargo.shift, times[0] * time_base)  # what is before time 0 is not shown
         picture = video_stream(source, film.path)
         cargo.picture = {key: picture.metadata[key] for key in ("language", "title") if key in picture.metadata}
-        packets = _first_packets(source, film.path)
+        packets = first_packets(source, film.path)
         for stream in source.streams:
             if stream.index == picture.index:
                 continue
             try:
                 _place(cargo, stream, packets, bool(source.chapters()))
-            except _ERRORS as error:  # of a damaged header
+            except ERRORS as error:  # of a damaged header
                 cargo.lines.append(f"stream {stream.index} of {film.path} cannot be read ({error}): left out")
         cargo.metadata = {key: value for key, value in source.metadata.items() if not _is_technical(key.lower())}
         cargo.chapters = _moved(source.chapters(), cargo.shift)
@@ -172,7 +167,7 @@ def left_behind(film: VideoFile) -> list[str]:
     return [f"a folder of frames holds no {' and no '.join(parts)} of {film.path}: left out"] if parts else []
 
 
-def _place(cargo: Cargo, stream: Any, packets: _Packets, has_chapters: bool) -> None:
+def _place(cargo: Cargo, stream: Any, packets: Packets, has_chapters: bool) -> None:
     """Decide what becomes of one stream."""
     where, path = cargo.container, cargo.film.path
     codec = stream.codec_context.name if stream.codec_context else ""
@@ -202,18 +197,18 @@ def _place(cargo: Cargo, stream: Any, packets: _Packets, has_chapters: bool) -> 
         cargo.lines.append(f"the {_data_name(stream)} of {path} is left out")
 
 
-def _place_sound(cargo: Cargo, stream: Any, packets: _Packets) -> None:
+def _place_sound(cargo: Cargo, stream: Any, packets: Packets) -> None:
     if stream.codec_context is None:
         cargo.lines.append(f"the sound of stream {stream.index} of {cargo.film.path} is of no known kind: left out")
         return
     codec = stream.codec_context.name
     # Few players read plain PCM from mp4.
     plain = cargo.container == "mp4" and codec.startswith("pcm_")
-    if not plain and _can_hold(cargo.container, stream, packets):
+    if not plain and can_hold(cargo.container, stream, packets):
         cargo.choices.append(Choice(stream.index, "copy"))
         return
     channels = stream.channels
-    choice = _as_aac(stream, cargo.container)
+    choice = as_aac(stream, cargo.container)
     name = f"the {codec} sound of {cargo.film.path}"
     if choice is None:
         cargo.lines.append(f"{name} cannot be encoded anew: left out")
@@ -224,7 +219,7 @@ def _place_sound(cargo: Cargo, stream: Any, packets: _Packets) -> None:
     cargo.lines.append(f"{name} does not fit into {cargo.container}: encoding it to AAC{fewer}")
 
 
-def _place_cover(cargo: Cargo, stream: Any, packets: _Packets) -> None:
+def _place_cover(cargo: Cargo, stream: Any, packets: Packets) -> None:
     codec = stream.codec_context.name if stream.codec_context else ""
     rows = packets.get(stream.index)
     if cargo.container == "matroska" and rows:
@@ -235,90 +230,32 @@ def _place_cover(cargo: Cargo, stream: Any, packets: _Packets) -> None:
             name = f"cover{number or ''}.{suffix}"
             cargo.attachments.append((name, f"image/{kind}", rows[0][0]))
             return
-    elif rows and cargo.container == "mp4" and _can_hold(cargo.container, stream, packets):
+    elif rows and cargo.container == "mp4" and can_hold(cargo.container, stream, packets):
         cargo.covers.append(stream.index)
         return
     cargo.lines.append(f"the cover of {cargo.film.path} does not fit into {cargo.container}: left out")
 
 
-def _for_subtitles(cargo: Cargo, stream: Any, packets: _Packets) -> Choice | None:
+def _for_subtitles(cargo: Cargo, stream: Any, packets: Packets) -> Choice | None:
     if stream.codec_context is None:
         return None
-    if _can_hold(cargo.container, stream, packets):
+    if can_hold(cargo.container, stream, packets):
         return Choice(stream.index, "copy")
     how = "subrip" if cargo.container == "matroska" else "mov_text"
     rows = packets.get(stream.index, [])
     try:
-        if rows and not any(plain_text(stream, _packet(row)) for row in rows):
+        if rows and not any(plain_text(stream, remade(row)) for row in rows):
             return None  # pictures of text
-    except _ERRORS:
+    except ERRORS:
         return None
     choice = Choice(stream.index, how)
     try:
         with av.open(io.BytesIO(), "w", format=cargo.container) as trial:
             open_track(choice, stream, trial)
             trial.start_encoding()
-    except _ERRORS:
+    except ERRORS:
         return None
     return choice
-
-
-def _as_aac(stream: Any, container: str) -> Choice | None:
-    """The most channels of a stream's sound that AAC takes."""
-    import numpy as np
-
-    for layout in layouts_of(stream):
-        try:
-            with av.open(io.BytesIO(), "w", format=container) as trial:
-                made = trial.add_stream("aac", rate=48000, layout=layout)
-                silence = np.zeros((1, 1024 * len(made.layout.channels)), np.float32)
-                frame = av.AudioFrame.from_ndarray(silence, format="flt", layout=layout)
-                frame.rate, frame.pts = 48000, 0
-                for piece in av.AudioResampler("fltp", layout, 48000).resample(frame):
-                    trial.mux(made.encode(piece))
-                trial.mux(made.encode(None))
-        except _ERRORS:
-            continue
-        return Choice(stream.index, "aac", layout)
-    return None
-
-
-def _can_hold(container: str, stream: Any, packets: _Packets) -> bool:
-    """Whether a container takes a stream as it is, its end included."""
-    try:
-        with av.open(io.BytesIO(), "w", format=container) as trial:
-            if stream.type == "audio":
-                settle_layout(stream)
-            copy = trial.add_stream_from_template(stream, opaque=True)
-            trial.start_encoding()
-            for row in packets.get(stream.index, []):
-                packet = _packet(row)
-                packet.stream = copy
-                trial.mux(packet)
-    except _ERRORS:
-        return False
-    return True
-
-
-def _first_packets(source: av.container.InputContainer, path: Path) -> _Packets:
-    streams = [stream for stream in source.streams if stream.type in ("audio", "subtitle", "video")]
-    found: _Packets = {stream.index: [] for stream in streams}
-    for number, packet in enumerate(whole_packets(source, streams, path)):
-        rows = found.setdefault(packet.stream_index, [])  # damage can make up streams
-        if packet.size and len(rows) < _TRIED:
-            time = packet.pts if packet.dts is None else packet.dts
-            rows.append(
-                (bytes(packet), packet.pts, time, packet.duration or 0, packet.time_base, bool(packet.is_keyframe))
-            )
-        if number > _LOOKED_AT or all(len(rows) == _TRIED for rows in found.values()):
-            break
-    return found
-
-
-def _packet(row: tuple[bytes, int | None, int | None, int, Fraction, bool]) -> av.Packet:
-    packet = av.Packet(row[0])
-    packet.pts, packet.dts, packet.duration, packet.time_base, packet.is_keyframe = row[1:]
-    return packet
 
 
 def _moved(chapters: list[Any], shift: Fraction) -> list[Any]:

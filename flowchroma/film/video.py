@@ -1,6 +1,7 @@
 """A video file, read frame-exact."""
 
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from functools import cached_property, partial
@@ -103,13 +104,17 @@ class VideoFile:
 
     def attempt(self, deep: bool = False) -> Iterator[np.ndarray | Mended | UserError]:
         """See `Film.attempt`. Interlaced frames come deinterlaced."""
-        cursor = _Cursor(self.path, self.index, self.look)
+        cursor, told = _Cursor(self.path, self.index, self.look), False
         frames: Iterator[av.VideoFrame | None] = (cursor.attempt(index) for index in range(len(self)))
         for index, frame in enumerate(deinterlaced(frames) if self.look.interlaced else frames):
             if frame is None:
                 yield cursor.undecodable(index)
                 continue
-            rgb = fit(cursor.pixels.rgb(frame, deep, exact=True), self.size)
+            shown = cursor.pixels.rgb(frame, deep, exact=True)
+            if shown.shape[:2] != self.size and not (told or self.index.resized):
+                told = True
+                warnings.warn(f"{self.path} changes size at frame {index}: fitted into that of the first", stacklevel=2)
+            rgb = fit(shown, self.size)
             damaged = UserError(f"a part of frame {index} of {self.path} is damaged")
             yield Mended(rgb, damaged) if frame.is_corrupt else rgb
 

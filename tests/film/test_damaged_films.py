@@ -216,3 +216,21 @@ def test_numbers_that_are_missing_are_told(tmp_path, names, missing):
         import re
 
         assert re.search(missing, notes[0])
+
+
+def test_a_film_that_changes_size_unseen_is_fitted_and_told(tmp_path, write_film, numbered):
+    one, other = (write_film(tmp_path / f"{n}.mkv", [numbered(m, s) for m in range(6)], codec="mjpeg",
+                             pix_fmt="yuvj420p", full=True) for n, s in enumerate(((64, 96), (48, 72))))  # fmt: skip
+    with av.open(str(tmp_path / "in.mkv"), "w") as output:
+        stream = None
+        for at, path in enumerate((one, other)):
+            with av.open(str(path)) as source:
+                stream = stream or output.add_stream_from_template(source.streams.video[0])
+                for packet in source.demux(video=0):
+                    if packet.size:
+                        packet.pts = packet.dts = packet.pts + 240 * at
+                        packet.stream = stream
+                        output.mux(packet)
+    with pytest.warns(UserWarning, match="changes size at frame 6"):
+        frames = list(HeldFilm(open_film(tmp_path / "in.mkv")))
+    assert [frame.shape for frame in frames] == [(64, 96, 3)] * 12
