@@ -155,9 +155,15 @@ def _lost(cargo: Cargo, carried: Cargo, path: Path, reason: Exception | None) ->
         why = getattr(reason, "strerror", None) or reason
         yield f"{what} of {name} cannot be written to {cargo.container} ({why}): left out"
         return
-    with open_container(path) as made:
+    with open_container(path) as made, open_container(name) as source:
         kept = {key.lower() for key in made.metadata}
         chapters = len(made.chapters())
+        for at, choice in enumerate(carried.choices, 1):  # the picture comes first
+            before, after = source.streams[choice.index], made.streams[at]
+            for key in ("language", "title"):
+                value = before.metadata.get(key, "und")
+                if value != "und" and key not in after.metadata and after.metadata.get("handler_name") != value:
+                    yield f"{cargo.container} does not keep the {key} of {before.type} {choice.index} of {name}"
     lost = [key for key in cargo.metadata if key.lower() not in kept]
     if lost:
         yield f"{cargo.container} does not keep {', '.join(lost)} of {name}: left out"

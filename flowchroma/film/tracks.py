@@ -59,6 +59,8 @@ def open_track(choice: Choice, stream: Any, output: av.container.OutputContainer
         copy.time_base = Fraction(1, 1000)
         track = _Rewritten(stream, copy, choice.how)
     copy.metadata.update({key: value for key, value in stream.metadata.items() if key in _KEPT_METADATA})
+    if output.format.name != "matroska" and "title" in stream.metadata:
+        copy.metadata["handler_name"] = stream.metadata["title"]  # which is where its players look for one
     if output.format.name == "mov" and (language := stream.metadata.get("language")):
         copy.metadata["language"] = _QUICKTIME.get(language, language)
     copy.disposition = stream.disposition
