@@ -139,7 +139,7 @@ def contents(path):
             "sound": [
                 (s.metadata.get("language"), bool(s.disposition & Disposition.default)) for s in film.streams.audio
             ],
-            "titles": [s.metadata.get("title") or s.metadata["handler_name"] for s in film.streams.audio],
+            "titles": [s.metadata.get("title") or s.metadata.get("handler_name") for s in film.streams.audio],
             "subtitles": [s.metadata.get("language") for s in film.streams.subtitles],
             "texts": [text.decode() for text in texts],
             "chapters": [(c["start"] * c["time_base"], c["metadata"]["title"]) for c in film.chapters()],
@@ -156,7 +156,7 @@ def test_all_that_goes_with_the_picture_arrives_or_is_named(tmp_path, write_film
     made = contents(tmp_path / out)
     assert made["sound"] == [("eng", False), ("ger" if out == "out.mov" else "deu", True)]
     assert made["titles"] == ["in eng", "in deu"]
-    assert "title" not in said
+    assert "the title of" not in said
     assert made["subtitles"] == ["eng"]
     assert made["texts"] == ["First line", "Zweite Zeile"]
     assert made["chapters"] == [(0, "One"), (Fraction(1, 2), "Two")]
