@@ -53,6 +53,10 @@ class Film(Protocol):
         """Every frame in order, (H, W, 3) uint8 RGB; a few are in memory at a time."""
         ...
 
+
+class OpenedFilm(Film, Protocol):
+    """A film of a file or a folder, which may be damaged, and of more than 8 bits a sample."""
+
     def attempt(self, deep: bool = False) -> Iterator[np.ndarray | Mended | UserError]:
         """Every frame in order, fitted into the film's size, or in its place why it cannot be read.
 
@@ -72,7 +76,7 @@ class Film(Protocol):
         ...
 
 
-def open_film(path: str | Path) -> Film:
+def open_film(path: str | Path) -> OpenedFilm:
     """Open a folder of frames or a video file.
 
     Raises:

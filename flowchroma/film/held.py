@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from flowchroma.errors import UserError
-from flowchroma.film.film import Film, Mended
+from flowchroma.film.film import Mended, OpenedFilm
 
 _NAMED = 5  # frames a film, each in a line of its own; after that they are counted
 
@@ -20,7 +20,7 @@ class HeldFilm:
         deep: Give uint16 where the film has more than 8 bits a sample.
     """
 
-    def __init__(self, film: Film, strict: bool = False, deep: bool = False) -> None:
+    def __init__(self, film: OpenedFilm, strict: bool = False, deep: bool = False) -> None:
         self._film, self._strict, self._deep = film, strict, deep
         self.held: list[int] = []  # numbers of the frames so far
         self.mended: list[int] = []  # those of which a part was damaged

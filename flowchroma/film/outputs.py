@@ -10,7 +10,7 @@ from av.error import FFmpegError
 from flowchroma.errors import UserError
 from flowchroma.film.cargo import Cargo, left_behind, load
 from flowchroma.film.encoder import Encoder
-from flowchroma.film.film import Film
+from flowchroma.film.film import OpenedFilm
 from flowchroma.film.folder import FrameFolder
 from flowchroma.film.image_files import write_png
 from flowchroma.film.muxer import differences, fallbacks, mux, prove
@@ -34,7 +34,7 @@ class VideoWriter:
         UserError: Such a film cannot be written.
     """
 
-    def __init__(self, side: Path, container: str, like: Film | None, settings: Settings) -> None:
+    def __init__(self, side: Path, container: str, like: OpenedFilm | None, settings: Settings) -> None:
         self._side, self._container, self._settings = side, container, settings
         self._film = like if isinstance(like, VideoFile) else None
         self._like = like
@@ -126,7 +126,7 @@ class VideoWriter:
         return prove(self._side / "trial", self._container, trial, cargo)
 
 
-def _on_depth(film: Film, kept: str) -> str:
+def _on_depth(film: OpenedFilm, kept: str) -> str:
     name = getattr(film, "path", film.name)
     if kept:
         return f"{name} has {film.depth} bits: written as {kept}"
@@ -136,7 +136,7 @@ def _on_depth(film: Film, kept: str) -> str:
 class FolderWriter:
     """PNG frames: 00000.png onwards, or under the names of the frames they were made from."""
 
-    def __init__(self, side: Path, like: Film | None, settings: Settings) -> None:
+    def __init__(self, side: Path, like: OpenedFilm | None, settings: Settings) -> None:
         self.deep = settings.deep and like is not None and like.depth > 8
         self._path = side / "film"
         self._digits = max(5, len(str(len(like) - 1))) if like is not None else 5

@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from flowchroma.errors import UserError
-from flowchroma.film.film import Film
+from flowchroma.film.film import OpenedFilm
 
 # Suffix of a film to the container written.
 CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
@@ -61,7 +61,7 @@ class Output(FrameWriter, Protocol):
 def open_writer(
     path: str | Path,
     *,
-    like: Film | None = None,
+    like: OpenedFilm | None = None,
     fps: float | str = 25,
     crf: float | str = 17,
     gop: int | None = None,
@@ -209,7 +209,7 @@ def _check_quality(crf: float | str) -> None:
         raise UserError(f"the quality (crf) must be a number from 0 (best) to 51, or lossless, not {crf}", code=2)
 
 
-def _refuse_overwriting(target: Path, container: str | None, like: Film | None, overwrite: bool) -> None:
+def _refuse_overwriting(target: Path, container: str | None, like: OpenedFilm | None, overwrite: bool) -> None:
     source = getattr(like, "path", None)
     if source is not None and target.exists() and target.samefile(source):
         raise UserError(f"the output {target} is the source itself: give it another name")
