@@ -12,7 +12,6 @@ from flowchroma.data.sources.film_index import Facts, read_index, stamp, write_i
 from flowchroma.data.sources.films import search
 from flowchroma.data.sources.source import LazyFilm, ReadableFilm, Source
 from flowchroma.errors import UserError
-from flowchroma.film.folder import missing_numbers
 
 
 @dataclass
@@ -92,6 +91,8 @@ def problems_of(film: ReadableFilm) -> list[str]:
         except UserError as error:
             return [str(error)]
         return []
+    from flowchroma.film.folder import missing_numbers  # needs OpenCV
+
     found: dict[str, None] = {}
     for index in range(len(files)):
         try:
