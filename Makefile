@@ -4,7 +4,7 @@ BIN := .venv/bin
 DEMO := outputs/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow docs bench-data bench-flow bench-training table ablation lint setup clean
+.PHONY: help demo test test-slow docs bench-data bench-flow bench-training cases fuzz table ablation lint setup clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -40,6 +40,12 @@ bench-flow: .venv/ready ## end-point error of the flow on unseen made films, bes
 
 bench-training: .venv/ready ## training steps a second by stage and model, time spent waiting for data, memory
 	$(BIN)/python benchmarks/training.py
+
+cases: .venv/ready ## colour every film and folder of frames of a collection, and write docs/films.md's table: INPUTS=folder
+	$(BIN)/python benchmarks/cases.py $(INPUTS) --write docs/films.md
+
+fuzz: .venv/ready ## 300 damaged films and pictures, each of which must end in frames or in one line (some minutes)
+	$(BIN)/python -m pytest -m slow tests/film/test_fuzzing.py
 
 table: .venv/ready ## rebuild the tables of experiments/README.md and README.md: DAVIS=folder, RUNS=,run,run
 	rm -rf outputs/table # scores are known by weights and options, not by the code that made them

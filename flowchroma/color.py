@@ -109,6 +109,11 @@ def unscale_ab(ab: Tensor) -> Tensor:
     return ab * 110
 
 
+def lab_to_rgb16(lab: Tensor) -> Tensor:
+    """Convert CIELAB to 16-bit sRGB, rounded to nearest: (..., 3, H, W) to int32 of the same shape, in [0, 65535]."""
+    return (lab_to_rgb(into_gamut(lab)) * 65535).round().to(torch.int32)
+
+
 def _linear(rgb: Tensor) -> Tensor:
     return torch.where(rgb > 0.04045, ((rgb.clamp(min=0.04045) + 0.055) / 1.055) ** 2.4, rgb / 12.92)
 

@@ -47,7 +47,7 @@ def demonstrate(system: FlowChroma, output: Path) -> None:
     """Write comparison.mp4, contact_sheet.png and metrics.csv, and print the table."""
     output.mkdir(parents=True, exist_ok=True)
     rows, stills = [], []
-    with open_writer(output / "comparison.mp4", fps=12) as writer:
+    with open_writer(output / "comparison.mp4", fps=12, overwrite=True) as writer:
         for seed in SEEDS:
             film = SampleFilm(seed, FRAMES, SIZE, "val")
             for t, frame in enumerate(colour(system, film)):

@@ -1,3 +1,7 @@
+import os
+import re
+import signal
+
 import av
 import cv2
 import numpy as np
@@ -92,7 +96,7 @@ def test_several_references_of_several_sizes(tmp_path, run, system):
         ("[[blue].png,[blue].png]", [(30, 40), (30, 40)]),
     ):
         system.calls.clear()
-        code, _, said = run("source=in.mp4", f"reference={typed}", "output=out.mp4")
+        code, _, said = run("source=in.mp4", f"reference={typed}", "output=out.mp4", "overwrite=true")
         assert code == 0, said
         assert [call for call in system.calls if call[0] == "start"] == [("start", (1, 1, 3, *size)) for size in sizes]
     code, _, said = run("source=in.mp4", "reference=[]", "output=none.mp4")
@@ -270,6 +274,87 @@ def test_an_interrupted_film_leaves_nothing(tmp_path, run, system, monkeypatch, 
     assert (ended, out) == (code, "")
     assert err.splitlines()[-1].startswith("flowchroma: ")
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_light_of_16_bits_stays_in_16(tmp_path, run, system):
+    values = np.linspace(25000, 40000, 64 * 96).round().astype(np.uint16).reshape(64, 96)
+    (tmp_path / "in").mkdir()
+    for n in range(2):
+        assert cv2.imwrite(str(tmp_path / "in" / f"{n}.png"), values)
+    picture(tmp_path / "ref.png", (150, 110, 100))
+    assert run("source=in", "reference=ref.png", "output=out")[0] == 0
+    made = cv2.imread(str(tmp_path / "out" / "1.png"), cv2.IMREAD_UNCHANGED)
+    assert made.dtype == np.uint16
+    assert len(np.unique(made[:, :, 1])) > 5000
+    light = lab(made[:, :, ::-1].astype(np.float32) / 65535)
+    assert np.abs(light[0] - lab(np.dstack([values] * 3).astype(np.float32) / 65535)[0]).max() < 0.01
+    assert np.hypot(*light[1:]).mean() > 5
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+@pytest.mark.parametrize("output", ["out.mp4", "out"])
+def test_a_film_ended_by_a_signal_leaves_nothing_and_says_so(tmp_path, run, system, monkeypatch, number, code, output):
+    film_file(tmp_path / "in.mp4")
+    picture(tmp_path / "ref.png")
+    before, handler = sorted(tmp_path.rglob("*")), signal.getsignal(number)
+    step = system.step
+
+    def end(luma, state):
+        if len(system.calls) > 3:
+            os.kill(os.getpid(), number)
+        return step(luma, state)
+
+    monkeypatch.setattr(system, "step", end)
+    ended, out, err = run("source=in.mp4", "reference=ref.png", f"output={output}")
+    assert (ended, out) == (code, "")
+    assert err == f"flowchroma: ended by {number.name}, nothing was written\n"
+    assert sorted(tmp_path.rglob("*")) == before
+    assert signal.getsignal(number) == handler
+
+
+def test_where_there_is_no_terminal_lines_tell_how_far_it_is(tmp_path, run, system, monkeypatch):
+    monkeypatch.setattr("flowchroma.app.progress._EVERY", 0)
+    film_file(tmp_path / "in.mp4")
+    picture(tmp_path / "ref.png")
+    _, _, err = run("source=in.mp4", "reference=ref.png", "output=out.mp4")
+    lines = err.splitlines()
+    assert len(lines) == 6
+    for number, line in enumerate(lines, 1):
+        assert re.fullmatch(rf"colouring: {number} of 6 frames, [0-9.]+ a second, [0-9]+ minutes left", line)
+
+
+def test_a_film_that_is_there_is_not_overwritten_unasked(tmp_path, run, system):
+    film_file(tmp_path / "in.mp4")
+    picture(tmp_path / "ref.png")
+    (tmp_path / "out.mp4").write_bytes(b"an older film")
+    picture(tmp_path / "out" / "0.png")
+    picture(tmp_path / "mixed" / "0.png")
+    (tmp_path / "mixed" / "notes.txt").write_text("mine")
+    for output in ("out.mp4", "out"):
+        code, _, err = run("source=in.mp4", "reference=ref.png", f"output={output}")
+        assert (code, err.count("\n")) == (1, 1)
+        assert "overwrite=true" in err
+        assert run("source=in.mp4", "reference=ref.png", f"output={output}", "overwrite=true")[0] == 0
+        assert len(open_film(output)) == 6
+    code, _, err = run("source=in.mp4", "reference=ref.png", "output=mixed", "overwrite=true")
+    assert (code, "more than PNG frames" in err) == (1, True)
+
+
+@pytest.mark.filterwarnings("ignore:.*held over.*", "ignore:.*as a picture.*")
+def test_bad_frames_are_held_over_and_counted_or_stop_it(tmp_path, run, system):
+    for n in range(6):
+        picture(tmp_path / "in" / f"{n}.png", (40 * n, 40, 40))
+    for n in (2, 4):
+        (tmp_path / "in" / f"{n}.png").write_bytes(b"")
+    code, out, err = run("source=in", "reference=first", "output=out")
+    assert code == 0
+    assert out.startswith("6 frames")
+    assert "2 of 6 frames could not be read and were held over" in err
+    assert len(open_film("out")) == 6
+    code, _, err = run("source=in", "reference=first", "output=other", "strict=true")
+    assert code == 1
+    assert "2.png" in err
+    assert not (tmp_path / "other").exists()
 
 
 def test_help_is_a_page_about_this_command(run):

@@ -119,3 +119,27 @@ def test_archives_are_built(compose):
         config = compose(f"data={path.stem}", name="prepare")
         for archive in config.archive.values():
             assert instantiate(archive).url.endswith(".zip")
+
+
+def test_where_there_is_no_terminal_lines_tell_how_far_it_is(run, davis, monkeypatch):
+    monkeypatch.setattr("flowchroma.app.progress._EVERY", 0)
+    _, _, said = run("data=davis", "data.root=DAVIS")
+    assert said.splitlines() == [f"reading {name}: {n} of 3" for n, name in enumerate("abc", 1)]
+
+
+def test_a_signal_leaves_no_half_of_a_film(run, tmp_path, monkeypatch):
+    import os
+    import signal
+
+    from flowchroma.film import open_writer
+    from flowchroma.film.outputs import VideoWriter
+
+    (tmp_path / "films").mkdir()
+    with open_writer(tmp_path / "films" / "a.mp4") as writer:
+        for n in range(30):
+            writer.write(np.full((48, 64, 3), 8 * n, np.uint8))
+    monkeypatch.setattr(VideoWriter, "write", lambda self, rgb: os.kill(os.getpid(), signal.SIGTERM))
+    code, _, said = run("data=folder", "data.root=films", "encode=out")
+    assert code == 143
+    assert said.splitlines()[-1].startswith("flowchroma: ended by SIGTERM, what is done is kept")
+    assert list((tmp_path / "out").iterdir()) == []

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import Progress
 
+from flowchroma.app.progress import LineAMinute
+
 
 @contextmanager
 def clips_bar(clips: int) -> Iterator[Callable[[str, int], None]]:
@@ -30,13 +32,17 @@ def clips_bar(clips: int) -> Iterator[Callable[[str, int], None]]:
 
 @contextmanager
 def job_bar() -> Iterator[Callable[[str, int, int | None], None]]:
-    """A bar that is gone in the end, for jobs whose length may be known late; nothing where stderr is no terminal.
+    """A bar that is gone in the end, for jobs whose length may be known late; lines where stderr is no terminal.
 
     Yields:
         A function that takes what is being done, how much is done, and of how much, None where that is unknown.
     """
     console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+    if not console.is_terminal:
+        say = LineAMinute()
+        yield lambda what, done, of: say(f"{what}: {done}" + (f" of {of}" if of else ""))
+        return
+    with Progress(console=console, transient=True) as progress:
         task = progress.add_task("", total=None)
         yield lambda what, done, of: progress.update(task, description=what, completed=done, total=of)
 

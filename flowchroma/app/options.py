@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from flowchroma.app.settings import CONF, configure_logging
+from flowchroma.app.signals import EndedError, ended_by_signals
 from flowchroma.errors import UserError, user_error_behind
 
 
@@ -33,16 +34,18 @@ def command(name: str, task: Callable[[DictConfig], None], texts: Sequence[str],
                 return
             config = compose_options(name, sys.argv[1:], texts)
         configure_logging()
-        task(config)
+        with ended_by_signals():
+            task(config)
     except Exception as error:
         user_error = user_error_behind(error)
         if user_error is None:
             raise
         print(f"flowchroma: {user_error}", file=sys.stderr)
         sys.exit(user_error.code)
-    except KeyboardInterrupt:
-        print(f"flowchroma: interrupted, {lost}", file=sys.stderr)
-        sys.exit(130)
+    except KeyboardInterrupt as error:
+        how, code = (f"ended by {error}", error.code) if isinstance(error, EndedError) else ("interrupted", 130)
+        print(f"flowchroma: {how}, {lost}", file=sys.stderr)
+        sys.exit(code)
 
 
 @contextmanager

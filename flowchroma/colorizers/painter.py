@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from flowchroma.color import lab_to_rgb8, rgb_to_lab
+from flowchroma.color import lab_to_rgb8, lab_to_rgb16, rgb_to_lab
 from flowchroma.models.contracts import Colorizer
 
 _CORRECTIONS = 2  # a third gains 0.1 dB
@@ -35,15 +35,19 @@ class Painter:
         self._state = self.colorizer.observe(lab[:, :1], lab[:, 1:], self._state)
 
     def paint(self, rgb: Tensor) -> Tensor:
-        """Colour the next frame, of which only the luminance is used: (B, 3, H, W) uint8 to the same."""
+        """Colour the next frame, of which only the luminance is used: (B, 3, H, W) uint8 to the same.
+
+        One of more than 8 bits is given as float in [0, 1], and comes as int32 in [0, 65535].
+        """
         luma = rgb_to_lab(rgb)[:, :1]
         ab, self._state = self.colorizer.step(shrink(luma, self.size), self._state)
-        return lay_over(luma, ab)
+        return lay_over(luma, ab, deep=rgb.dtype != torch.uint8)
 
 
-def lay_over(luma: Tensor, ab: Tensor) -> Tensor:
-    """Enlarge ab (B, 2, h, w) to L (B, 1, H, W): (B, 3, H, W) uint8 RGB."""
-    return lab_to_rgb8(torch.cat((luma, enlarge(ab.float(), luma.shape[-2:])), dim=1))
+def lay_over(luma: Tensor, ab: Tensor, deep: bool = False) -> Tensor:
+    """Enlarge ab (B, 2, h, w) to L (B, 1, H, W): (B, 3, H, W) RGB, uint8, or int32 of 16 bits."""
+    lab = torch.cat((luma, enlarge(ab.float(), luma.shape[-2:])), dim=1)
+    return lab_to_rgb16(lab) if deep else lab_to_rgb8(lab)
 
 
 def enlarge(image: Tensor, size: Sequence[int]) -> Tensor:

@@ -5,7 +5,8 @@ Importing this room needs neither OpenCV nor PyAV; opening a film does.
 
 from typing import TYPE_CHECKING, Any
 
-from flowchroma.film.film import Film, open_film
+from flowchroma.film.film import Film, OpenedFilm, open_film
+from flowchroma.film.held import HeldFilm
 from flowchroma.film.references import read_reference
 from flowchroma.film.writer import FrameWriter, open_writer
 
@@ -13,7 +14,17 @@ if TYPE_CHECKING:
     from flowchroma.film.folder import FrameFolder
     from flowchroma.film.video import VideoFile
 
-__all__ = ["Film", "FrameFolder", "FrameWriter", "VideoFile", "open_film", "open_writer", "read_reference"]
+__all__ = [
+    "Film",
+    "FrameFolder",
+    "FrameWriter",
+    "HeldFilm",
+    "OpenedFilm",
+    "VideoFile",
+    "open_film",
+    "open_writer",
+    "read_reference",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,155 +1,146 @@
-"""Frames into an H.264 film or a folder of PNG files."""
+"""Frames into the packets of a film, kept in a file until the film is put together."""
 
+import io
+import struct
 from bisect import bisect_left
+from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
-import av.container
 import numpy as np
-from av.error import FFmpegError
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
-from flowchroma.errors import UserError
 from flowchroma.film.film import Film
-from flowchroma.film.folder import FrameFolder
-from flowchroma.film.frame_times import open_container
-from flowchroma.film.image_files import write_png
-from flowchroma.film.sound import Sound
+from flowchroma.film.pixels import EXACT
 from flowchroma.film.video import VideoFile
 
-_ANY_START = 0x0200  # AVFMT_TS_DISCONT
 _BT709 = 1  # the same code for primaries, transfer and matrix
-_SOUND_AHEAD = 0.5  # seconds by which sound is written before the picture
+_ROW = struct.Struct("<qq?I")
+_LOSSLESS = "lossless"
+_BEST = 1.0  # x264 takes less for lossless, of which only the 4:4:4 profile is capable
 
 
-class VideoWriter:
-    """H.264 in BT.709, limited range, tagged so; 4:2:0, or 4:4:4 where a side is odd, which 4:2:0 cannot keep.
+class Encoder:
+    """H.264, or H.265 of 10 bits, in BT.709, limited range, tagged so; 4:2:0, on a canvas of even sides.
+
+    Packets go to a file as they are, one after the other: an elementary stream, which players show.
 
     Args:
-        path: Where to.
-        container: FFmpeg's name of the container.
-        like: Gives frame times, pixel shape and sound, where it is a video file.
+        path: Of that file.
+        size: (H, W) of the frames.
+        like: Gives frame times and pixel shape, where it is a video file.
         rate: Frames per second otherwise.
-        crf: x264's constant rate factor.
+        crf: x264's constant rate factor, or "lossless".
         gop: Frames from one key frame to the next, at most; None leaves it to x264.
+        deep: Take uint16 frames, and keep 10 bits of them.
     """
 
     def __init__(
-        self, path: Path, container: str, like: Film | None, rate: Fraction, crf: float, gop: int | None = None
+        self,
+        path: Path,
+        size: tuple[int, int],
+        like: Film | None,
+        rate: Fraction,
+        crf: float | str,
+        gop: int | None = None,
+        deep: bool = False,
     ) -> None:
-        self._like = like if isinstance(like, VideoFile) else None
-        self._crf, self._gop = crf, gop
-        self._rate = self._like.rate if self._like else rate
-        self._time_base, self._times, self._last = self._like.times if self._like else (1 / rate, [], 1)
-        self._count = 0
+        self.path, self.size, self.deep = path, size, deep
+        self.count = self.written = 0  # frames taken, and frames whose packets are in the file
+        film = like if isinstance(like, VideoFile) else None
+        self.time_base, self.times, self._last = film.times if film else (1 / rate, [], 1)
         self._reformatter = VideoReformatter()
-        self._stream: av.VideoStream | None = None
-        self._sound: Sound | None = None
-        self._shape: tuple[int, ...] = ()
-        # The header goes first, so that a browser can start before the whole film is there.
-        options = {} if container == "matroska" else {"movflags": "+faststart"}
-        self._output = av.open(str(path.absolute()), "w", format=container, container_options=options)
+        # A short lookahead bounds the frames in memory; at constant quality it costs a few percent of size.
+        options = {"crf": str(_factor(crf)), "preset": "medium", "rc-lookahead": "20"}
+        if gop is not None:
+            options["g"] = str(gop)
+        self._host = av.open(io.BytesIO(), "w", format="mp4")  # gives the encoder's stream; nothing is written to it
+        if deep:
+            options["x265-params"] = "log-level=error:rc-lookahead=20"
+        codec = "libx265" if deep else "libx264"
+        stream: Any = self._host.add_stream(codec, rate=film.rate if film else rate, options=options)
+        stream.width, stream.height = size[1] + size[1] % 2, size[0] + size[0] % 2
+        stream.pix_fmt = "yuv420p10le" if deep else "yuv444p" if crf == _LOSSLESS else "yuv420p"
+        context = stream.codec_context
+        context.time_base = stream.time_base = self.time_base
+        context.colorspace = context.color_primaries = context.color_trc = _BT709
+        context.color_range = ColorRange.MPEG
+        if film:
+            context.sample_aspect_ratio = film.pixel_aspect
+        self.stream: av.VideoStream = stream
+        self._host.start_encoding()
+        self._data = path.open("wb")
+        self._rows = path.with_suffix(".rows").open("w+b")
+        self._data.write(context.extradata or b"")
+
+    @property
+    def is_padded(self) -> bool:
+        """Whether the canvas is larger than the frames."""
+        return (self.stream.height, self.stream.width) != self.size
 
     def write(self, rgb: np.ndarray) -> None:
-        """See `FrameWriter`."""
-        if self._stream is None:
-            self._start(*rgb.shape[:2])
-        assert self._stream is not None
-        if rgb.shape != self._shape or rgb.dtype != np.uint8:
-            raise ValueError(f"frame {self._count} is {rgb.shape} {rgb.dtype}, not {self._shape} uint8")
+        """Encode a frame, (H, W, 3) RGB, uint8, or uint16 where it is to be deep."""
+        height, width = self.size
+        kind = np.dtype(np.uint16 if self.deep else np.uint8)
+        if rgb.shape != (height, width, 3) or rgb.dtype != kind:
+            raise ValueError(f"frame {self.count} is {rgb.shape} {rgb.dtype}, not {(height, width, 3)} {kind}")
+        rgb = np.pad(rgb, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
         frame = self._reformatter.reformat(
-            av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24"),
-            format=self._stream.pix_fmt,
+            av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb48le" if self.deep else "rgb24"),
+            format=self.stream.pix_fmt,
             dst_colorspace=Colorspace.ITU709,
             dst_color_range=ColorRange.MPEG,
+            interpolation=EXACT,
         )
-        frame.pts, frame.time_base = self._time(self._count), self._time_base
-        self._count += 1
-        self._mux(self._stream.encode(frame))
+        frame.pts, frame.time_base = self.time(self.count), self.time_base
+        self.count += 1
+        self._keep(self.stream.encode(frame))
 
     def finish(self) -> None:
-        """Write what the encoder still holds, the rest of the sound, and the header."""
-        if self._stream is None:
-            raise UserError("nothing to write: the film has no frame")
-        self._mux(self._stream.encode(None))
-        if self._sound:
-            self._sound.finish()
-        self._output.close()
+        """Take what the encoder still holds."""
+        self._keep(self.stream.encode(None))
+        self._data.flush()
+        self._rows.flush()
 
     def close(self) -> None:
         """Let go of the files, finished or not."""
-        if self._sound:
-            self._sound.close()
-        with suppress(FFmpegError):  # unfinished, and about to be removed
-            self._output.close()
+        for file in (self._data, self._rows):
+            with suppress(OSError):  # of a full disk, which was told already
+                file.close()
 
-    def _start(self, height: int, width: int) -> None:
-        # A short lookahead bounds the frames in memory; at constant quality it costs a few percent of size.
-        options = {"crf": str(self._crf), "preset": "medium", "rc-lookahead": "20"}
-        if self._gop is not None:
-            options["g"] = str(self._gop)
-        stream = self._output.add_stream("libx264", rate=self._rate, options=options)
-        stream.width, stream.height = width, height
-        stream.pix_fmt = "yuv420p" if width % 2 == height % 2 == 0 else "yuv444p"
-        context = stream.codec_context
-        context.time_base = stream.time_base = self._time_base
-        context.colorspace = context.color_primaries = context.color_trc = _BT709
-        context.color_range = ColorRange.MPEG
-        self._shift = Fraction(0)
-        if self._like:
-            context.sample_aspect_ratio = self._like.pixel_aspect
-            self._shift = _clock_start(self._like.path)
-            self._sound = Sound(self._like.path, self._output, self._shift)
-        self._stream, self._shape = stream, (height, width, 3)
+    def packets(self) -> Iterator[av.Packet]:
+        """What was encoded, in decoding order, after `finish`."""
+        with self.path.open("rb") as data, self.path.with_suffix(".rows").open("rb") as rows:
+            data.seek(len(self.stream.codec_context.extradata or b""))
+            while row := rows.read(_ROW.size):
+                pts, dts, is_key, size = _ROW.unpack(row)
+                packet = av.Packet(data.read(size))
+                packet.pts, packet.dts, packet.time_base = pts, dts, self.time_base
+                packet.is_keyframe = is_key
+                packet.duration = self._duration(pts)
+                yield packet
 
-    def _time(self, index: int) -> int:
-        beyond = index - len(self._times) + 1
-        if not self._times:
+    def time(self, index: int) -> int:
+        """When a frame is shown, in units of the time base."""
+        beyond = index - len(self.times) + 1
+        if not self.times:
             return index
-        time = self._times[index] if beyond <= 0 else self._times[-1] + beyond * self._last
-        return time - round(self._shift / self._time_base)
-
-    def _mux(self, packets: list[av.Packet]) -> None:
-        for packet in packets:
-            packet.duration = self._duration(packet.pts or 0)
-            if self._sound:
-                self._sound.feed(float((packet.dts or 0) * self._time_base) + _SOUND_AHEAD)
-            self._output.mux(packet)
+        return self.times[index] if beyond <= 0 else self.times[-1] + beyond * self._last
 
     def _duration(self, pts: int) -> int:
-        at = bisect_left(range(self._count), pts, key=self._time)
-        return self._time(at + 1) - pts if at + 1 < max(self._count, len(self._times)) else self._last
+        at = bisect_left(range(self.count), pts, key=self.time)
+        return self.time(at + 1) - pts if at + 1 < max(self.count, len(self.times)) else self._last
+
+    def _keep(self, packets: list[av.Packet]) -> None:
+        for packet in packets:
+            self._data.write(bytes(packet))
+            self.written += 1
+            dts = packet.pts if packet.dts is None else packet.dts
+            self._rows.write(_ROW.pack(packet.pts, dts, bool(packet.is_keyframe), packet.size))
 
 
-class FolderWriter:
-    """PNG frames: 00000.png onwards, or under the names of the frames they were made from."""
-
-    def __init__(self, path: Path, like: Film | None) -> None:
-        self._path = path
-        self._digits = max(5, len(str(len(like) - 1))) if like is not None else 5
-        stems = [file.stem for file in like.files] if isinstance(like, FrameFolder) else []
-        self._stems = stems if len(set(stems)) == len(stems) else []  # a.jpg and a.png cannot both be a.png
-        self._count = 0
-        path.mkdir()
-
-    def write(self, rgb: np.ndarray) -> None:
-        """See `FrameWriter`."""
-        named = self._count < len(self._stems)
-        stem = self._stems[self._count] if named else f"{self._count:0{self._digits}}"
-        write_png(self._path / f"{stem}.png", rgb)
-        self._count += 1
-
-    def finish(self) -> None:
-        """Nothing is left to write."""
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
-def _clock_start(path: Path) -> Fraction:
-    """Seconds at which a film's clock starts, where its container lets it start anywhere, as broadcasts do."""
-    with open_container(path) as container:
-        starts_anywhere = container.format.flags & _ANY_START
-        return Fraction(container.start_time or 0, av.time_base) if starts_anywhere else Fraction(0)
+def _factor(crf: float | str) -> float:
+    return 0 if crf == _LOSSLESS else max(_BEST, float(crf))

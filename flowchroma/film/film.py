@@ -2,12 +2,19 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from torch import Tensor
 
 from flowchroma.errors import UserError
+
+
+class Mended(NamedTuple):
+    """A frame of which a part was damaged, and which the decoder filled from its neighbours."""
+
+    rgb: np.ndarray
+    error: UserError  # says so
 
 
 class Film(Protocol):
@@ -58,6 +65,28 @@ class Film(Protocol):
         ...
 
 
+class OpenedFilm(Film, Protocol):
+    """A film of a file or a folder, which may be damaged, and of more than 8 bits a sample."""
+
+    def attempt(self, deep: bool = False) -> Iterator[np.ndarray | Mended | UserError]:
+        """Every frame in order, fitted into the film's size, or in its place why it cannot be read.
+
+        Args:
+            deep: Give uint16 RGB where samples have more than 8 bits.
+        """
+        ...
+
+    @property
+    def depth(self) -> int:
+        """Bits of a sample."""
+        ...
+
+    @property
+    def notes(self) -> list[str]:
+        """A line for each thing about the film that somebody who works on it should know."""
+        ...
+
+
 @runtime_checkable
 class HasExactFlow(Protocol):
     """A film whose motion is known exactly, since it is generated."""
@@ -77,7 +106,7 @@ class HasExactFlow(Protocol):
         ...
 
 
-def open_film(path: str | Path) -> Film:
+def open_film(path: str | Path) -> OpenedFilm:
     """Open a folder of frames or a video file.
 
     Raises:
@@ -104,3 +133,18 @@ def check_indices(name: object, indices: Sequence[int], length: int) -> None:
     for index in indices:
         if not 0 <= index < length:
             raise UserError(f"{name} has no frame {index}: its frames are 0 to {length - 1}")
+
+
+def fit(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Scale a picture (h, w, 3) into `size` (H, W), its shape kept, between black bars where that differs."""
+    if rgb.shape[:2] == size:
+        return rgb
+    import cv2
+
+    scale = min(size[0] / rgb.shape[0], size[1] / rgb.shape[1])
+    height, width = (max(1, min(side, round(scale * own))) for side, own in zip(size, rgb.shape[:2], strict=True))
+    canvas = np.zeros((*size, 3), rgb.dtype)
+    top, left = (size[0] - height) // 2, (size[1] - width) // 2
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    canvas[top : top + height, left : left + width] = cv2.resize(rgb, (width, height), interpolation=interpolation)
+    return canvas

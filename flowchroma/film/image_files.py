@@ -14,12 +14,13 @@ _REDUCED = {
     4: cv2.IMREAD_REDUCED_COLOR_4,
     8: cv2.IMREAD_REDUCED_COLOR_8,
 }
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a UserError says it
 _JPEG = b"\xff\xd8"
 _PNG = b"\x89PNG"
 _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # neither a stuffed byte, nor fill, nor a restart inside a scan
 
 
-def read_image(path: Path, reduction: int = 1) -> np.ndarray:
+def read_image(path: Path, reduction: int = 1, deep: bool = False) -> np.ndarray:
     """Decode a picture's file; see `decode_image`.
 
     Raises:
@@ -29,10 +30,10 @@ def read_image(path: Path, reduction: int = 1) -> np.ndarray:
         data = path.read_bytes()
     except OSError as error:
         raise UserError(f"cannot read the picture {path}: {error.strerror or error}") from error
-    return decode_image(data, path, reduction)
+    return decode_image(data, path, reduction, deep)
 
 
-def decode_image(data: bytes, name: object, reduction: int = 1) -> np.ndarray:
+def decode_image(data: bytes, name: object, reduction: int = 1, deep: bool = False) -> np.ndarray:
     """Decode a picture, turned upright as its EXIF orientation says.
 
     Args:
@@ -40,9 +41,10 @@ def decode_image(data: bytes, name: object, reduction: int = 1) -> np.ndarray:
         name: What messages call it.
         reduction: 1, 2, 4 or 8. A JPEG is decoded at that fraction of its size, sides rounded up; other formats gain
             nothing from it and come in full.
+        deep: Keep more than 8 bits a sample.
 
     Returns:
-        (H, W, 3) uint8 RGB.
+        (H, W, 3) uint8 RGB; uint16 where it is to be deep, and the picture is.
 
     Raises:
         UserError: It is no picture, or cut off.
@@ -50,14 +52,36 @@ def decode_image(data: bytes, name: object, reduction: int = 1) -> np.ndarray:
     if _is_cut_off(data):
         raise UserError(f"the picture {name} is cut off: copy it again, or remove it")
     flags = _REDUCED[reduction if data.startswith(_JPEG) else 1]
-    try:
-        rgb = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
-    except cv2.error:
-        rgb = None
+    if deep:  # OpenCV 5.0 gives rubbish for deep TIFFs in the other order
+        flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
+    rgb = _decoded(data, flags)
     if rgb is None:
-        raise UserError(f"cannot read {name} as a picture: it is damaged, or of a format that OpenCV does not know")
+        rgb = _from_floats(_decoded(data, cv2.IMREAD_UNCHANGED), deep)
+        if rgb is None:
+            raise UserError(f"cannot read {name} as a picture: it is damaged, or of a format that OpenCV does not know")
+        return rgb
+    if rgb.dtype not in (np.uint8, np.uint16):
+        rgb = (rgb.clip(0, 1) * 65535).round().astype(np.uint16)
     # Decoders give colour in this order at once; for fractions OpenCV has no flag that says so.
     return rgb if flags == cv2.IMREAD_COLOR_RGB else cv2.cvtColor(rgb, cv2.COLOR_BGR2RGB)
+
+
+def _decoded(data: bytes, flags: int) -> np.ndarray | None:
+    try:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
+    except cv2.error:
+        return None
+
+
+def _from_floats(values: np.ndarray | None, deep: bool) -> np.ndarray | None:
+    """A picture of floating point numbers, black at 0 and white at 1, as a scanner's or renderer's TIFF."""
+    if values is None or values.dtype not in (np.float32, np.float64) or values.ndim not in (2, 3):
+        return None
+    steps, kind = (65535, np.uint16) if deep else (255, np.uint8)
+    whole = (np.nan_to_num(values).clip(0, 1) * steps).round().astype(kind)
+    if whole.ndim == 2:
+        return cv2.cvtColor(whole, cv2.COLOR_GRAY2RGB)
+    return cv2.cvtColor(whole, cv2.COLOR_BGR2RGB) if whole.shape[2] == 3 else None
 
 
 def fill_transparent(path: Path, rgb: np.ndarray) -> np.ndarray:
@@ -107,7 +131,7 @@ def encode_jpeg(rgb: np.ndarray, quality: int) -> bytes:
 
 
 def write_png(path: Path, rgb: np.ndarray) -> None:
-    """Write (H, W, 3) uint8 RGB.
+    """Write (H, W, 3) uint8 or uint16 RGB.
 
     Raises:
         OSError: The file cannot be written.

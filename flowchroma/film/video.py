@@ -1,6 +1,7 @@
 """A video file, read frame-exact."""
 
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from functools import cached_property, partial
@@ -10,15 +11,20 @@ from typing import Any
 
 import av
 import numpy as np
-from av.error import FFmpegError
-from av.video.reformatter import Colorspace, VideoReformatter
 
 from flowchroma.errors import UserError
-from flowchroma.film.film import check_indices
-from flowchroma.film.frame_times import FrameIndex, build_index, decode, open_container, times, video_stream
-
-_UNTAGGED = 2  # AVCOL_SPC_UNSPECIFIED
-_HD_HEIGHT = 720  # from here on, players take untagged film to be BT.709; below it, BT.601
+from flowchroma.film.clocks import Clock
+from flowchroma.film.film import Mended, check_indices, fit
+from flowchroma.film.frame_times import (
+    FrameIndex,
+    Undecodable,
+    build_index,
+    decode,
+    open_container,
+    times,
+    video_stream,
+)
+from flowchroma.film.pixels import Look, Pixels, deinterlaced, look_of
 
 
 class VideoFile:
@@ -28,7 +34,7 @@ class VideoFile:
     Copies of it, pickled or forked, open the file anew.
 
     Raises:
-        UserError: The file is no film, or its first frame cannot be decoded.
+        UserError: The file is no film, or none of its frames can be decoded.
     """
 
     files: Sequence[Path] = ()  # no frame has a file of its own
@@ -39,19 +45,15 @@ class VideoFile:
         self._cursor: _Cursor | None = None
         with open_container(self.path) as container:
             stream = video_stream(container, self.path)
-            try:
-                first = next(decode(container, stream, self.path), None)
-            except FFmpegError as error:
-                raise UserError(f"the first frame of {self.path} cannot be decoded: the file is damaged") from error
+            frames = decode(container, stream, self.path)
+            first = next((frame for frame in frames if isinstance(frame, av.VideoFrame)), None)
             if first is None:
-                raise UserError(f"{self.path} holds no frame that can be decoded")
+                raise UserError(f"{self.path} holds no frame that can be decoded: it is damaged or incomplete")
             self._first_pts = first.pts
             self._time_base = stream.time_base or Fraction(1, 1000)
             self.rate = Fraction(stream.average_rate or stream.guessed_rate or 25)
-            turned = _quarter_turns(first) % 2 == 1
-            self.size = (first.width, first.height) if turned else (first.height, first.width)
-            pixel = stream.sample_aspect_ratio or Fraction(1)
-            self.pixel_aspect = 1 / pixel if turned and pixel else pixel
+            self.look: Look = look_of(stream, first)
+            self.size, self.pixel_aspect = self.look.size, self.look.pixel_aspect
 
     @cached_property
     def index(self) -> FrameIndex:
@@ -63,6 +65,27 @@ class VideoFile:
         """A time base in seconds, the time of each frame in it, and how long the last frame stays."""
         return times(self.index, self._time_base, self.rate)
 
+    @property
+    def depth(self) -> int:
+        """Bits of a sample."""
+        return self.look.bits
+
+    @property
+    def notes(self) -> list[str]:
+        """A line for each thing about the file that its viewer should know."""
+        index, lines = self.index, self.look.notes(self.path)
+        if index.parts:
+            many = len(index.parts)
+            lines.append(f"the clock of {self.path} starts again within it: its {many} parts follow one another")
+        if not index.pts:
+            lines.append(
+                f"{self.path} gives no usable times: its frames are counted, {float(self._counted_rate):g} a second"
+            )
+        if index.resized:
+            frames = f"{index.resized} of {index.count} frames of {self.path} have"
+            lines.append(f"{frames} another size than the first: they are fitted into {self.size[1]} x {self.size[0]}")
+        return lines
+
     def __len__(self) -> int:
         """The exact number of frames shown."""
         return self.index.count
@@ -71,45 +94,76 @@ class VideoFile:
         """See `Film.read`. Always decodes in full: `at_least` saves nothing here."""
         check_indices(self.path, indices, len(self))
         if self._cursor is None or self._cursor.process != os.getpid():
-            self._cursor = _Cursor(self.path, self.index)
+            self._cursor = _Cursor(self.path, self.index, self.look)
         wanted = sorted(set(indices))
-        frames = {index: self._cursor.read(index, self.size) for index in wanted}
+        frames = {index: self._cursor.read(index) for index in wanted}
         return [frames[index] for index in indices]
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """Every frame in order, from a container of its own."""
-        cursor = _Cursor(self.path, self.index)
-        return (cursor.read(index, self.size) for index in range(len(self)))
+        cursor = _Cursor(self.path, self.index, self.look)
+        return (cursor.read(index) for index in range(len(self)))
+
+    def attempt(self, deep: bool = False) -> Iterator[np.ndarray | Mended | UserError]:
+        """See `Film.attempt`. Interlaced frames come deinterlaced."""
+        cursor, told = _Cursor(self.path, self.index, self.look), False
+        frames: Iterator[av.VideoFrame | None] = (cursor.attempt(index) for index in range(len(self)))
+        for index, frame in enumerate(deinterlaced(frames) if self.look.interlaced else frames):
+            if frame is None:
+                yield cursor.undecodable(index)
+                continue
+            shown = cursor.pixels.rgb(frame, deep, exact=True)
+            if shown.shape[:2] != self.size and not (told or self.index.resized):
+                told = True
+                warnings.warn(f"{self.path} changes size at frame {index}: fitted into that of the first", stacklevel=2)
+            rgb = fit(shown, self.size)
+            damaged = UserError(f"a part of frame {index} of {self.path} is damaged")
+            yield Mended(rgb, damaged) if frame.is_corrupt else rgb
 
     def __getstate__(self) -> dict[str, Any]:
         """All but the open file."""
         return {**self.__dict__, "_cursor": None}
 
+    @property
+    def _counted_rate(self) -> Fraction:
+        return self.index.rate or self.rate
+
 
 class _Cursor:
     """An open video file and the frame it stands at."""
 
-    def __init__(self, path: Path, index: FrameIndex) -> None:
+    def __init__(self, path: Path, index: FrameIndex, look: Look) -> None:
         self.process = os.getpid()  # a forked child shares the file's position with its parent, and must not use it
         self._path = path
         self._index = index
-        self._reformatter = VideoReformatter()
+        self.pixels = Pixels(look)
+        self._size = look.size
         self._container: av.container.InputContainer | None = None
         self._next = 0
-        self._frames: Iterator[av.VideoFrame] = iter(())
+        self._frames: Iterator[av.VideoFrame | Undecodable] = iter(())
         self._rewind()
 
-    def read(self, index: int, size: tuple[int, int]) -> np.ndarray:
-        try:
-            frame = next((f for start in self._starts(index) if start() and (f := self._forward(index))), None)
-        except FFmpegError as error:
-            raise UserError(f"frame {index} of {self._path} cannot be decoded: the film is damaged") from error
+    def read(self, index: int) -> np.ndarray:
+        """A frame, from wherever it is found.
+
+        Raises:
+            UserError: It cannot be decoded, or has another size than the first.
+        """
+        frame = next((f for start in self._starts(index) if start() and (f := self._forward(index))), None)
         if frame is None:
-            raise UserError(f"frame {index} of {self._path} cannot be decoded: the film is damaged there")
-        rgb = self._to_rgb(frame)
-        if rgb.shape[:2] != size:
+            raise self.undecodable(index)
+        rgb = self.pixels.rgb(frame)
+        if rgb.shape[:2] != self._size:
             raise UserError(f"frame {index} of {self._path} changes size: such films cannot be read")
         return rgb
+
+    def attempt(self, index: int) -> av.VideoFrame | None:
+        """The next frame in order, if it can be decoded."""
+        return self._forward(index)
+
+    def undecodable(self, index: int) -> UserError:
+        """What is said of such a frame."""
+        return UserError(f"frame {index} of {self._path} cannot be decoded: the film is damaged there")
 
     def _starts(self, index: int) -> Iterator[Callable[[], bool]]:
         """Where to decode from, best first: here, the key before, the one before that, the beginning.
@@ -119,7 +173,7 @@ class _Cursor:
         key = self._index.key_before(index)
         if self._index.keys[key] <= self._next <= index:
             yield lambda: True
-        if self._index.pts:
+        if self._index.pts and not self._index.parts:
             yield from (partial(self._seek, self._index.keys[k]) for k in (key, key - 1) if k > 0)
         yield self._rewind
 
@@ -132,7 +186,9 @@ class _Cursor:
         frames = decode(self._container, self._stream, self._path)
         # Leading frames of an open group come before the key, and lack what they refer to.
         found = next((f for f in frames if f.pts is not None and f.pts >= pts), None)
-        if found is None or found.pts != pts or not (found.key_frame or self._index.from_packets):
+        if not isinstance(found, av.VideoFrame) or found.pts != pts:
+            return False
+        if not (found.key_frame or self._index.from_packets):
             return False
         self._frames = chain([found], frames)
         self._next = start
@@ -143,7 +199,7 @@ class _Cursor:
             self._container.close()
         self._container = open_container(self._path)
         self._stream = video_stream(self._container, self._path)
-        self._frames = decode(self._container, self._stream, self._path)
+        self._frames = decode(self._container, self._stream, self._path, Clock(self._index.parts))
         self._next = 0
         return True
 
@@ -154,22 +210,12 @@ class _Cursor:
             if not pts:
                 self._next += 1
                 if self._next > index:
-                    return frame
-            elif frame.pts is not None and frame.pts >= pts[index]:
+                    return frame if isinstance(frame, av.VideoFrame) else None
+            elif isinstance(frame, av.VideoFrame) and frame.pts is not None and frame.pts >= pts[index]:
                 self._next = index + 1
-                return frame if frame.pts == pts[index] else None
-        self._next = len(pts) or self._index.count
+                if frame.pts == pts[index]:
+                    return frame
+                self._frames = chain([frame], self._frames)  # of a later number
+                return None
+        self._next = self._index.count
         return None
-
-    def _to_rgb(self, frame: av.VideoFrame) -> np.ndarray:
-        guess = None
-        if frame.colorspace == _UNTAGGED and not frame.format.is_rgb:
-            guess = Colorspace.ITU709 if frame.height >= _HD_HEIGHT else Colorspace.ITU601
-        # Threads would multiply with those of data workers; one converts 1080p in 5 ms.
-        rgb = self._reformatter.reformat(frame, format="rgb24", src_colorspace=guess, threads=1).to_ndarray()
-        return np.ascontiguousarray(np.rot90(rgb, _quarter_turns(frame)))
-
-
-def _quarter_turns(frame: av.VideoFrame) -> int:
-    """Quarter turns counterclockwise that set a frame upright."""
-    return round(frame.rotation / 90) % 4

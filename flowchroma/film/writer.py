@@ -3,8 +3,10 @@
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
@@ -12,17 +14,29 @@ from typing import Protocol
 import numpy as np
 
 from flowchroma.errors import UserError
-from flowchroma.film.film import Film
+from flowchroma.film.film import OpenedFilm
 
 # Suffix of a film to the container written.
 CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
 
 
+@dataclass(frozen=True)
+class Settings:
+    """How a film is encoded; see `open_writer`."""
+
+    rate: Fraction
+    crf: float | str
+    gop: int | None
+    deep: bool = False
+
+
 class FrameWriter(Protocol):
     """Takes frames in order."""
 
+    deep: bool  # whether they are uint16, of a film of more than 8 bits a sample
+
     def write(self, rgb: np.ndarray) -> None:
-        """Append a frame, (H, W, 3) uint8 RGB, of the size of the first one.
+        """Append a frame, (H, W, 3) RGB, uint8 or `deep`, of the size of the first one.
 
         Raises:
             UserError: It cannot be written, as on a full disk.
@@ -30,56 +44,75 @@ class FrameWriter(Protocol):
         ...
 
 
+class Output(FrameWriter, Protocol):
+    """A film that is being written."""
+
+    def finish(self) -> Path:
+        """Complete it; where it lies."""
+
+    def part(self) -> tuple[Path, int] | None:
+        """What is there so far, a file or folder that others can read, and of how many frames; None if of none."""
+
+    def close(self) -> None:
+        """Let go of the files, finished or not."""
+
+
 @contextmanager
 def open_writer(
     path: str | Path,
     *,
-    like: Film | None = None,
+    like: OpenedFilm | None = None,
     fps: float | str = 25,
-    crf: float = 17,
+    crf: float | str = 17,
     gop: int | None = None,
+    overwrite: bool = False,
+    keep: bool = True,
+    deep: bool = False,
 ) -> Iterator[FrameWriter]:
     """Write a film, as H.264 in a file or as PNG frames in a folder, beside its place until it is whole.
 
-    A file keeps the times of `like`'s frames and a copy of its sound; a folder keeps the names of its frames, where
-    `like` is one. When the block fails, nothing appears under `path`, and a film that was there stays.
+    A file keeps the times of `like`'s frames, and its sound, subtitles, chapters, tags, attachments and covers where
+    the container can hold them; each thing that it cannot is told in a warning, before the first frame. A folder keeps
+    the names of its frames, where `like` is one.
+
+    When the block fails, nothing appears under `path`, and a film that was there stays. Frames that are done are kept
+    where writing fails: the error says under which name.
 
     Args:
         path: A film file (.mp4, .mov, .mkv), or a folder: any path without a suffix, or one that ends in a slash.
         like: The film that frames were made from.
         fps: Frames per second where `like` has no times: a number, or a fraction such as "24000/1001".
-        crf: x264's constant rate factor, 0 (lossless) to 51; about 17 looks like the original.
+        crf: x264's constant rate factor, 0 (best) to 51; about 17 looks like the original. Or "lossless", which
+            browsers and televisions do not show.
         gop: Frames from one key frame of a film to the next, at most: the fewer, the faster any one of them is found.
+        overwrite: Replace a film that is there, or a folder that holds nothing but PNG files.
+        keep: Keep frames that are done where writing fails.
+        deep: Take uint16 frames where `like` has more than 8 bits a sample (the writer's `deep` says whether), and
+            write 10-bit H.265 or 16-bit PNG files.
 
     Raises:
-        UserError: The path is the source itself, a folder that holds files, of an unknown suffix, or cannot be
-            written; or `fps` or `crf` is out of range.
+        UserError: The path is the source itself, there already, of an unknown suffix, or cannot be written; or `fps`
+            or `crf` is out of range.
     """
     target, container = _target(str(path))
-    _refuse_overwriting(target, container, like)
+    _refuse_overwriting(target, container, like, overwrite)
     rate = frame_rate(fps)
-    if not isinstance(crf, int | float) or not 0 <= crf <= 51:
-        raise UserError(f"the quality (crf) must be a number from 0 (best) to 51, not {crf}", code=2)
+    _check_quality(crf)
     with _writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         side = Path(tempfile.mkdtemp(prefix=".flowchroma-", dir=target.parent))
     try:
-        from flowchroma.film.encoder import FolderWriter, VideoWriter
+        from flowchroma.film.outputs import FolderWriter, VideoWriter
 
-        unfinished = side / "film"
-        writer = (
-            VideoWriter(unfinished, container, like, rate, crf, gop) if container else FolderWriter(unfinished, like)
-        )
+        settings = Settings(rate, crf, gop, deep)
+        writer = VideoWriter(side, container, like, settings) if container else FolderWriter(side, like, settings)
+        guarded = _Guarded(writer, target, keep)
         try:
-            yield _Guarded(writer, target)
-            with _writing(target):
-                writer.finish()
+            yield guarded
+            with guarded.keeping(), _writing(target):
+                _put(writer.finish(), target)
         finally:
             writer.close()
-        with _writing(target):
-            if target.is_dir():  # an empty one: not every system renames over it
-                target.rmdir()
-            unfinished.replace(target)
     finally:
         shutil.rmtree(side, ignore_errors=True)
 
@@ -101,15 +134,49 @@ def frame_rate(fps: float | str) -> Fraction:
 
 
 class _Guarded:
-    """A writer whose failures are told to the user."""
+    """A writer whose failures are told to the user, and cost no frame that is done."""
 
-    def __init__(self, writer: FrameWriter, target: Path) -> None:
-        self._writer = writer
-        self._target = target
+    def __init__(self, writer: "Output", target: Path, keep: bool) -> None:
+        self._writer, self._target, self._keeps = writer, target, keep
+        self.deep = writer.deep
 
     def write(self, rgb: np.ndarray) -> None:
-        with _writing(self._target):
+        with self.keeping(), _writing(self._target):
             self._writer.write(rgb)
+
+    @contextmanager
+    def keeping(self) -> Iterator[None]:
+        """Where what is in the block fails, move the frames that are done to where the user finds them."""
+        try:
+            yield
+        except UserError as error:
+            kept = self._keep() if self._keeps else None
+            if kept is None:
+                raise
+            raise UserError(f"{error}; {kept[1]} frames that are done are kept in {kept[0]}", error.code) from error
+
+    def _keep(self) -> tuple[Path, int] | None:
+        try:
+            part = self._writer.part()
+            if part is None:
+                return None
+            path, count = part
+            place = _free(self._target.with_name(f"{self._target.name}-part{path.suffix}"))
+            path.replace(place)
+        except OSError:
+            return None
+        return place, count
+
+
+def _put(made: Path, target: Path) -> None:
+    if target.is_dir():  # empty, or of frames that are to be replaced: not every system renames over it
+        shutil.rmtree(target)
+    made.replace(target)
+
+
+def _free(path: Path) -> Path:
+    names = (path, *(path.with_name(f"{path.stem}{n}{path.suffix}") for n in range(2, 1000)))
+    return next((name for name in names if not name.exists()), path)
 
 
 @contextmanager
@@ -135,12 +202,27 @@ def _target(path: str) -> tuple[Path, str | None]:
     return target, CONTAINERS[suffix]
 
 
-def _refuse_overwriting(target: Path, container: str | None, like: Film | None) -> None:
+def _check_quality(crf: float | str) -> None:
+    if crf == "lossless":
+        warnings.warn("quality=lossless: browsers and televisions do not show such H.264 (High 4:4:4)", stacklevel=3)
+    elif not isinstance(crf, int | float) or isinstance(crf, bool) or not 0 <= crf <= 51:
+        raise UserError(f"the quality (crf) must be a number from 0 (best) to 51, or lossless, not {crf}", code=2)
+
+
+def _refuse_overwriting(target: Path, container: str | None, like: OpenedFilm | None, overwrite: bool) -> None:
     source = getattr(like, "path", None)
-    if source is not None and target.resolve() == Path(source).resolve():
+    if source is not None and target.exists() and target.samefile(source):
         raise UserError(f"the output {target} is the source itself: give it another name")
     if container and target.is_dir():
         raise UserError(f"cannot write the film {target}: a folder has that name; give it another one")
-    if container is None and target.exists() and (not target.is_dir() or any(target.iterdir())):
-        kind = "a folder that holds files" if target.is_dir() else "a file"
-        raise UserError(f"the output {target} is {kind}: give another name, or remove it first")
+    if container and target.exists() and not overwrite:
+        raise UserError(f"the output {target} is there already: give another name, or overwrite=true")
+    if container or not target.exists():
+        return
+    if not target.is_dir():
+        raise UserError(f"the output {target} is a file: give another name, or remove it first")
+    inside = list(target.iterdir())
+    if inside and not overwrite:
+        raise UserError(f"the output {target} is a folder that holds files: give another name, or overwrite=true")
+    if any(file.suffix.lower() != ".png" or not file.is_file() for file in inside):
+        raise UserError(f"the output {target} holds more than PNG frames: give another name, or remove it first")

@@ -214,7 +214,7 @@ def test_interrupted_writing_leaves_what_was_there(tmp_path, write_film, numbere
     before = sorted(tmp_path.rglob("*"))
 
     def fail():
-        with open_writer(tmp_path / name, like=film) as writer:
+        with open_writer(tmp_path / name, like=film, overwrite=True) as writer:
             for frame in film.read(range(frames)):
                 writer.write(frame)
             raise failure
@@ -229,7 +229,9 @@ def test_interrupted_writing_leaves_what_was_there(tmp_path, write_film, numbere
 def test_an_older_film_is_replaced_by_a_whole_one_only(tmp_path, numbered):
     target = tmp_path / "out.mp4"
     target.write_bytes(b"an older film")
-    with open_writer(target) as writer:
+    with pytest.raises(UserError, match="overwrite=true"), open_writer(target) as writer:
+        pass
+    with open_writer(target, overwrite=True) as writer:
         writer.write(numbered(1))
         assert target.read_bytes() == b"an older film"
     assert len(open_film(target)) == 1
@@ -262,7 +264,7 @@ def test_a_full_disk_is_one_clear_line(tmp_path, numbered, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("flowchroma.film.encoder.write_png", full)
+    monkeypatch.setattr("flowchroma.film.outputs.write_png", full)
     with pytest.raises(UserError, match="No space left"), open_writer(tmp_path / "out") as writer:
         writer.write(numbered(0))
     assert not list(tmp_path.iterdir())

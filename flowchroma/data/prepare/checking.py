@@ -89,25 +89,15 @@ def problems_of(film: Film) -> list[str]:
             return []
     except UserError as error:
         return [str(error)]
+    from flowchroma.film.folder import missing_numbers  # needs OpenCV
+
     found: dict[str, None] = {}
     for index in range(len(files)):
         try:
             film.read([index])
         except UserError as error:
             found[str(error)] = None
-    return [*found, *_gaps(files)]
-
-
-def _gaps(files: Sequence[Path]) -> list[str]:
-    """A line on the numbers that are missing in the names of the frames."""
-    if not all(file.stem.isdigit() for file in files):
-        return []
-    numbers = {int(file.stem) for file in files}
-    missing = sorted(set(range(min(numbers), max(numbers) + 1)) - numbers)
-    digits = len(files[0].stem)
-    if not missing:
-        return []
-    return [f"{files[0].parent} lacks {len(missing)} of its frames, the first being number {missing[0]:0{digits}}"]
+    return [*found, *missing_numbers(files)]
 
 
 def _update_index(root: Path, films: Sequence[Film]) -> None:

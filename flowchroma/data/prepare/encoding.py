@@ -59,7 +59,7 @@ def encode(
 
 
 class _UnreadableError(Exception):
-    """A film cannot be read to its end; tells this from errors of writing."""
+    """One film cannot be read or written; tells this from a full disk, which stops all."""
 
 
 def _encode_one(name: str, path: Path, target: Path, gop: int, crf: float, result: EncodingResult) -> None:
@@ -77,13 +77,18 @@ def _encode_one(name: str, path: Path, target: Path, gop: int, crf: float, resul
         _copy(path, out)
         result.copied += 1
     else:
-        _encode(film, out, gop, crf)
+        try:
+            _encode(film, out, gop, crf)
+        except UserError as error:
+            if isinstance(error.__cause__, OSError):  # the disk is full, or such
+                raise
+            raise _UnreadableError(str(error)) from error
         result.encoded += 1
 
 
 def _encode(film: VideoFile, out: Path, gop: int, crf: float) -> None:
     frames = iter(film)
-    with open_writer(out, like=film, crf=crf, gop=gop) as writer:
+    with open_writer(out, like=film, crf=crf, gop=gop, keep=False) as writer:
         for number in range(len(film)):
             try:
                 frame = next(frames)

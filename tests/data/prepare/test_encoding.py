@@ -8,7 +8,7 @@ import pytest
 from flowchroma.data import Films
 from flowchroma.data.prepare.encoding import encode
 from flowchroma.errors import UserError
-from flowchroma.film import VideoFile
+from flowchroma.film import VideoFile, open_film
 
 
 def picture(number):
@@ -82,9 +82,55 @@ def test_bad_films_are_named_and_the_others_encoded(tmp_path):
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.mp4"]
 
 
+@pytest.mark.filterwarnings("ignore:.*encoding it to AAC.*")
+def test_films_with_plain_sound_and_without_times_are_encoded_as_well(tmp_path):
+    folder = tmp_path / "films"
+    folder.mkdir()
+    with av.open(str(folder / "tape.mkv"), "w") as out:
+        stream, track = out.add_stream("libx264", rate=25), out.add_stream("pcm_s16le", rate=8000, layout="mono")
+        stream.width, stream.height = 64, 48
+        for index in range(30):
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture(index), format="rgb24")))
+        out.mux(stream.encode(None))
+        tone = av.AudioFrame.from_ndarray(np.zeros((1, 9600), np.int16), format="s16", layout="mono")
+        tone.rate, tone.pts = 8000, 0
+        out.mux([*track.encode(tone), *track.encode(None)])
+    (folder / "tape.mkv").rename(folder / "tape.m4v")  # becomes .mp4, which takes no plain sound
+    camera = {"x264-params": "b-adapt=0:scenecut=0:keyint=99:bframes=2"}
+    for name in ("camera.avi", "z.h264"):
+        with av.open(str(folder / name), "w") as out:
+            stream = out.add_stream("libx264", rate=25, options=camera)
+            stream.width, stream.height = 64, 48
+            for index in range(30):
+                out.mux(stream.encode(av.VideoFrame.from_ndarray(picture(index), format="rgb24")))
+            out.mux(stream.encode(None))
+    films = [open_film(path) for path in sorted(folder.iterdir())]
+    done = encode(films, tmp_path / "out")
+    assert (done.encoded, done.problems) == (3, [])
+    assert [len(VideoFile(path)) for path in sorted((tmp_path / "out").iterdir())] == [30, 30, 30]
+
+
+def test_a_film_that_cannot_be_written_costs_no_other(tmp_path, monkeypatch):
+    for name in ("a", "b"):
+        write(tmp_path / f"films/{name}.mp4", 30, 250)
+    from flowchroma.film import outputs
+
+    def fails(self):
+        if self._film.name == "a":
+            raise av.error.ArgumentError(22, "Invalid argument")
+        return finish(self)
+
+    finish = outputs.VideoWriter.finish
+    monkeypatch.setattr(outputs.VideoWriter, "finish", fails)
+    done = encode([open_film(tmp_path / f"films/{name}.mp4") for name in ("a", "b")], tmp_path / "out")
+    assert done.encoded == 1
+    assert "Invalid argument" in done.problems[0]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["b.mp4"]
+
+
 def test_a_full_disk_names_the_film_and_leaves_no_half_of_it(tmp_path, monkeypatch):
     write(tmp_path / "films/a.mp4", 30, 250)
-    from flowchroma.film.encoder import VideoWriter
+    from flowchroma.film.outputs import VideoWriter
 
     def full(self, rgb):
         raise OSError(28, "No space left on device")

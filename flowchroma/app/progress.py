@@ -1,0 +1,63 @@
+"""How far a long job is: a bar on a terminal, a line a minute elsewhere, as in a log."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+_EVERY = 60.0  # seconds from one line to the next
+
+
+@contextmanager
+def shown_progress(what: str, total: int, unit: str = "frames") -> Iterator[Callable[[int], None]]:
+    """Show on stderr how much is done.
+
+    Args:
+        what: is being done.
+        total: of it there is.
+        unit: of `total`.
+
+    Yields:
+        A function that is told how much is done, each time that is more.
+    """
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _Lines(what, total, unit)
+        return
+    speed, left = TextColumn(f"{{task.fields[rate]:.1f}} {unit}/s"), TextColumn("left")
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), speed, TimeRemainingColumn(), left)
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task(what, total=total, rate=0.0)
+        started = time.perf_counter()
+        yield lambda done: progress.update(
+            task, completed=done, rate=done / max(1e-9, time.perf_counter() - started)
+        )  # fmt: skip
+
+
+class _Lines:
+    def __init__(self, what: str, total: int, unit: str) -> None:
+        self._what, self._total, self._unit = what, total, unit
+        self._started = time.monotonic()
+        self._say = LineAMinute()
+
+    def __call__(self, done: int) -> None:
+        rate = done / max(1e-9, time.monotonic() - self._started)
+        left = (self._total - done) / rate / 60 if rate else 0
+        self._say(f"{self._what}: {done} of {self._total} {self._unit}, {rate:.2f} a second, {left:.0f} minutes left")
+
+
+class LineAMinute:
+    """Prints on stderr those lines that come a minute or more after the last one that was printed."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def __call__(self, line: str) -> None:
+        """Print it, if it is time."""
+        now = time.monotonic()
+        if now - self._last >= _EVERY:
+            self._last = now
+            print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,281 @@
+"""What a film holds besides its picture, and what of it another container can hold."""
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import av
+import av.container
+from av.stream import Disposition
+
+from flowchroma.film.clocks import ANY_START, Clock
+from flowchroma.film.frame_times import open_container, video_stream, whole_packets
+from flowchroma.film.tracks import Choice, Track, open_track, plain_text, settle_layout
+from flowchroma.film.trials import ERRORS, Packets, as_aac, can_hold, first_packets, remade
+from flowchroma.film.video import VideoFile
+
+# Written by muxers about themselves.
+_TECHNICAL = {
+    "encoder", "major_brand", "minor_version", "compatible_brands", "duration", "handler_name", "vendor_id", "language",
+    "creation_time", "timecode", "bps", "number_of_frames", "number_of_bytes", "software", "isft",
+}  # fmt: skip
+
+
+@dataclass
+class Cargo:
+    """All that is carried from a film into a container of a kind, and a line for each thing that is not."""
+
+    film: VideoFile
+    container: str
+    choices: list[Choice] = field(default_factory=list)
+    attachments: list[tuple[str, str, bytes]] = field(default_factory=list)  # name, type, content
+    covers: list[int] = field(default_factory=list)  # streams
+    chapters: list[Any] = field(default_factory=list)
+    metadata: dict[str, str] = field(default_factory=dict)
+    picture: dict[str, str] = field(default_factory=dict)  # metadata of the picture's stream
+    shift: Fraction = Fraction(0)  # seconds at which the film's clock starts
+    lines: list[str] = field(default_factory=list)
+
+    def only_sound(self) -> "Cargo":
+        """Nothing but its sound, encoded anew."""
+        with open_container(self.film.path) as source:
+            aac = [as_aac(source.streams[c.index], self.container) for c in self.choices if _is_sound(source, c)]
+        return Cargo(self.film, self.container, [choice for choice in aac if choice], shift=self.shift)
+
+    def nothing(self) -> "Cargo":
+        """The times alone."""
+        return Cargo(self.film, self.container, shift=self.shift)
+
+
+class Loading:
+    """A film's cargo on its way into a container being written; see `Cargo`."""
+
+    def __init__(self, cargo: Cargo, output: av.container.OutputContainer, limit: int | None = None) -> None:
+        self._shift, self._output, self._limit = cargo.shift, output, limit
+        self._source = open_container(cargo.film.path)
+        self._covers: list[av.Packet] = []
+        streams: list[Any] = [self._source.streams[choice.index] for choice in cargo.choices]
+        for stream in streams:
+            if stream.type == "audio":
+                settle_layout(stream)
+        self._tracks: dict[int, Track] = {
+            choice.index: open_track(choice, stream, output)
+            for choice, stream in zip(cargo.choices, streams, strict=True)
+        }
+        if not any(stream.disposition & Disposition.default for stream in self._source.streams):
+            # A container that knows no such mark, as broadcasts have it: players take the first.
+            first = next((track for track in self._tracks.values() if track.output.type == "audio"), None)
+            if first is not None:
+                first.output.disposition |= Disposition.default
+        for index in cargo.covers:
+            self._cover(cargo, index)
+        for name, kind, content in cargo.attachments:
+            output.add_attachment(name, kind, content)
+        if cargo.chapters:
+            output.set_chapters(cargo.chapters)
+        output.metadata.update(cargo.metadata)
+        clock = Clock(cargo.film.index.parts)
+        self._packets: Iterator[av.Packet] = iter(())
+        if streams:
+            self._packets = whole_packets(self._source, streams, cargo.film.path, clock)
+
+    def begin(self) -> None:
+        """Write what comes before all else."""
+        self._output.mux(self._covers)
+
+    def feed(self, until: float) -> None:
+        """Write the packets up to a time of the output in seconds, and one beyond it."""
+        for packet in self._packets:
+            track = self._tracks.get(packet.stream_index)
+            if not packet.size or track is None:
+                continue
+            if self._limit is not None:
+                self._limit -= 1
+                if self._limit < 0:
+                    return
+            time = packet.pts if packet.dts is None else packet.dts
+            if time is None:
+                continue
+            self._move(packet)
+            beyond = float(time * packet.time_base - self._shift) > until
+            self._output.mux(track.take(packet))
+            if beyond:
+                return
+
+    def finish(self) -> None:
+        """Write all that is left."""
+        self.feed(float("inf"))
+        for track in self._tracks.values():
+            self._output.mux(track.flush())
+
+    def close(self) -> None:
+        """Close the source."""
+        self._source.close()
+
+    def _cover(self, cargo: Cargo, index: int) -> None:
+        with open_container(cargo.film.path) as source:
+            packet = next(p for p in source.demux(source.streams[index]) if p.size)
+            packet.stream = self._output.add_stream_from_template(source.streams[index], opaque=True)
+            packet.stream.disposition = Disposition.attached_pic
+            packet.pts = packet.dts = 0
+            self._covers.append(packet)
+
+    def _move(self, packet: av.Packet) -> None:
+        shift = round(self._shift / packet.time_base)
+        if packet.pts is not None:
+            packet.pts -= shift
+        if packet.dts is not None:
+            packet.dts -= shift
+
+
+def load(film: VideoFile, container: str) -> Cargo:
+    """Find what a container can hold of a film, by trying each stream on one in memory: no table says it for sure."""
+    cargo = Cargo(film, container)
+    with open_container(film.path) as source:
+        if source.format.flags & ANY_START:
+            cargo.shift = Fraction(source.start_time or 0, av.time_base)
+        time_base, times, _ = film.times
+        cargo.shift = min(cargo.shift, times[0] * time_base)  # what is before time 0 is not shown
+        picture = video_stream(source, film.path)
+        cargo.picture = {key: picture.metadata[key] for key in ("language", "title") if key in picture.metadata}
+        packets = first_packets(source, film.path)
+        for stream in source.streams:
+            if stream.index == picture.index:
+                continue
+            try:
+                _place(cargo, stream, packets, bool(source.chapters()))
+            except ERRORS as error:  # of a damaged header
+                cargo.lines.append(f"stream {stream.index} of {film.path} cannot be read ({error}): left out")
+        cargo.metadata = {key: value for key, value in source.metadata.items() if not _is_technical(key.lower())}
+        cargo.chapters = _moved(source.chapters(), cargo.shift)
+    return cargo
+
+
+def left_behind(film: VideoFile) -> list[str]:
+    """A line that says what a folder of frames cannot hold of a film."""
+    with open_container(film.path) as source:
+        counts = {
+            "sound": len(source.streams.audio),
+            "subtitle": len(source.streams.subtitles),
+            "attachment": len(source.streams.attachments),
+        }
+        chapters = len(source.chapters())
+    parts = [f"{count} {kind} track{'s' * (count > 1)}" for kind, count in counts.items() if count]
+    parts += [f"{chapters} chapter{'s' * (chapters > 1)}"] if chapters else []
+    return [f"a folder of frames holds no {' and no '.join(parts)} of {film.path}: left out"] if parts else []
+
+
+def _place(cargo: Cargo, stream: Any, packets: Packets, has_chapters: bool) -> None:
+    """Decide what becomes of one stream."""
+    where, path = cargo.container, cargo.film.path
+    codec = stream.codec_context.name if stream.codec_context else ""
+    if stream.type == "audio":
+        _place_sound(cargo, stream, packets)
+    elif stream.type == "subtitle":
+        choice = _for_subtitles(cargo, stream, packets)
+        if choice is None:
+            cargo.lines.append(f"the {codec} subtitles of {path} do not fit into {where}: left out")
+        else:
+            cargo.choices.append(choice)
+            if choice.how != "copy":
+                cargo.lines.append(f"the {codec} subtitles of {path} become {choice.how}, without their styles")
+    elif stream.type == "video" and stream.disposition & Disposition.attached_pic:
+        _place_cover(cargo, stream, packets)
+    elif stream.type == "attachment":
+        if where == "matroska":
+            name = getattr(stream, "name", None) or stream.metadata.get("filename", "attachment")
+            cargo.attachments.append((name, stream.mimetype or "application/octet-stream", stream.data))
+        else:
+            cargo.lines.append(
+                f"the attachment {getattr(stream, 'name', None) or ''} of {path} does not fit into {where}: left out"
+            )
+    elif stream.type == "video":
+        cargo.lines.append(f"{path} holds another picture, stream {stream.index}: left out")
+    elif not (stream.type == "data" and has_chapters):  # whose titles the mov family keeps in a stream
+        cargo.lines.append(f"the {_data_name(stream)} of {path} is left out")
+
+
+def _place_sound(cargo: Cargo, stream: Any, packets: Packets) -> None:
+    if stream.codec_context is None:
+        cargo.lines.append(f"the sound of stream {stream.index} of {cargo.film.path} is of no known kind: left out")
+        return
+    codec = stream.codec_context.name
+    # Few players read plain PCM from mp4.
+    plain = cargo.container == "mp4" and codec.startswith("pcm_")
+    if not plain and can_hold(cargo.container, stream, packets):
+        cargo.choices.append(Choice(stream.index, "copy"))
+        return
+    channels = stream.channels
+    choice = as_aac(stream, cargo.container)
+    name = f"the {codec} sound of {cargo.film.path}"
+    if choice is None:
+        cargo.lines.append(f"{name} cannot be encoded anew: left out")
+        return
+    cargo.choices.append(choice)
+    kept = len(av.AudioLayout(choice.layout).channels)
+    fewer = f", {channels} channels to {kept}" if kept < channels else ""
+    cargo.lines.append(f"{name} does not fit into {cargo.container}: encoding it to AAC{fewer}")
+
+
+def _place_cover(cargo: Cargo, stream: Any, packets: Packets) -> None:
+    codec = stream.codec_context.name if stream.codec_context else ""
+    rows = packets.get(stream.index)
+    if cargo.container == "matroska" and rows:
+        kind = {"mjpeg": "jpeg", "png": "png", "bmp": "bmp", "gif": "gif", "webp": "webp"}.get(codec)
+        if kind:
+            number = sum(name.startswith("cover") for name, _, _ in cargo.attachments)
+            suffix = "jpg" if kind == "jpeg" else kind
+            name = f"cover{number or ''}.{suffix}"
+            cargo.attachments.append((name, f"image/{kind}", rows[0][0]))
+            return
+    elif rows and cargo.container == "mp4" and can_hold(cargo.container, stream, packets):
+        cargo.covers.append(stream.index)
+        return
+    cargo.lines.append(f"the cover of {cargo.film.path} does not fit into {cargo.container}: left out")
+
+
+def _for_subtitles(cargo: Cargo, stream: Any, packets: Packets) -> Choice | None:
+    if stream.codec_context is None:
+        return None
+    if can_hold(cargo.container, stream, packets):
+        return Choice(stream.index, "copy")
+    how = "subrip" if cargo.container == "matroska" else "mov_text"
+    rows = packets.get(stream.index, [])
+    try:
+        if rows and not any(plain_text(stream, remade(row)) for row in rows):
+            return None  # pictures of text
+    except ERRORS:
+        return None
+    choice = Choice(stream.index, how)
+    try:
+        with av.open(io.BytesIO(), "w", format=cargo.container) as trial:
+            open_track(choice, stream, trial)
+            trial.start_encoding()
+    except ERRORS:
+        return None
+    return choice
+
+
+def _moved(chapters: list[Any], shift: Fraction) -> list[Any]:
+    moved = []
+    for chapter in chapters:
+        ticks = round(shift / chapter["time_base"])
+        moved.append({**chapter, "start": chapter["start"] - ticks, "end": chapter["end"] - ticks})
+    return moved
+
+
+def _is_sound(source: av.container.InputContainer, choice: Choice) -> bool:
+    return source.streams[choice.index].type == "audio"
+
+
+def _is_technical(key: str) -> bool:
+    return key in _TECHNICAL or key.startswith(("product_", "toolkit_", "application_")) or key.endswith(("uid", "_ul"))
+
+
+def _data_name(stream: Any) -> str:
+    if "timecode" in stream.metadata:
+        return f"timecode {stream.metadata['timecode']}"
+    name = stream.metadata.get("handler_name") or getattr(stream, "name", None) or "unknown"
+    return f"data of stream {stream.index} ({name})"

@@ -1,0 +1,171 @@
+"""A film put together from its encoded picture and all that its source holds besides."""
+
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.error import FFmpegError
+from av.stream import Disposition
+
+from flowchroma.errors import UserError
+from flowchroma.film.cargo import Cargo, Loading
+from flowchroma.film.crop import cropped
+from flowchroma.film.encoder import Encoder
+from flowchroma.film.frame_times import open_container
+from flowchroma.film.video import VideoFile
+
+_SOUND_AHEAD = 0.5  # seconds by which sound is written before the picture
+_TRIED = 3  # frames
+_CARRIED = 400  # packets
+_ROUNDING = 2e-3  # seconds; Matroska counts in milliseconds
+
+
+def mux(path: Path, container: str, encoder: Encoder, cargo: Cargo | None, limit: int | None = None) -> None:
+    """Write a film's file.
+
+    Args:
+        path: Where to.
+        container: FFmpeg's name of its kind.
+        encoder: Holds the picture, finished.
+        cargo: What goes with it.
+        limit: Packets of sound and subtitles, at most.
+
+    Raises:
+        FFmpegError, OSError, ValueError: It cannot be written.
+    """
+    # The header goes first, so that a browser can start before the whole film is there.
+    options = {} if container == "matroska" else {"movflags": "+faststart"}
+    template, loading = encoder.stream, None
+    odd = cropped(encoder.stream, next(iter(encoder.packets())), encoder.size) if encoder.is_padded else None
+    try:
+        output = av.open(str(path.absolute()), "w", format=container, options=options)
+        try:
+            stream = output.add_stream_from_template(odd.streams.video[0] if odd else template, opaque=True)
+            stream.codec_context.extradata = encoder.stream.codec_context.extradata
+            stream.time_base = encoder.time_base
+            if encoder.deep and container != "matroska":
+                stream.codec_context.codec_tag = "hvc1"  # Apple's players take no other
+            stream.disposition = Disposition.default
+            if cargo:
+                stream.metadata.update(cargo.picture)
+                loading = Loading(cargo, output, limit)
+            _write(output, stream, encoder, loading, cargo.shift if cargo else Fraction(0))
+        finally:
+            output.close()
+    finally:
+        if loading:
+            loading.close()
+        if odd:
+            odd.close()
+
+
+def prove(path: Path, container: str, encoder: Encoder, cargo: Cargo | None) -> Cargo | None:
+    """Write a film of a few frames, end included, with all that is to go with it; less of that where it must be.
+
+    Args:
+        path: Of a file that is removed again.
+        container: Of the film to be written.
+        encoder: Made for this, with nothing in it.
+        cargo: What is to go with the picture.
+
+    Returns:
+        What can go with it, with a line for each thing that cannot.
+
+    Raises:
+        UserError: Not even the picture can be written.
+    """
+    reason: Exception | None = None
+    try:
+        for _ in range(_TRIED):
+            encoder.write(np.zeros((*encoder.size, 3), np.uint16 if encoder.deep else np.uint8))
+        encoder.finish()
+        for less in _lesser(cargo):
+            try:
+                mux(path, container, encoder, less, _CARRIED)
+            except (FFmpegError, OSError, ValueError) as error:
+                reason = reason or error
+                continue
+            if less and cargo:
+                less.lines = [*cargo.lines, *_lost(cargo, less, path, reason)]
+            return less
+    finally:
+        encoder.close()
+        path.unlink(missing_ok=True)
+    width, height = encoder.size[1], encoder.size[0]
+    said = getattr(reason, "strerror", None) or reason
+    raise UserError(f"a film of {width} x {height} pixels cannot be written as {container}: {said}")
+
+
+def fallbacks(cargo: Cargo | None) -> list[Cargo | None]:
+    """The cargo, and what is left of it where that fails at the end after all."""
+    return _lesser(cargo)
+
+
+def differences(path: Path, encoder: Encoder) -> str:
+    """What is not as it should be in a film that was written; empty where all is well."""
+    made = VideoFile(path)
+    if len(made) != encoder.count:
+        return f"it shows {len(made)} frames, not {encoder.count}"
+    if made.size != encoder.size:
+        return f"its frames are {made.size[1]} x {made.size[0]}, not {encoder.size[1]} x {encoder.size[0]}"
+    base, times, _ = made.times
+    wanted = np.array([encoder.time(index) for index in range(encoder.count)], dtype=float) * float(encoder.time_base)
+    off = np.abs((np.array(times, dtype=float) - times[0]) * float(base) - (wanted - wanted[0])).max()
+    if off > _ROUNDING:
+        return f"its frames are shown up to {off:.3f} s too early or late"
+    with open_container(path) as container:
+        length = (container.duration or 0) / av.time_base
+    if length and length < (wanted[-1] - wanted[0]) * (1 - 1e-3) - _ROUNDING:
+        return f"it lasts {length:.2f} s, not {wanted[-1] - wanted[0]:.2f} s"
+    return ""
+
+
+def _write(
+    output: av.container.OutputContainer,
+    stream: av.VideoStream,
+    encoder: Encoder,
+    loading: Loading | None,
+    shift: Fraction,
+) -> None:
+    ticks = round(shift / encoder.time_base)
+    output.start_encoding()
+    if loading:
+        loading.begin()
+    for packet in encoder.packets():
+        packet.pts, packet.dts = (packet.pts or 0) - ticks, (packet.dts or 0) - ticks
+        packet.stream = stream
+        if loading:
+            loading.feed(float(packet.dts * packet.time_base) + _SOUND_AHEAD)
+        output.mux(packet)
+    if loading:
+        loading.finish()
+
+
+def _lesser(cargo: Cargo | None) -> list[Cargo | None]:
+    return [cargo, cargo.only_sound(), cargo.nothing()] if cargo else [None]
+
+
+def _lost(cargo: Cargo, carried: Cargo, path: Path, reason: Exception | None) -> Iterable[str]:
+    """What of a cargo is not in a film that was written with it, though its streams are."""
+    name = cargo.film.path
+    if reason is not None:
+        what = "sound, subtitles and all else" if not carried.choices else "all but picture and sound"
+        why = getattr(reason, "strerror", None) or reason
+        yield f"{what} of {name} cannot be written to {cargo.container} ({why}): left out"
+        return
+    with open_container(path) as made, open_container(name) as source:
+        kept = {key.lower() for key in made.metadata}
+        chapters = len(made.chapters())
+        for at, choice in enumerate(carried.choices, 1):  # the picture comes first
+            before, after = source.streams[choice.index], made.streams[at]
+            for key in ("language", "title"):
+                value = before.metadata.get(key, "und")
+                if value != "und" and key not in after.metadata and after.metadata.get("handler_name") != value:
+                    yield f"{cargo.container} does not keep the {key} of {before.type} {choice.index} of {name}"
+    lost = [key for key in cargo.metadata if key.lower() not in kept]
+    if lost:
+        yield f"{cargo.container} does not keep {', '.join(lost)} of {name}: left out"
+    if chapters < len(cargo.chapters):
+        yield f"{cargo.container} keeps {chapters} of {len(cargo.chapters)} chapters of {name}"
