@@ -4,10 +4,9 @@ from flowchroma.losses.adversarial import discriminator_loss, generator_loss
 from flowchroma.losses.census import FlowCensus
 from flowchroma.losses.chroma_smoothness import ChromaSmoothness
 from flowchroma.losses.contextual import Contextual, contextual_loss
-from flowchroma.losses.flow import FlowColor, FlowEndPoint
+from flowchroma.losses.flow import FlowColor, FlowEndPoint, FlowPhotometric
 from flowchroma.losses.l1 import L1
 from flowchroma.losses.perceptual import Perceptual, SquaredPerceptual
-from flowchroma.losses.photometric import FlowPhotometric
 from flowchroma.losses.prediction import EstimatedMotion, ExactMotion, Prediction, PreviousFrame
 from flowchroma.losses.smoothness import FlowSmoothness
 from flowchroma.losses.temporal import Temporal
