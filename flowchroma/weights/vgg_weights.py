@@ -30,15 +30,13 @@ def load_vgg(
 ) -> tuple[VGGFeatures, str]:
     """Load a pretrained VGG trunk.
 
-    With `weights="auto"` it comes from torchvision's cache, else a download into that cache, else the VGG16 trunk to
-    relu4_3 that ships with the package takes its place: a warning says so, and each layer that it lacks is served by
-    `nearest_layer`.
+    "auto" takes torchvision's cache, else a download into it, else the shipped VGG16 to relu4_3: a warning says so, and
+    each layer that it lacks is served by `nearest_layer`.
 
     Args:
         arch: "vgg16" or "vgg19".
         layers: as in ("relu1_2", "relu2_2").
-        weights: "auto", "shipped" (the trunk that comes with the package), or a file with torchvision's key names,
-            safetensors or PyTorch's own.
+        weights: "auto", "shipped", or a file with torchvision's key names, safetensors or PyTorch's own.
         download: whether "auto" may download (548 MB for VGG19).
         url: where to download from instead of torchvision's server.
 
@@ -56,8 +54,7 @@ def load_vgg(
         return _shipped(wanted)
     if str(weights) != "auto":
         return fill(wanted, Path(weights)), f"{arch} ({weights})"
-    url = url or torchvision_url(arch)
-    cached, why = fetch(url, download)
+    cached, why = fetch(url := url or torchvision_url(arch), download)
     if not why:
         return fill(wanted, cached), f"{arch} (torchvision, IMAGENET1K_V1)"
     trunk, used = _shipped(wanted)

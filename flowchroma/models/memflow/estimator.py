@@ -43,9 +43,9 @@ class FlowEstimator(nn.Module, ABC):
     Args:
         architecture: of the networks.
         iterations: of the update, for each flow.
-        memory_frames: past frames whose motion is remembered.
         memory_pool: side of the square of coarse pixels that share a key and a value; 1 as published.
         average_tokens: number of attention keys that the scale of the memory read is normalised to.
+        memory_frames: past frames whose motion is remembered.
         volume_limit: MiB that the correlation of all pairs, and the table of attention weights, may each take; beyond
             it they are computed piece by piece, to the same numbers, more slowly and in less memory. At 512 a step
             of the published network at 1920 x 1080 stays below 2 GiB resident on a CPU, libraries included.
@@ -62,15 +62,15 @@ class FlowEstimator(nn.Module, ABC):
     def __init__(
         self,
         architecture: Architecture,
-        *,
         iterations: int,
-        memory_frames: int,
         memory_pool: int,
         average_tokens: int,
-        volume_limit: float,
-        start: FirstFlow | None,
-        confidence: Confidence | None,
-        cut: Cut | None,
+        *,
+        memory_frames: int = 1,
+        volume_limit: float = 512,
+        start: FirstFlow | None = None,
+        confidence: Confidence | None = None,
+        cut: Cut | None = None,
     ) -> None:
         super().__init__()
         self.channels, self.hidden = architecture.channels, architecture.hidden
