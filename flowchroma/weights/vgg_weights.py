@@ -1,4 +1,4 @@
-"""VGG trunks with pretrained weights."""
+"""VGG trunks with pretrained weights, and the weights that ship with the package."""
 
 import logging
 import os
@@ -17,6 +17,7 @@ from flowchroma.weights.cache import fetch, read_tensors, torchvision_url
 log = logging.getLogger(__name__)
 Trunk = TypeVar("Trunk", VGGFeatures, VGGLevels)
 
+SHIPPED_SYSTEM = Path(__file__).parent / "small" / "weights.safetensors"
 SHIPPED_VGG = Path(__file__).with_name("vgg16_relu4_3_fp16.safetensors")
 _SHIPPED_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
 
@@ -61,6 +62,11 @@ def load_vgg(
     line = f"{arch} is not in torchvision's cache and {why}, so the loss uses {used}; to have the real one, put"
     _warn_once(f"{line} {url} at {cached}")
     return trunk, used
+
+
+def shipped_trunk(layers: Sequence[str] = ("relu2_2", "relu3_3", "relu4_3")) -> VGGFeatures:
+    """The VGG16 trunk that ships with the package, to some of relu1_2, relu2_2, relu3_3 and relu4_3."""
+    return load_vgg("vgg16", list(layers), "shipped")[0]
 
 
 def _warn_once(line: str) -> None:

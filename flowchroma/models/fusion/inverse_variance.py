@@ -1,4 +1,4 @@
-"""The fusion that weighs colours by their expected errors, and learns nothing."""
+"""The fusions that learn nothing: colours weighed by their expected errors, or by their bare confidences."""
 
 import torch
 from torch import Tensor
@@ -39,6 +39,22 @@ class InverseVarianceFusion(Fusion):
         weights = torch.softmax(odds, dim=1).to(base.dtype)
         colours = torch.stack([base, match.ab, recent.ab][: odds.shape[1]], dim=1)
         return (weights[:, :, None] * colours).sum(dim=1)
+
+
+class PlaceholderFusion(Fusion):
+    """confidence * carried + similarity * matched, over the sum of both: the least that a trained fusion must beat."""
+
+    def forward(self, signals: Signals) -> Tensor:
+        """Weigh the two colours of a frame.
+
+        Returns:
+            (B, 2, H, W), CIELAB units. The matched colour where confidence and similarity are 0.
+        """
+        propagation, found = signals.propagation, signals.match
+        # The small constant decides where both are 0, and nothing else.
+        similarity = found.similarity + 1e-6
+        total = propagation.confidence + similarity
+        return (propagation.confidence * propagation.ab + similarity * found.ab) / total
 
 
 def candidates(signals: Signals) -> tuple[Tensor, Match, Match]:

@@ -5,9 +5,12 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from flowchroma.models.memflow.layout import fast
-
 Norm = Callable[[int], nn.Module]
+
+
+def fast(x: Tensor) -> Tensor:
+    """In a CPU's fastest layout, channels last: large depthwise kernels take a tenth of the time."""
+    return x.contiguous(memory_format=torch.channels_last if x.device.type == "cpu" else torch.contiguous_format)
 
 
 class InstanceNorm(nn.GroupNorm):

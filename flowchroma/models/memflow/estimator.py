@@ -15,9 +15,8 @@ from flowchroma import ops
 from flowchroma.color import scale_luma
 from flowchroma.models.memflow.architecture import STRIDE, Architecture
 from flowchroma.models.memflow.confidence import Confidence, Evidence, Photometric
-from flowchroma.models.memflow.encoder import NORMS, Encoder
+from flowchroma.models.memflow.encoder import NORMS, Encoder, fast
 from flowchroma.models.memflow.iterates import Encoded, FineFlow, Iterate
-from flowchroma.models.memflow.layout import fast
 from flowchroma.models.memflow.update import Update
 from flowchroma.models.state import FlowState
 from flowchroma.ops import light
