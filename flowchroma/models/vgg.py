@@ -41,6 +41,12 @@ def nearest_layer(layer: str, available: Iterable[str]) -> str:
     return (same_block or ordered)[-1]
 
 
+def imagenet_normalized(rgb: Tensor) -> Tensor:
+    """(B, 3, H, W), sRGB in [0, 1], less ImageNet's mean, over its deviation."""
+    mean, std = (rgb.new_tensor(v).view(3, 1, 1) for v in (_MEAN, _STD))
+    return (rgb - mean) / std
+
+
 class VGGFeatures(nn.Module):
     """Frozen VGG, cut off behind the deepest layer that is asked for.
 
@@ -92,8 +98,7 @@ class VGGFeatures(nn.Module):
         Returns:
             For each of `layers`, (B, C, h, w) after the ReLU; block b is at stride 2^(b - 1).
         """
-        mean, std = (rgb.new_tensor(v).view(3, 1, 1) for v in (_MEAN, _STD))
-        x, found = (rgb - mean) / std, {}
+        x, found = imagenet_normalized(rgb), {}
         for name, index in self._path:
             if name.endswith("_1") and index:
                 x = F.max_pool2d(x, 2)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from flowchroma.errors import UserError
-from flowchroma.weights.cache import WeightsAbsent, candidates, fetch, read_tensors, torchvision_url
+from flowchroma.weights.cache import WeightsAbsent, candidates, fetch, misfit, read_tensors, torchvision_url
 from flowchroma.weights.frozen import Frozen
 
 _TRUNKS = {"alex": "alexnet", "vgg": "vgg16"}
@@ -92,7 +92,7 @@ def _trunk(net: str, slots: Mapping[str, Tensor], folder: str | Path | None, dow
     for path in files:
         try:
             state = read_tensors(path, f"torchvision's {arch}")
-            lack = _misfit(slots, state)
+            lack = misfit(slots, state)
         except UserError:
             if named:
                 raise
@@ -109,18 +109,6 @@ def _trunk(net: str, slots: Mapping[str, Tensor], folder: str | Path | None, dow
         place = f"{cached}" if folder is None else f"{cached} or into {folder}"
         raise WeightsAbsent(f"LPIPS-{net} lacks torchvision's {arch} and {why}: put {url} at {place}{short}")
     state = read_tensors(cached, f"torchvision's {arch}")
-    if lack := _misfit(slots, state):
+    if lack := misfit(slots, state):
         raise UserError(f"{cached} is not torchvision's {arch}, {lack}: delete it or get it again")
     return state
-
-
-def _misfit(slots: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> str:
-    """What keeps a file from filling the trunk; empty if nothing does."""
-    if missing := [key for key in slots if key not in state]:
-        return f"it lacks {missing[0]} ({len(missing)} of {len(slots)} missing)"
-    for key, slot in slots.items():
-        if state[key].shape != slot.shape:
-            return f"it has {key} as {tuple(state[key].shape)}, not {tuple(slot.shape)}"
-        if not torch.isfinite(state[key]).all():
-            return f"it holds values that are not finite in {key}"
-    return ""

@@ -7,10 +7,10 @@ from torch import nn
 
 from flowchroma.errors import UserError
 from flowchroma.models import SwinTExCo
+from flowchroma.weights.cache import SUFFIXES
 
 # What a file's name says of itself, and which of our parts it fills.
 _PARTS = {"embed": "embed", "nonlocal": "warp", "colornet": "colornet"}
-_SUFFIXES = (".pth", ".pt", ".safetensors")
 
 
 def published_files(network: nn.Module, where: str | Path) -> dict[str, Path]:
@@ -42,4 +42,4 @@ def published_files(network: nn.Module, where: str | Path) -> dict[str, Path]:
 
 
 def _named(folder: Path, name: str) -> Iterator[Path]:
-    return (p for p in sorted(folder.iterdir()) if p.suffix in _SUFFIXES and name in p.stem.lower())
+    return (p for p in sorted(folder.iterdir()) if p.suffix in SUFFIXES and name in p.stem.lower())

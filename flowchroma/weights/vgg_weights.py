@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
-import torch
-
 from flowchroma.errors import UserError
 from flowchroma.models.swintexco.trainable_vgg import VGGLevels
 from flowchroma.models.vgg import BLOCKS, VGGFeatures, conv_indices, nearest_layer
-from flowchroma.weights.cache import fetch, read_tensors, torchvision_url
+from flowchroma.weights.cache import fetch, misfit, read_tensors, torchvision_url
 
 log = logging.getLogger(__name__)
 Trunk = TypeVar("Trunk", VGGFeatures, VGGLevels)
@@ -98,17 +96,7 @@ def fill(trunk: Trunk, path: Path) -> Trunk:
         hint = f"set the trunk to {fits[0]}" if fits else "name a file of torchvision's VGG"
         raise UserError(f"{path} does not hold {trunk.arch} (features.{min(strange)} is not one of its layers): {hint}")
     own = trunk.state_dict()
-    if missing := [key for key in own if key not in state]:
-        raise UserError(
-            f"{path} lacks {missing[0]} ({len(missing)} of {len(own)} missing): name a file of {trunk.arch}"
-        )
-    if misfits := [key for key in own if own[key].shape != state[key].shape]:
-        key = misfits[0]
-        raise UserError(
-            f"{path} has {key} as {tuple(state[key].shape)}, where {trunk.arch} needs {tuple(own[key].shape)}: "
-            f"name a file of {trunk.arch}"
-        )
+    if lack := misfit(own, state):
+        raise UserError(f"{path} does not fit {trunk.arch}, {lack}: name another file, or get it again")
     trunk.load_state_dict({key: state[key] for key in own})
-    if broken := [key for key, value in trunk.state_dict().items() if not torch.isfinite(value).all()]:
-        raise UserError(f"{path} holds values that are not finite in {broken[0]}: get the file again")
     return trunk

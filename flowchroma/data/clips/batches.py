@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -98,13 +99,10 @@ def _collate_variations(variations: Sequence[ClipVariation | None]) -> ClipVaria
     drawn = [variation for variation in variations if variation is not None]
     if not drawn:
         return None
-    return ClipVariation(
-        torch.stack([variation.colour for variation in drawn]),
-        [variation.blur for variation in drawn],
-        [variation.grain for variation in drawn],
-        [variation.warp for variation in drawn],
-        [variation.seed for variation in drawn],
-    )
+    columns: dict[str, Any] = {
+        f.name: [getattr(variation, f.name) for variation in drawn] for f in fields(ClipVariation)
+    }
+    return ClipVariation(**columns | {"colour": torch.stack(columns["colour"])})
 
 
 def identity(batch: Any) -> Any:
