@@ -41,6 +41,28 @@ class Painter:
         return lay_over(luma, ab)
 
 
+class Oracle(Painter):
+    """The truth through the painter's own resizing and rounding: the best that any colorizer can reach in it.
+
+    Args:
+        size: as in `Painter`.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def start(self, *references: Tensor) -> None:
+        """Keeps nothing."""
+
+    def observe(self, rgb: Tensor) -> None:
+        """Keeps nothing."""
+
+    def paint(self, rgb: Tensor) -> Tensor:
+        """The frame's own colours, made small and large again: (B, 3, H, W) uint8."""
+        lab = rgb_to_lab(rgb)
+        return lay_over(lab[:, :1], shrink(lab[:, 1:], self.size))
+
+
 def lay_over(luma: Tensor, ab: Tensor) -> Tensor:
     """Enlarge ab (B, 2, h, w) to L (B, 1, H, W): (B, 3, H, W) uint8 RGB."""
     return lab_to_rgb8(torch.cat((luma, enlarge(ab.float(), luma.shape[-2:])), dim=1))

@@ -10,7 +10,7 @@ from flowchroma.losses.perceptual import Perceptual, SquaredPerceptual
 from flowchroma.losses.prediction import EstimatedMotion, ExactMotion, Prediction, PreviousFrame
 from flowchroma.losses.smoothness import FlowSmoothness
 from flowchroma.losses.temporal import Temporal
-from flowchroma.losses.trunk import FeatureTerm, MatchingTrunk, Trunk, VGGTrunk, vgg_trunk
+from flowchroma.losses.trunk import MatchingTrunk, Trunk, vgg_trunk
 from flowchroma.losses.weighted import NEEDS_MATCHING, LossValues, WeightedSum, weighted_sum
 
 __all__ = [
@@ -20,7 +20,6 @@ __all__ = [
     "Contextual",
     "EstimatedMotion",
     "ExactMotion",
-    "FeatureTerm",
     "FlowCensus",
     "FlowColor",
     "FlowEndPoint",
@@ -34,7 +33,6 @@ __all__ = [
     "SquaredPerceptual",
     "Temporal",
     "Trunk",
-    "VGGTrunk",
     "WeightedSum",
     "contextual_loss",
     "discriminator_loss",

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 BLOCKS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
+_LEVELS = ("relu2_2", "relu3_2", "relu4_2", "relu5_2")
+LEVEL_CHANNELS = (128, 256, 512, 512)
 _WIDTHS = (64, 128, 256, 512, 512)
 _MEAN = (0.485, 0.456, 0.406)
 _STD = (0.229, 0.224, 0.225)
@@ -105,4 +107,34 @@ class VGGFeatures(nn.Module):
             x = torch.relu(self.features[str(index)](x))
             if name in self.layers:
                 found[name] = x
+        return found
+
+
+class VGGLevels(nn.Module):
+    """torchvision's VGG to relu5_2: relu2_2, relu3_2, relu4_2 and relu5_2, at strides 2, 4, 8 and 16.
+
+    Parameter names are torchvision's (`features.<i>.weight`).
+
+    Args:
+        arch: "vgg16" or "vgg19".
+    """
+
+    def __init__(self, arch: str) -> None:
+        from torchvision.models.vgg import cfgs, make_layers  # slow to import, and only this trunk needs it
+
+        super().__init__()
+        if arch not in BLOCKS:
+            raise ValueError(f"no network {arch!r}: choose one of {', '.join(BLOCKS)}")
+        self.arch = arch
+        indices = conv_indices(arch)
+        self._ends = [indices[layer] + 1 for layer in _LEVELS]
+        self.features = make_layers(cfgs["D" if arch == "vgg16" else "E"])[: self._ends[-1] + 1]
+
+    def forward(self, rgb: Tensor) -> list[Tensor]:
+        """(B, 3, H, W), RGB, normalised as the weights expect, to four levels."""
+        found = []
+        for place, layer in enumerate(self.features):
+            rgb = layer(rgb)
+            if place in self._ends:
+                found.append(rgb)
         return found

@@ -1,6 +1,5 @@
 """Pretrained weights: those that ship with the package, and how others are found."""
 
-from flowchroma.files.download import DownloadError, download_file
 from flowchroma.weights.cache import WeightsAbsent
 from flowchroma.weights.inception import load_inception
 from flowchroma.weights.lpips import load_lpips
@@ -10,9 +9,7 @@ from flowchroma.weights.vgg_weights import SHIPPED_SYSTEM, SHIPPED_VGG, load_vgg
 __all__ = [
     "SHIPPED_SYSTEM",
     "SHIPPED_VGG",
-    "DownloadError",
     "WeightsAbsent",
-    "download_file",
     "load_inception",
     "load_lpips",
     "load_vgg",

@@ -99,9 +99,7 @@ def _collate_variations(variations: Sequence[ClipVariation | None]) -> ClipVaria
     drawn = [variation for variation in variations if variation is not None]
     if not drawn:
         return None
-    columns: dict[str, Any] = {
-        f.name: [getattr(variation, f.name) for variation in drawn] for f in fields(ClipVariation)
-    }
+    columns: dict[str, Any] = {f.name: [getattr(item, f.name) for item in drawn] for f in fields(ClipVariation)}
     return ClipVariation(**columns | {"colour": torch.stack(columns["colour"])})
 
 

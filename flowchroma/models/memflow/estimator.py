@@ -80,10 +80,9 @@ class FlowEstimator(nn.Module, ABC):
         self.confidence, self.cut = confidence or Photometric(), cut
 
     def _add_encoders(self, architecture: Architecture) -> None:
-        a, norm = architecture, NORMS[architecture.context_norm]
-        self.fnet = Encoder(a.channels, a.widths, a.features, a.blocks, strides=a.strides)
-        self.cnet = Encoder(a.channels, a.widths, 2 * a.hidden, a.blocks, norm, a.strides)
-        self.att = _QueryKey(a.hidden)
+        self.fnet = Encoder(architecture, architecture.features)
+        self.cnet = Encoder(architecture, 2 * architecture.hidden, NORMS[architecture.context_norm])
+        self.att = _QueryKey(architecture.hidden)
 
     @abstractmethod
     def _corrected(self, flow: Tensor, hidden: Tensor) -> Tensor:
