@@ -42,11 +42,7 @@ class Painter:
 
 
 class Oracle(Painter):
-    """The truth through the painter's own resizing and rounding: the best that any colorizer can reach in it.
-
-    Args:
-        size: as in `Painter`.
-    """
+    """The truth through the painter's own resizing and rounding: the best that any colorizer can reach in it."""
 
     def __init__(self, size: int) -> None:
         self.size = size

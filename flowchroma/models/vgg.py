@@ -15,11 +15,7 @@ _STD = (0.229, 0.224, 0.225)
 
 
 def conv_indices(arch: str) -> dict[str, int]:
-    """Where torchvision's `features` keeps the convolution before each layer: {"relu1_1": 0, "relu1_2": 2, ...}.
-
-    Args:
-        arch: "vgg16" or "vgg19".
-    """
+    """Where torchvision's `features` keeps the convolution before each layer: {"relu1_1": 0, "relu1_2": 2, ...}."""
     indices, index = {}, 0
     for block, convs in enumerate(BLOCKS[arch], start=1):
         for conv in range(1, convs + 1):
@@ -30,12 +26,7 @@ def conv_indices(arch: str) -> dict[str, int]:
 
 
 def nearest_layer(layer: str, available: Iterable[str]) -> str:
-    """The layer that serves where a trunk does not have `layer`: the last of the same block, else the deepest.
-
-    Args:
-        layer: as in "relu3_2".
-        available: the layers that the trunk has.
-    """
+    """Of the available layers, that which serves as `layer`: itself, else the last of its block, else the deepest."""
     ordered = sorted(available)
     if layer in ordered:
         return layer
@@ -114,9 +105,6 @@ class VGGLevels(nn.Module):
     """torchvision's VGG to relu5_2: relu2_2, relu3_2, relu4_2 and relu5_2, at strides 2, 4, 8 and 16.
 
     Parameter names are torchvision's (`features.<i>.weight`).
-
-    Args:
-        arch: "vgg16" or "vgg19".
     """
 
     def __init__(self, arch: str) -> None:

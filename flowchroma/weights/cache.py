@@ -20,12 +20,7 @@ class WeightsAbsent(UserError):  # noqa: N818 (a state of this machine, reported
 
 
 def fetch(url: str, download: bool = True, timeout: float = 3.0) -> tuple[Path, str]:
-    """Find a published file in torchvision's cache, else download it into it.
-
-    Args:
-        url: where it is published.
-        download: whether it may be downloaded.
-        timeout: see `download_file`.
+    """Find a published file in torchvision's cache, else download it into it, by `download_file`.
 
     Returns:
         The file's place in the cache, and why it is not there, empty if it is.
@@ -83,11 +78,7 @@ def read_file(path: Path) -> Any:
 
 
 def read_tensors(path: Path, of: str) -> Mapping[str, Tensor]:
-    """Read a file of weights, safetensors or PyTorch's own; nothing in it is run.
-
-    Args:
-        path: an existing file.
-        of: whose weights are wanted, for the message.
+    """Read a file of weights, by `read_file`; `of` says in the message whose are wanted.
 
     Raises:
         UserError: it is damaged, or holds something else.

@@ -16,12 +16,7 @@ _SMALLEST = {"alex": 31, "vgg": 16}  # below it, a pooling layer has nothing lef
 
 
 class LPIPSNetwork(Frozen):
-    """The network of `lpips_distance`.
-
-    Args:
-        network: an `lpips.LPIPS`.
-        net: "alex" or "vgg".
-    """
+    """The network of `lpips_distance`: an `lpips.LPIPS` on the trunk `net`, "alex" or "vgg"."""
 
     def __init__(self, network: nn.Module, net: str) -> None:
         super().__init__(network)

@@ -41,27 +41,14 @@ class SwinTExCo(nn.Module):
         self.temperature, self.sharp, self.top = temperature, sharp, top
 
     def encode_references(self, references: Tensor) -> ReferenceMemory:
-        """Encode references, once for a film or a shot.
-
-        Args:
-            references: (B, R, 3, H, W), CIELAB; any size.
-
-        Returns:
-            Every position of all of them as one memory.
-        """
+        """Encode references (B, R, 3, H, W), CIELAB, of any size: every position of all of them as one memory."""
         count = references.shape[1]
         lab, _ = ops.pad_to_multiple(references.flatten(0, 1), MULTIPLE, SMALLEST)
         keys = self.warp.key(self._levels(lab_to_rgb(lab)), _size(lab))
         return reference_memory(keys, lab, count)
 
     def forward(self, luma: Tensor, memory: ReferenceMemory, last: Tensor | None = None) -> Match:
-        """Find colour for frames.
-
-        Args:
-            luma: (B, 1, H, W), L in [0, 100]; any size.
-            memory: of references, from `encode_references`.
-            last: (B, 3, H, W), CIELAB: the frame before with the colour it was given; None where none was.
-        """
+        """Find colour for frames (B, 1, H, W), L in [0, 100], of any size, as `Matcher.match` does."""
         return self.match(luma, (memory,), last)[0]
 
     def match(self, luma: Tensor, memories: Sequence[ReferenceMemory], last: Tensor | None = None) -> list[Match]:
