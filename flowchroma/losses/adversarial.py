@@ -23,10 +23,5 @@ def discriminator_loss(real: Tensor, made: Tensor) -> Tensor:
 
 
 def generator_loss(real: Tensor, made: Tensor) -> Tensor:
-    """The generator's loss, [E(C(x_f) - E C(x_r) - 1)^2 + E(C(x_r) - E C(x_f) + 1)^2] / 2; a scalar, float32.
-
-    Args:
-        real: (B,), the discriminator's scores C of real frames x_r.
-        made: (B,), its scores of generated frames x_f.
-    """
+    """The generator's loss, [E(C(x_f) - E C(x_r) - 1)^2 + E(C(x_r) - E C(x_f) + 1)^2] / 2, of the same two (B,)."""
     return discriminator_loss(made, real)

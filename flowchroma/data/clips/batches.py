@@ -63,12 +63,7 @@ class BatchedClips(Dataset[RawClip | UserError]):
 
 
 def collate(items: Sequence[RawClip | UserError], frames: tuple[Tensor, Tensor] | None = None) -> RawClip | UserError:
-    """Stack clips to a batch; the first error among them takes the batch's place.
-
-    Args:
-        items: the clips.
-        frames: their frames and their references, where these are stacked already.
-    """
+    """Stack clips to a batch, around frames and references where these are stacked already; an error takes its place."""
     clips = []
     for item in items:
         if isinstance(item, UserError):

@@ -124,10 +124,7 @@ class FlowEstimator(nn.Module, ABC):
         return flow, self._remember(pyramid, now, last, state)
 
     def forward(self, luma: Tensor) -> list[list[Tensor]]:
-        """Flows of a clip with every iteration of each, for training.
-
-        Args:
-            luma: (B, T, 1, H, W), L in [0, 100].
+        """Flows of a clip (B, T, 1, H, W), L in [0, 100], with every iteration of each, for training.
 
         Returns:
             For each frame from the second on, the iterates of its flow to the frame before: (B, 2, H, W) in pixels.

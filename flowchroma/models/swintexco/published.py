@@ -70,11 +70,7 @@ class SwinTExCo(nn.Module):
         return matches
 
     def match_colour(self, luma: Tensor, memory: ReferenceMemory) -> tuple[Tensor, Tensor, Tensor]:
-        """Matched colour, before ColorVidNet completes it.
-
-        Args:
-            luma: (B, 1, H, W), L in [0, 100], sides multiples of 32 and at least 64.
-            memory: of references, from `encode_references`.
+        """Matched colour for frames (B, 1, H, W), sides multiples of 32 from 64 on, before ColorVidNet completes it.
 
         Returns:
             CIELAB, (B, 3, H / 4, W / 4), and of the best position cosine similarity and image, (B, 1, H / 4, W / 4).
