@@ -44,7 +44,7 @@ def torchvision_url(arch: str) -> str:
     return torchvision.models.get_model_weights(arch).IMAGENET1K_V1.url
 
 
-def candidates(folder: str | Path | None) -> list[Path]:
+def weight_files(folder: str | Path | None) -> list[Path]:
     """Files of weights in a folder, or the one that is named.
 
     Raises:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from flowchroma.errors import UserError
-from flowchroma.weights.cache import WeightsAbsent, candidates, fetch, misfit, read_tensors, torchvision_url
+from flowchroma.weights.cache import WeightsAbsent, fetch, misfit, read_tensors, torchvision_url, weight_files
 from flowchroma.weights.frozen import Frozen
 
 _TRUNKS = {"alex": "alexnet", "vgg": "vgg16"}
@@ -82,7 +82,7 @@ def _slots(network: nn.Module) -> dict[str, Tensor]:
 
 def _trunk(net: str, slots: Mapping[str, Tensor], folder: str | Path | None, download: bool) -> Mapping[str, Tensor]:
     arch, short = _TRUNKS[net], ""
-    files = candidates(folder)
+    files = weight_files(folder)
     named = bool(files) and folder is not None and Path(folder).expanduser() == files[0]
     for path in files:
         try:

@@ -37,9 +37,6 @@ class BatchedClips(Dataset[RawClip | UserError]):
     def __len__(self) -> int:
         return len(self.clips)
 
-    def __getitem__(self, key: ClipKey) -> RawClip | UserError:
-        return self.clips[key]
-
     def __getitems__(self, keys: Sequence[ClipKey]) -> RawClip | BufferedBatch | UserError:
         number = None if self.buffers is None else self.buffers.acquire()
         if self.buffers is None or number is None:
@@ -63,7 +60,7 @@ class BatchedClips(Dataset[RawClip | UserError]):
 
 
 def collate(items: Sequence[RawClip | UserError], frames: tuple[Tensor, Tensor] | None = None) -> RawClip | UserError:
-    """Stack clips to a batch, around frames and references where these are stacked already; an error takes its place."""
+    """Stack clips to a batch, their frames and references where not stacked already; an error takes its place."""
     clips = []
     for item in items:
         if isinstance(item, UserError):

@@ -80,8 +80,8 @@ def draw_camera(rng: np.random.Generator, strength: float) -> PlaneMotion:
 def draw_object(rng: np.random.Generator, strength: float, reach: tuple[float, float]) -> PlaneMotion:
     """Draw the motion of an object: it moves to and fro, rotates and changes its size, and may leave the frame.
 
-    `strength` multiplies all speeds; at 1 it mostly moves by 0 to 3% of the longer side a frame, at most 10%. `reach` is
-    half the width and half the height of the frame, in units of its longer side. The motion is that of its plane.
+    `strength` multiplies all speeds; at 1 it mostly moves by 0 to 3% of the longer side a frame, at most 10%. `reach`
+    is half the width and half the height of the frame, in units of its longer side. The motion is its plane's.
     """
     speed = strength * (rng.uniform(0.001, 0.03) if rng.random() < 0.8 else rng.uniform(0.03, 0.1))
     direction = rng.uniform(0, 2 * math.pi)
