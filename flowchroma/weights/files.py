@@ -11,7 +11,7 @@ from flowchroma.errors import UserError
 from flowchroma.models import VGGFeatures
 from flowchroma.weights import SHIPPED_SYSTEM
 from flowchroma.weights.cache import read_file
-from flowchroma.weights.published import published_extras, published_files
+from flowchroma.weights.published_checkpoints import published_extras, published_files
 
 WEIGHTS = "weights.safetensors"
 
