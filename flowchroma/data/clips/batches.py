@@ -37,6 +37,9 @@ class BatchedClips(Dataset[RawClip | UserError]):
     def __len__(self) -> int:
         return len(self.clips)
 
+    def __getitem__(self, key: ClipKey) -> RawClip | UserError:
+        return self.clips[key]
+
     def __getitems__(self, keys: Sequence[ClipKey]) -> RawClip | BufferedBatch | UserError:
         number = None if self.buffers is None else self.buffers.acquire()
         if self.buffers is None or number is None:
