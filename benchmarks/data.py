@@ -32,11 +32,13 @@ import numpy as np
 import torch
 
 from flowchroma.data import ClipDataModule, Films, FrameFolders, SampleFilm, Shards
-from flowchroma.data.clips import ClipSampler, TrainingClips, datasets
+from flowchroma.data.clips import datasets
+from flowchroma.data.clips.datasets import TrainingClips
 from flowchroma.data.clips.geometry import Crop, resize
 from flowchroma.data.clips.reading import read_frames
+from flowchroma.data.clips.sampler import ClipSampler
 from flowchroma.data.prepare import encode, pack
-from flowchroma.data.sources import LazyFilm, Source
+from flowchroma.data.sources.source import LazyFilm, Source
 from flowchroma.film import Film, VideoFile, open_film, open_writer
 from flowchroma.film.image_files import encode_jpeg, largest_reduction
 

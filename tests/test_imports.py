@@ -98,6 +98,6 @@ def test_colouring_stands_alone_when_imported_and_when_it_runs(tmp_path: Path) -
     imported, ran = (set(names) for names in json.loads(done.stdout.splitlines()[-1]))
     assert len(list((tmp_path / "coloured").glob("*.png"))) == 2
     assert {"torch", "flowchroma.app.systems"} <= imported
-    assert {"flowchroma.models.fusion.blend", "flowchroma.weights.shipped", "cv2"} <= ran
+    assert {"flowchroma.models.fusion.blend", "flowchroma.weights.vgg_weights", "cv2"} <= ran
     assert not imported & TRAINING
     assert not ran & TRAINING

@@ -44,6 +44,24 @@ class Painter:
         return lay_over(luma, ab, deep=rgb.dtype != torch.uint8)
 
 
+class Oracle(Painter):
+    """The truth through the painter's own resizing and rounding: the best that any colorizer can reach in it."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def start(self, *references: Tensor) -> None:
+        """Keeps nothing."""
+
+    def observe(self, rgb: Tensor) -> None:
+        """Keeps nothing."""
+
+    def paint(self, rgb: Tensor) -> Tensor:
+        """The frame's own colours, made small and large again: (B, 3, H, W) uint8."""
+        lab = rgb_to_lab(rgb)
+        return lay_over(lab[:, :1], shrink(lab[:, 1:], self.size))
+
+
 def lay_over(luma: Tensor, ab: Tensor, deep: bool = False) -> Tensor:
     """Enlarge ab (B, 2, h, w) to L (B, 1, H, W): (B, 3, H, W) RGB, uint8, or int32 of 16 bits."""
     lab = torch.cat((luma, enlarge(ab.float(), luma.shape[-2:])), dim=1)

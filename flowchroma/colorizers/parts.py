@@ -21,11 +21,7 @@ class Carried:
 
 
 class PropagationAlone(nn.Module):
-    """Colour carried from frame to frame along the flow, without the references. Bilinear.
-
-    Args:
-        flow: the flow network.
-    """
+    """Colour carried from frame to frame along the flow, without the references. Bilinear."""
 
     def __init__(self, flow: FlowNetwork) -> None:
         super().__init__()
@@ -55,11 +51,7 @@ class Matched:
 
 
 class MatchingAlone(nn.Module):
-    """Every frame matched against the references, without flow.
-
-    Args:
-        matcher: the matching network.
-    """
+    """Every frame matched against the references, without flow."""
 
     def __init__(self, matcher: Matcher) -> None:
         super().__init__()

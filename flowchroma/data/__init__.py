@@ -3,18 +3,21 @@
 What is exported here is what configurations name, and what a source of one's own needs.
 """
 
-from flowchroma.data.clips import Augmentation, ClipKey, ClipSampler, collate, to_clip
-from flowchroma.data.made import Sample, SampleFilm
+from flowchroma.data.clips.augmentation import Augmentation
+from flowchroma.data.made.sample import Sample, SampleFilm
 from flowchroma.data.module import ClipDataModule
 from flowchroma.data.prepare import Archive
-from flowchroma.data.sources import Films, FrameFolders, Images, NamedFilms, Shards, Source, StillFilm
+from flowchroma.data.sources.films import Films
+from flowchroma.data.sources.frame_folders import FrameFolders
+from flowchroma.data.sources.named import NamedFilms
+from flowchroma.data.sources.picture_folders import Images
+from flowchroma.data.sources.shards import Shards
+from flowchroma.data.sources.source import Source
 
 __all__ = [
     "Archive",
     "Augmentation",
     "ClipDataModule",
-    "ClipKey",
-    "ClipSampler",
     "Films",
     "FrameFolders",
     "Images",
@@ -23,7 +26,4 @@ __all__ = [
     "SampleFilm",
     "Shards",
     "Source",
-    "StillFilm",
-    "collate",
-    "to_clip",
 ]

@@ -119,10 +119,6 @@ class ClipDataModule(LightningDataModule):
         assert self._val is not None
         return self._loader(self._val, train=False)
 
-    def test_dataloader(self) -> ClipLoader:
-        """The same as validation."""
-        return self.val_dataloader()
-
     def test_films(self) -> tuple[list[Film], int]:
         """Whole films for evaluation, and how many the sources' lists name, of which some may not exist.
 

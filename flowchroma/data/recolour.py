@@ -12,15 +12,9 @@ _RGB_FROM_YIQ = np.linalg.inv(_YIQ_FROM_RGB)
 
 
 def colour_matrix(hue: float = 0.0, saturation: float = 1.0, gain: float = 1.0) -> Tensor:
-    """Make the matrix that recolours RGB.
+    """Make the matrix, (3, 3), float32, that `recolour` takes.
 
-    Args:
-        hue: turn of the hue in radians.
-        saturation: factor on chrominance; 0 gives gray, 1 no change.
-        gain: factor on RGB.
-
-    Returns:
-        (3, 3), float32, to be given to `recolour`.
+    The hue turns by radians; saturation is a factor on chrominance, 0 giving gray, and gain one on RGB.
     """
     cos, sin = saturation * math.cos(hue), saturation * math.sin(hue)
     turn = np.array(((1, 0, 0), (0, cos, -sin), (0, sin, cos)))

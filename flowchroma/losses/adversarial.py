@@ -8,25 +8,20 @@ halved, as in SwinTExCo's program. Means are over one process's batch.
 from torch import Tensor
 
 
-def discriminator_loss(real: Tensor, made: Tensor) -> Tensor:
+def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
     """The discriminator's loss, [E(C(x_r) - E C(x_f) - 1)^2 + E(C(x_f) - E C(x_r) + 1)^2] / 2.
 
     Args:
         real: (B,), the discriminator's scores C of real frames x_r.
-        made: (B,), its scores of generated frames x_f.
+        fake: (B,), its scores of generated frames x_f.
 
     Returns:
-        A scalar, float32 also under autocast; 1 where all scores are equal, 0 where real exceeds made by 1.
+        A scalar, float32 also under autocast; 1 where all scores are equal, 0 where real exceeds fake by 1.
     """
-    real, made = real.float(), made.float()
-    return ((real - made.mean() - 1).square().mean() + (made - real.mean() + 1).square().mean()) / 2
+    real, fake = real.float(), fake.float()
+    return ((real - fake.mean() - 1).square().mean() + (fake - real.mean() + 1).square().mean()) / 2
 
 
-def generator_loss(real: Tensor, made: Tensor) -> Tensor:
-    """The generator's loss, [E(C(x_f) - E C(x_r) - 1)^2 + E(C(x_r) - E C(x_f) + 1)^2] / 2; a scalar, float32.
-
-    Args:
-        real: (B,), the discriminator's scores C of real frames x_r.
-        made: (B,), its scores of generated frames x_f.
-    """
-    return discriminator_loss(made, real)
+def generator_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """The generator's loss, [E(C(x_f) - E C(x_r) - 1)^2 + E(C(x_r) - E C(x_f) + 1)^2] / 2, of the same two (B,)."""
+    return discriminator_loss(fake, real)

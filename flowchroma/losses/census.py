@@ -1,10 +1,12 @@
 """Training flow by the order of neighbouring luminances, which a change of light hardly changes."""
 
+from collections.abc import Callable
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from flowchroma.losses.flow_shared import discounted, previous_of, visible_weight
+from flowchroma.losses.flow_shared import FlowTerm, previous_of, visible_weight
 from flowchroma.losses.masking import total_weight
 from flowchroma.losses.prediction import Prediction
 from flowchroma.ops.warp import backward_warp
@@ -13,7 +15,7 @@ _NOISE = 0.9 * 100 / 255  # scale of a difference of luminance that counts as no
 _DISTANCE = 0.1  # squared distance of two signs at which they count half
 
 
-class FlowCensus(nn.Module):
+class FlowCensus(FlowTerm):
     """Soft Hamming distance of the census transforms of frame t and of frame t - 1, warped along the flow.
 
     Meister et al., UnFlow, AAAI 2018, section 3.2, in the soft form of Jonschkowski et al., What Matters in
@@ -26,21 +28,16 @@ class FlowCensus(nn.Module):
     by the estimated visibility where there is one.
 
     Args:
-        gamma: discount of an iteration against the next; the weights are normalised to sum 1.
+        gamma: see `FlowTerm`.
         radius: of the window; 3 is 7 x 7.
     """
 
     def __init__(self, gamma: float = 0.85, radius: int = 3) -> None:
-        super().__init__()
-        self.gamma, self.radius = gamma, radius
+        super().__init__(gamma)
+        self.radius = radius
 
-    def forward(self, prediction: Prediction) -> Tensor:
-        """Return the loss, a scalar.
-
-        Raises:
-            ValueError: there is no previous frame, or no flow.
-        """
-        p = prediction
+    def penalty(self, p: Prediction) -> Callable[[Tensor], Tensor]:
+        """See `FlowTerm`."""
         previous, signs = previous_of(p, "census").luma.float(), self._signs(p.luma.float())
 
         def distance(flow: Tensor) -> Tensor:
@@ -49,7 +46,7 @@ class FlowCensus(nn.Module):
             both = weight * self._neighbours(weight)
             return (both * squared / (_DISTANCE + squared)).sum() / total_weight(both)
 
-        return discounted(p, self.gamma, distance)
+        return distance
 
     def _signs(self, luma: Tensor) -> Tensor:
         """Soft signs of the differences to half of the neighbours; the other half are the same pairs."""

@@ -1,9 +1,9 @@
-"""What the terms of a flow share: the penalty, the weight of each pixel, and the mean over iterations."""
+"""What the terms of a flow share: the robust penalty, the weight of each pixel, and the mean over iterations."""
 
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from flowchroma.losses.prediction import Prediction, PreviousFrame
 from flowchroma.ops.warp import inside
@@ -29,21 +29,37 @@ def visible_weight(p: Prediction, flow: Tensor) -> Tensor:
     return weight if p.exact is None else torch.where(p.has_exact, p.exact.visible.float(), weight)
 
 
-def discounted(p: Prediction, gamma: float, loss: Callable[[Tensor], Tensor]) -> Tensor:
-    """Mean of `loss` over the iterations, in float32.
+class FlowTerm(nn.Module):
+    """Mean of a penalty over the iterations of the estimated flow, in float32.
 
     Iteration i of N weighs gamma^(N - i) (Teed and Deng, RAFT, ECCV 2020, equation 7); the weights are normalised to
     sum 1, so that the figure does not grow with N.
 
-    Raises:
-        ValueError: there is no estimated flow.
+    Args:
+        gamma: discount of an iteration against the next.
     """
-    if p.estimate is None:
-        raise ValueError("a flow loss needs an estimated flow")
-    flows = list(p.estimate.iterates) or [p.estimate.flow]
-    weights = [gamma ** (len(flows) - 1 - i) for i in range(len(flows))]
-    total = torch.stack([weight * loss(flow.float()) for weight, flow in zip(weights, flows, strict=True)]).sum()
-    return total / sum(weights)
+
+    def __init__(self, gamma: float = 0.85) -> None:
+        super().__init__()
+        self.gamma = gamma
+
+    def forward(self, prediction: Prediction) -> Tensor:
+        """Return the loss, a scalar.
+
+        Raises:
+            ValueError: there is no estimated flow, or no previous frame where the penalty reads it.
+        """
+        penalty = self.penalty(prediction)
+        if prediction.estimate is None:
+            raise ValueError("a flow loss needs an estimated flow")
+        flows = list(prediction.estimate.iterates) or [prediction.estimate.flow]
+        weights = [self.gamma ** (len(flows) - 1 - i) for i in range(len(flows))]
+        total = torch.stack([weight * penalty(flow.float()) for weight, flow in zip(weights, flows, strict=True)]).sum()
+        return total / sum(weights)
+
+    def penalty(self, p: Prediction) -> Callable[[Tensor], Tensor]:
+        """A function of flow (B, 2, H, W), in pixels, to a scalar."""
+        raise NotImplementedError
 
 
 def previous_of(p: Prediction, term: str) -> PreviousFrame:

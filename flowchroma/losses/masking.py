@@ -8,12 +8,7 @@ from flowchroma.ops.warp import backward_warp, inside
 
 
 def masked_mean(error: Tensor, weight: Tensor) -> Tensor:
-    """Weighted mean of `error` over the batch's pixels and channels, sum(w error) / max(1, sum w) for one channel.
-
-    Args:
-        error: (B, C, H, W).
-        weight: (B, 1, H, W), at least 0.
-    """
+    """Mean of errors (B, C, H, W) by weights (B, 1, H, W) of at least 0: sum(w error) / (C max(1, sum w)), a scalar."""
     weight = weight.to(error)
     return (error * weight).sum() / (total_weight(weight) * error.shape[1])
 

@@ -1,16 +1,18 @@
 """Smoothness of flow, less demanded at edges of the frame's luminance."""
 
+from collections.abc import Callable
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from flowchroma.errors import UserError
-from flowchroma.losses.flow_shared import discounted
+from flowchroma.losses.flow_shared import FlowTerm
 from flowchroma.losses.prediction import Prediction
 
 _EPSILON = 0.001  # pixels; makes the penalty differentiable at 0
 
 
-class FlowSmoothness(nn.Module):
+class FlowSmoothness(FlowTerm):
     """Differences of the flow between neighbouring pixels, discounted at edges of the luminance.
 
     Mean of exp(-edges |dL| / 100) (sqrt(d^2 + 0.001^2) - 0.001) over pixels, components and both directions, d being
@@ -19,7 +21,7 @@ class FlowSmoothness(nn.Module):
     there is no exact flow, occluded pixels learn from this term alone.
 
     Args:
-        gamma: discount of an iteration against the next; the weights are normalised to sum 1.
+        gamma: see `FlowTerm`.
         order: of the difference. Constant flow costs nothing in both; linear flow, of a camera that zooms, in 2 alone.
         edges: how fast the weight falls with the edge; 150 in the paper.
 
@@ -28,18 +30,14 @@ class FlowSmoothness(nn.Module):
     """
 
     def __init__(self, gamma: float = 0.85, order: int = 1, edges: float = 150.0) -> None:
-        super().__init__()
+        super().__init__(gamma)
         if order not in (1, 2):
             raise UserError(f"the flow's smoothness has order {order}: give 1 or 2")
-        self.gamma, self.order, self.edges = gamma, order, edges
+        self.order, self.edges = order, edges
 
-    def forward(self, prediction: Prediction) -> Tensor:
-        """Return the loss, a scalar.
-
-        Raises:
-            ValueError: there is no estimated flow.
-        """
-        luma = prediction.luma.float() / 100
+    def penalty(self, p: Prediction) -> Callable[[Tensor], Tensor]:
+        """See `FlowTerm`."""
+        luma = p.luma.float() / 100
         weights = {dim: torch.exp(-self.edges * self._edge(luma, dim)) for dim in (-1, -2)}
 
         def roughness(flow: Tensor) -> Tensor:
@@ -51,7 +49,7 @@ class FlowSmoothness(nn.Module):
                 parts.append(penalty.sum() / max(1, penalty.numel()))
             return torch.stack(parts).mean()
 
-        return discounted(prediction, self.gamma, roughness)
+        return roughness
 
     def _edge(self, luma: Tensor, dim: int) -> Tensor:
         """Absolute difference over the span of the flow's, by pixel."""

@@ -42,13 +42,7 @@ class Trunk:
         return self._used
 
     def require(self, layers: LayerWeights) -> dict[str, float]:
-        """Announce the layers that a term reads.
-
-        Args:
-            layers: the term's weight of each layer, by name.
-
-        Returns:
-            The same, as a plain dictionary.
+        """Announce the layers that a term reads, and its weight of each; the same by name, as a plain dictionary.
 
         Raises:
             UserError: the layers are not named.

@@ -2,7 +2,10 @@
 
 from flowchroma.models.error_model import ErrorModel
 from flowchroma.models.flowchroma import FlowChroma
-from flowchroma.models.fusion import BlendFusion, InverseVarianceFusion, PlaceholderFusion, SimpleFusion, UNetFusion
+from flowchroma.models.fusion.blend import BlendFusion
+from flowchroma.models.fusion.inverse_variance import InverseVarianceFusion, PlaceholderFusion
+from flowchroma.models.fusion.simple import SimpleFusion
+from flowchroma.models.fusion.unet import UNetFusion
 from flowchroma.models.memflow import MemFlow, MemFlowSmall
 from flowchroma.models.roll_out import roll_out
 from flowchroma.models.swintexco import SwinTExCo, SwinTExCoSmall

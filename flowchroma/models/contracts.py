@@ -41,15 +41,10 @@ class Matcher(Protocol):
         """Find colour for a frame in one memory; as `match`, without votes."""
 
     def match(self, luma: Tensor, memories: Sequence[ReferenceMemory], last: Tensor | None = None) -> list[Match]:
-        """Find colour for a frame in each of several memories.
+        """Find colour for a frame (B, 1, H, W) in each of several memories.
 
-        Args:
-            luma: (B, 1, H, W).
-            memories: from `encode_references`; with patches where the match is wanted from single pixels as well.
-            last: (B, 3, H, W), CIELAB, the frame before as coloured; None where there was none.
-
-        Returns:
-            A match for each memory.
+        A memory has patches where the match is wanted from single pixels as well. `last` is the frame before as
+        coloured, (B, 3, H, W), CIELAB; None where there was none.
         """
 
 

@@ -43,11 +43,7 @@ class FlowChroma(nn.Module):
         return State(references=self._memory(encode_references(self.matcher, references)))
 
     def step(self, luma: Tensor, state: State) -> tuple[Tensor, State]:
-        """Colour the next frame.
-
-        Args:
-            luma: (B, 1, H, W), L in [0, 100]; the same size from frame to frame.
-            state: from `start` or from the frame before.
+        """Colour the next frame, (B, 1, H, W), L in [0, 100], of the same size from frame to frame.
 
         Returns:
             ab of the frame, (B, 2, H, W), CIELAB units, and the state for the next.

@@ -1,19 +1,15 @@
 """Pretrained weights: those that ship with the package, and how others are found."""
 
-from flowchroma.files.download import DownloadError, download_file
 from flowchroma.weights.cache import WeightsAbsent
 from flowchroma.weights.inception import load_inception
 from flowchroma.weights.lpips import load_lpips
-from flowchroma.weights.shipped import SHIPPED_SYSTEM, shipped_trunk
 from flowchroma.weights.trunks import matching_trunk
-from flowchroma.weights.vgg_weights import SHIPPED_VGG, load_vgg
+from flowchroma.weights.vgg_weights import SHIPPED_SYSTEM, SHIPPED_VGG, load_vgg, shipped_trunk
 
 __all__ = [
     "SHIPPED_SYSTEM",
     "SHIPPED_VGG",
-    "DownloadError",
     "WeightsAbsent",
-    "download_file",
     "load_inception",
     "load_lpips",
     "load_vgg",

@@ -3,11 +3,13 @@
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from flowchroma.errors import UserError
+from flowchroma.files.checkpoints import cause_of
 from flowchroma.files.download import DownloadError, download_file
 
 SUFFIXES = (".safetensors", ".pth", ".pt")
@@ -18,12 +20,7 @@ class WeightsAbsent(UserError):  # noqa: N818 (a state of this machine, reported
 
 
 def fetch(url: str, download: bool = True, timeout: float = 3.0) -> tuple[Path, str]:
-    """Find a published file in torchvision's cache, else download it into it.
-
-    Args:
-        url: where it is published.
-        download: whether it may be downloaded.
-        timeout: see `download_file`.
+    """Find a published file in torchvision's cache, else download it into it, by `download_file`.
 
     Returns:
         The file's place in the cache, and why it is not there, empty if it is.
@@ -47,7 +44,7 @@ def torchvision_url(arch: str) -> str:
     return torchvision.models.get_model_weights(arch).IMAGENET1K_V1.url
 
 
-def candidates(folder: str | Path | None) -> list[Path]:
+def weight_files(folder: str | Path | None) -> list[Path]:
     """Files of weights in a folder, or the one that is named.
 
     Raises:
@@ -63,24 +60,42 @@ def candidates(folder: str | Path | None) -> list[Path]:
     return sorted(path for path in place.iterdir() if path.suffix in SUFFIXES and path.is_file())
 
 
-def read_tensors(path: Path, of: str) -> Mapping[str, Tensor]:
-    """Read a file of weights, safetensors or PyTorch's own; nothing in it is run.
-
-    Args:
-        path: an existing file.
-        of: whose weights are wanted, for the message.
+def read_file(path: Path) -> Any:
+    """What a file of safetensors or of PyTorch's own holds; nothing in it is run.
 
     Raises:
-        UserError: it is damaged, or holds something else.
+        UserError: it cannot be read, as it is damaged or holds more than tensors and plain values.
     """
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
             return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except Exception as error:  # a damaged file can make the unpickler raise anything
-        raise UserError(f"{path} cannot be read as weights: delete it or get it again") from error
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except Exception as error:  # a damaged file can make a reader raise anything
+        reason = f"{type(error).__name__}; {cause_of(error)}"
+        raise UserError(f"{path} cannot be read as weights: {reason}: delete it or get it again") from error
+
+
+def read_tensors(path: Path, of: str) -> Mapping[str, Tensor]:
+    """Read a file of weights, by `read_file`; `of` says in the message whose are wanted.
+
+    Raises:
+        UserError: it is damaged, or holds something else.
+    """
+    state = read_file(path)
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise UserError(f"{path} is not a table of tensors by name: name a file of {of}")
     return state
+
+
+def misfit(slots: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> str:
+    """What keeps a table of weights from filling parameters; empty if nothing does."""
+    if missing := [key for key in slots if key not in state]:
+        return f"it lacks {missing[0]} ({len(missing)} of {len(slots)} missing)"
+    for key, slot in slots.items():
+        if state[key].shape != slot.shape:
+            return f"it has {key} as {tuple(state[key].shape)}, not {tuple(slot.shape)}"
+        if not torch.isfinite(state[key]).all():
+            return f"it holds values that are not finite in {key}"
+    return ""

@@ -4,15 +4,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from flowchroma.errors import UserError
-from flowchroma.files.checkpoints import cause_of
 from flowchroma.models import VGGFeatures
 from flowchroma.weights import SHIPPED_SYSTEM
-from flowchroma.weights.published_memflow import published_extras
-from flowchroma.weights.published_swintexco import published_files
+from flowchroma.weights.cache import read_file
+from flowchroma.weights.published_checkpoints import published_extras, published_files
 
 WEIGHTS = "weights.safetensors"
 
@@ -94,17 +93,8 @@ def _differences(own: Mapping[str, Sequence[int]], given: Mapping[str, Sequence[
 
 
 def _read(path: Path) -> Mapping[str, Tensor]:
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged file can make a reader raise anything
-        raise UserError(f"{path} cannot be read as weights: {type(error).__name__}; {cause_of(error)}") from error
-    return _unwrap(state, path)
-
-
-def _unwrap(state: object, path: Path) -> Mapping[str, Tensor]:
-    """The table of weights inside what a training program saved around it."""
+    """The table of weights in a file, inside what a training program saved around it."""
+    state = read_file(path)
     for wrapper in ("state_dict", "model", "params"):
         if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
             state = state[wrapper]

@@ -4,11 +4,7 @@ from torch import nn
 
 
 class Frozen(nn.Module):
-    """Holds a network in evaluation mode and without gradients of its weights, also inside a module that trains.
-
-    Args:
-        network: what is held.
-    """
+    """Holds a network in evaluation mode and without gradients of its weights, also inside a module that trains."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()

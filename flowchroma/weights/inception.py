@@ -5,7 +5,7 @@ from pathlib import Path
 from torch import Tensor
 
 from flowchroma.errors import UserError
-from flowchroma.weights.cache import WeightsAbsent, candidates, fetch, read_tensors
+from flowchroma.weights.cache import WeightsAbsent, fetch, read_tensors, weight_files
 from flowchroma.weights.frozen import Frozen
 
 URL = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/pt_inception-2015-12-05-6726825d.pth"
@@ -51,7 +51,7 @@ def load_inception(folder: str | Path | None = None, download: bool = True, url:
 def _locate(folder: str | Path | None, download: bool, url: str) -> Path:
     if folder is not None:
         place = Path(folder).expanduser()
-        if found := [path for path in candidates(place) if path == place or path.name == _NAME]:
+        if found := [path for path in weight_files(place) if path == place or path.name == _NAME]:
             return found[0]
     cached, why = fetch(url, download, timeout=1.5)
     if why:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from flowchroma.errors import UserError
-from flowchroma.weights.cache import WeightsAbsent, candidates, fetch, read_tensors, torchvision_url
+from flowchroma.weights.cache import WeightsAbsent, fetch, misfit, read_tensors, torchvision_url, weight_files
 from flowchroma.weights.frozen import Frozen
 
 _TRUNKS = {"alex": "alexnet", "vgg": "vgg16"}
@@ -16,12 +16,7 @@ _SMALLEST = {"alex": 31, "vgg": 16}  # below it, a pooling layer has nothing lef
 
 
 class LPIPSNetwork(Frozen):
-    """The network of `lpips_distance`.
-
-    Args:
-        network: an `lpips.LPIPS`.
-        net: "alex" or "vgg".
-    """
+    """The network of `lpips_distance`: an `lpips.LPIPS` on the trunk `net`, "alex" or "vgg"."""
 
     def __init__(self, network: nn.Module, net: str) -> None:
         super().__init__(network)
@@ -87,12 +82,12 @@ def _slots(network: nn.Module) -> dict[str, Tensor]:
 
 def _trunk(net: str, slots: Mapping[str, Tensor], folder: str | Path | None, download: bool) -> Mapping[str, Tensor]:
     arch, short = _TRUNKS[net], ""
-    files = candidates(folder)
+    files = weight_files(folder)
     named = bool(files) and folder is not None and Path(folder).expanduser() == files[0]
     for path in files:
         try:
             state = read_tensors(path, f"torchvision's {arch}")
-            lack = _misfit(slots, state)
+            lack = misfit(slots, state)
         except UserError:
             if named:
                 raise
@@ -109,18 +104,6 @@ def _trunk(net: str, slots: Mapping[str, Tensor], folder: str | Path | None, dow
         place = f"{cached}" if folder is None else f"{cached} or into {folder}"
         raise WeightsAbsent(f"LPIPS-{net} lacks torchvision's {arch} and {why}: put {url} at {place}{short}")
     state = read_tensors(cached, f"torchvision's {arch}")
-    if lack := _misfit(slots, state):
+    if lack := misfit(slots, state):
         raise UserError(f"{cached} is not torchvision's {arch}, {lack}: delete it or get it again")
     return state
-
-
-def _misfit(slots: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> str:
-    """What keeps a file from filling the trunk; empty if nothing does."""
-    if missing := [key for key in slots if key not in state]:
-        return f"it lacks {missing[0]} ({len(missing)} of {len(slots)} missing)"
-    for key, slot in slots.items():
-        if state[key].shape != slot.shape:
-            return f"it has {key} as {tuple(state[key].shape)}, not {tuple(slot.shape)}"
-        if not torch.isfinite(state[key]).all():
-            return f"it holds values that are not finite in {key}"
-    return ""

@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from flowchroma.errors import UserError
 from flowchroma.files.download import DownloadError, download_file, unreachable
 from flowchroma.models.swintexco.feature_pyramid import FeaturePyramid
-from flowchroma.models.swintexco.trainable_vgg import CHANNELS, VGGLevels
-from flowchroma.models.vgg import BLOCKS
+from flowchroma.models.vgg import BLOCKS, LEVEL_CHANNELS, VGGLevels
 from flowchroma.weights.cache import SUFFIXES, WeightsAbsent, fetch, read_tensors, torchvision_url
 from flowchroma.weights.vgg_weights import fill
 
@@ -92,7 +91,7 @@ def _vgg(arch: str, weights: str | Path, download: bool, normalize: bool) -> Fea
         fill(trunk, file)
     elif str(weights) != "none":
         fill(trunk, Path(weights))
-    return FeaturePyramid(trunk, CHANNELS, normalize)
+    return FeaturePyramid(trunk, LEVEL_CHANNELS, normalize)
 
 
 def _timm(

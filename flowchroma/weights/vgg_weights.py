@@ -1,4 +1,4 @@
-"""VGG trunks with pretrained weights."""
+"""VGG trunks with pretrained weights, and the weights that ship with the package."""
 
 import logging
 import os
@@ -7,16 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
-import torch
-
 from flowchroma.errors import UserError
-from flowchroma.models.swintexco.trainable_vgg import VGGLevels
-from flowchroma.models.vgg import BLOCKS, VGGFeatures, conv_indices, nearest_layer
-from flowchroma.weights.cache import fetch, read_tensors, torchvision_url
+from flowchroma.models.vgg import BLOCKS, VGGFeatures, VGGLevels, conv_indices, nearest_layer
+from flowchroma.weights.cache import fetch, misfit, read_tensors, torchvision_url
 
 log = logging.getLogger(__name__)
 Trunk = TypeVar("Trunk", VGGFeatures, VGGLevels)
 
+SHIPPED_SYSTEM = Path(__file__).parent / "small" / "weights.safetensors"
 SHIPPED_VGG = Path(__file__).with_name("vgg16_relu4_3_fp16.safetensors")
 _SHIPPED_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
 
@@ -30,15 +28,13 @@ def load_vgg(
 ) -> tuple[VGGFeatures, str]:
     """Load a pretrained VGG trunk.
 
-    With `weights="auto"` it comes from torchvision's cache, else a download into that cache, else the VGG16 trunk to
-    relu4_3 that ships with the package takes its place: a warning says so, and each layer that it lacks is served by
-    `nearest_layer`.
+    "auto" takes torchvision's cache, else a download into it, else the shipped VGG16 to relu4_3: a warning says so, and
+    each layer that it lacks is served by `nearest_layer`.
 
     Args:
         arch: "vgg16" or "vgg19".
         layers: as in ("relu1_2", "relu2_2").
-        weights: "auto", "shipped" (the trunk that comes with the package), or a file with torchvision's key names,
-            safetensors or PyTorch's own.
+        weights: "auto", "shipped", or a file with torchvision's key names, safetensors or PyTorch's own.
         download: whether "auto" may download (548 MB for VGG19).
         url: where to download from instead of torchvision's server.
 
@@ -56,14 +52,18 @@ def load_vgg(
         return _shipped(wanted)
     if str(weights) != "auto":
         return fill(wanted, Path(weights)), f"{arch} ({weights})"
-    url = url or torchvision_url(arch)
-    cached, why = fetch(url, download)
+    cached, why = fetch(url := url or torchvision_url(arch), download)
     if not why:
         return fill(wanted, cached), f"{arch} (torchvision, IMAGENET1K_V1)"
     trunk, used = _shipped(wanted)
     line = f"{arch} is not in torchvision's cache and {why}, so the loss uses {used}; to have the real one, put"
     _warn_once(f"{line} {url} at {cached}")
     return trunk, used
+
+
+def shipped_trunk(layers: Sequence[str] = ("relu2_2", "relu3_3", "relu4_3")) -> VGGFeatures:
+    """The VGG16 trunk that ships with the package, to some of relu1_2, relu2_2, relu3_3 and relu4_3."""
+    return load_vgg("vgg16", list(layers), "shipped")[0]
 
 
 def _warn_once(line: str) -> None:
@@ -95,17 +95,7 @@ def fill(trunk: Trunk, path: Path) -> Trunk:
         hint = f"set the trunk to {fits[0]}" if fits else "name a file of torchvision's VGG"
         raise UserError(f"{path} does not hold {trunk.arch} (features.{min(strange)} is not one of its layers): {hint}")
     own = trunk.state_dict()
-    if missing := [key for key in own if key not in state]:
-        raise UserError(
-            f"{path} lacks {missing[0]} ({len(missing)} of {len(own)} missing): name a file of {trunk.arch}"
-        )
-    if misfits := [key for key in own if own[key].shape != state[key].shape]:
-        key = misfits[0]
-        raise UserError(
-            f"{path} has {key} as {tuple(state[key].shape)}, where {trunk.arch} needs {tuple(own[key].shape)}: "
-            f"name a file of {trunk.arch}"
-        )
+    if lack := misfit(own, state):
+        raise UserError(f"{path} does not fit {trunk.arch}, {lack}: name another file, or get it again")
     trunk.load_state_dict({key: state[key] for key in own})
-    if broken := [key for key, value in trunk.state_dict().items() if not torch.isfinite(value).all()]:
-        raise UserError(f"{path} holds values that are not finite in {broken[0]}: get the file again")
     return trunk

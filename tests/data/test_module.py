@@ -5,8 +5,10 @@ import torch
 
 from flowchroma.color import rgb_to_lab
 from flowchroma.data import Augmentation, ClipDataModule, Films, FrameFolders, Sample
-from flowchroma.data.clips import RawClip, plan_windows, to_clip
 from flowchroma.data.clips.augmentation import apply_variation
+from flowchroma.data.clips.batches import to_clip
+from flowchroma.data.clips.raw import RawClip
+from flowchroma.data.clips.windows import plan_windows
 from flowchroma.errors import UserError
 from flowchroma.types import Clip
 

@@ -6,7 +6,7 @@ import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 
-from flowchroma.app.settings import advice_in
+from flowchroma.errors import user_error_behind
 from flowchroma.losses import EstimatedMotion, ExactMotion, PreviousFrame
 from flowchroma.weights import SHIPPED_VGG
 
@@ -22,7 +22,7 @@ def said_by(config):
     """What a loss is refused with; Hydra wraps what a constructor raises."""
     with pytest.raises(InstantiationException) as failure:
         instantiate(config.loss)
-    return str(advice_in(failure.value))
+    return str(user_error_behind(failure.value))
 
 
 @pytest.fixture

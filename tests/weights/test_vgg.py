@@ -12,7 +12,8 @@ import torch
 from safetensors.torch import save_file
 
 from flowchroma.errors import UserError
-from flowchroma.weights import SHIPPED_VGG, DownloadError, download_file, load_vgg
+from flowchroma.files.download import DownloadError, download_file
+from flowchroma.weights import SHIPPED_VGG, load_vgg
 
 NOWHERE = "http://127.0.0.1:{}/vgg19-00000000.pth"
 

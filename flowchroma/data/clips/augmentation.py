@@ -65,12 +65,7 @@ class FrameVariation:
 
 
 def stack_variations(variations: Sequence[FrameVariation], seed: int) -> ClipVariation:
-    """Put together the variations of an item.
-
-    Args:
-        variations: one a frame, then one a reference.
-        seed: of their grain.
-    """
+    """The variations of an item: one a frame, then one a reference, and the seed of their grain."""
     return ClipVariation(
         torch.stack([variation.colour for variation in variations]),
         [variation.blur for variation in variations],

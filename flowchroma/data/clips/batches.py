@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -62,12 +63,7 @@ class BatchedClips(Dataset[RawClip | UserError]):
 
 
 def collate(items: Sequence[RawClip | UserError], frames: tuple[Tensor, Tensor] | None = None) -> RawClip | UserError:
-    """Stack clips to a batch; the first error among them takes the batch's place.
-
-    Args:
-        items: the clips.
-        frames: their frames and their references, where these are stacked already.
-    """
+    """Stack clips to a batch, their frames and references where not stacked already; an error takes its place."""
     clips = []
     for item in items:
         if isinstance(item, UserError):
@@ -98,13 +94,8 @@ def _collate_variations(variations: Sequence[ClipVariation | None]) -> ClipVaria
     drawn = [variation for variation in variations if variation is not None]
     if not drawn:
         return None
-    return ClipVariation(
-        torch.stack([variation.colour for variation in drawn]),
-        [variation.blur for variation in drawn],
-        [variation.grain for variation in drawn],
-        [variation.warp for variation in drawn],
-        [variation.seed for variation in drawn],
-    )
+    columns: dict[str, Any] = {f.name: [getattr(item, f.name) for item in drawn] for f in fields(ClipVariation)}
+    return ClipVariation(**columns | {"colour": torch.stack(columns["colour"])})
 
 
 def identity(batch: Any) -> Any:

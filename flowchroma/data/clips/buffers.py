@@ -30,18 +30,17 @@ class ClipLayout:
 
     def arrays(self, memory: NDArray[np.uint8], clips: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """View flat memory as (clips, T, H, W, 3) frames and (clips, R, H, W, 3) references."""
-        middle, end = self._bounds(clips)
-        return memory[:middle].reshape(clips, -1, *self.size, 3), memory[middle:end].reshape(clips, -1, *self.size, 3)
+        return self._parts(memory, clips)
 
     def tensors(self, memory: Tensor, clips: int) -> tuple[Tensor, Tensor]:
         """View flat memory as (clips, T, 3, H, W) frames and (clips, R, 3, H, W) references."""
-        middle, end = self._bounds(clips)
-        parts = memory[:middle].view(clips, -1, *self.size, 3), memory[middle:end].view(clips, -1, *self.size, 3)
-        return parts[0].movedim(-1, -3), parts[1].movedim(-1, -3)
+        frames, references = self._parts(memory, clips)
+        return frames.movedim(-1, -3), references.movedim(-1, -3)
 
-    def _bounds(self, clips: int) -> tuple[int, int]:
+    def _parts(self, memory: Any, clips: int) -> tuple[Any, Any]:
         end = self.bytes_of(clips)
-        return end // (self.length + self.references) * self.length, end
+        middle = end // (self.length + self.references) * self.length
+        return memory[:middle].reshape(clips, -1, *self.size, 3), memory[middle:end].reshape(clips, -1, *self.size, 3)
 
 
 class SharedBuffers:

@@ -58,12 +58,7 @@ class ClipDataset(Dataset[RawClip | UserError]):
 
     @abstractmethod
     def make(self, key: ClipKey, frames: Frames, references: Frames) -> RawClip | UserError:
-        """Make a clip in given memory.
-
-        Args:
-            key: says which clip.
-            frames: (T, H, W, 3), are written.
-            references: (R, H, W, 3), are written.
+        """Make a clip in given memory, `frames` (T, H, W, 3) and `references` (R, H, W, 3).
 
         Returns:
             The clip, its tensors being views of the memory; or the error, where no film could be read.

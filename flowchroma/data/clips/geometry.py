@@ -50,13 +50,9 @@ def draw_crop(rng: np.random.Generator, size: Sequence[int], out: Sequence[int],
 def resize(
     frames: Sequence[NDArray[np.uint8]], crop: Crop, into: Sequence[NDArray[np.uint8]], mirrored: bool = False
 ) -> None:
-    """Crop frames and resize them, antialiased, to the size of the arrays that they are written into.
+    """Crop frames (H, W, 3), all of one size, and resize them, antialiased, into as many arrays (h, w, 3).
 
-    Args:
-        frames: (H, W, 3) each, all of one size.
-        crop: the box that is kept.
-        into: as many, (h, w, 3), contiguous.
-        mirrored: swap left and right.
+    The arrays are contiguous. Left and right are swapped if `mirrored`.
     """
     import cv2
 

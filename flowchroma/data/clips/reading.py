@@ -68,12 +68,7 @@ def _unknown_flow(pairs: int, out: tuple[int, int]) -> ClipFlow:
 def first_readable_clip(
     attempts: Iterable[tuple[Film, Callable[[], RawClip]]], what: str, where: str
 ) -> RawClip | UserError:
-    """Make the first clip that can be made.
-
-    Args:
-        attempts: films, each with a function that makes a clip of it.
-        what: the kind of clip, for the error.
-        where: the sources, for the error.
+    """Make the first clip that can be made, by films, each with a function that makes a clip of it.
 
     Returns:
         The clip, in whose `skipped` the films are that failed before. If all fail, the error, for the main process to

@@ -7,6 +7,7 @@ import torch
 from torch.utils.data import Sampler
 
 from flowchroma.errors import UserError
+from flowchroma.ops import processes
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,9 @@ class ClipSampler(Sampler[ClipKey]):
         """
         self.length, self.seed, self.train, self.epoch = length, seed, train, 0
         self._skipped = 0
-        self.rank = _distributed()[0] if rank is None else rank
-        self.world_size = _distributed()[1] if world_size is None else world_size
+        self.world_size = processes.count() if world_size is None else world_size
+        together = rank is None and processes.count() > 1
+        self.rank = torch.distributed.get_rank() if together else rank or 0
         if train and length < self.world_size:
             raise UserError(f"{length} clips an epoch cannot be shared by {self.world_size} processes: use fewer")
 
@@ -71,9 +73,3 @@ class ClipSampler(Sampler[ClipKey]):
         done, self._skipped = self._skipped // self.world_size * self.world_size, 0
         kept = order[done : len(self) * self.world_size]
         return iter([ClipKey(index, seed) for index in kept[self.rank :: self.world_size]])
-
-
-def _distributed() -> tuple[int, int]:
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        return torch.distributed.get_rank(), torch.distributed.get_world_size()
-    return 0, 1

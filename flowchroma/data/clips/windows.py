@@ -1,7 +1,7 @@
 """Which parts of the films are validation clips."""
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import count
+from itertools import count, zip_longest
 
 from flowchroma.data.clips.datasets import ClipWindow
 from flowchroma.data.clips.reading import checked_length
@@ -22,7 +22,7 @@ def plan_windows(
         skip: called with the name of each film that is too short or cannot be read, and why.
     """
     frames: dict[int, int] = {}  # by the film's index
-    films = _interleave(sources)
+    films = [film for turn in zip_longest(*sources) for film in turn if film is not None]
     for turn in count():
         found = False
         for index, film in enumerate(films):
@@ -41,8 +41,3 @@ def _length_or_zero(film: Film, length: int, skip: Callable[[str, UserError], No
     except UserError as error:
         skip(film.name, error)
         return 0
-
-
-def _interleave(sources: Sequence[Sequence[Film]]) -> list[Film]:
-    longest = max(map(len, sources), default=0)
-    return [films[turn] for turn in range(longest) for films in sources if turn < len(films)]

@@ -59,12 +59,8 @@ class PlaneMotion:
 def draw_camera(rng: np.random.Generator, strength: float) -> PlaneMotion:
     """Draw a camera: at rest (in a fifth of all cases), or panning, turning, zooming and tilting.
 
-    Args:
-        rng: the source of randomness.
-        strength: factor on all speeds; at 1 the picture mostly moves by 0 to 2% of its longer side a frame.
-
-    Returns:
-        The motion of the camera's frame in the world, in units of the frame's longer side.
+    `strength` multiplies all speeds; at 1 the picture mostly moves by 0 to 2% of its longer side a frame. The motion is
+    that of the camera's frame in the world, in units of the frame's longer side.
     """
     moves = rng.random() > 0.2
     speed = strength * moves * (rng.uniform(0, 0.012) if rng.random() < 0.8 else rng.uniform(0.012, 0.03))
@@ -84,13 +80,8 @@ def draw_camera(rng: np.random.Generator, strength: float) -> PlaneMotion:
 def draw_object(rng: np.random.Generator, strength: float, reach: tuple[float, float]) -> PlaneMotion:
     """Draw the motion of an object: it moves to and fro, rotates and changes its size, and may leave the frame.
 
-    Args:
-        rng: the source of randomness.
-        strength: factor on all speeds; at 1 it mostly moves by 0 to 3% of the longer side a frame, at most 10%.
-        reach: half the width and half the height of the frame, in units of its longer side.
-
-    Returns:
-        The motion of the object's plane in the world.
+    `strength` multiplies all speeds; at 1 it mostly moves by 0 to 3% of the longer side a frame, at most 10%. `reach`
+    is half the width and half the height of the frame, in units of its longer side. The motion is its plane's.
     """
     speed = strength * (rng.uniform(0.001, 0.03) if rng.random() < 0.8 else rng.uniform(0.03, 0.1))
     direction = rng.uniform(0, 2 * math.pi)

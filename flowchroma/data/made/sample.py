@@ -1,10 +1,9 @@
 """Generated films of moving photographs, with exact flow: the default data, which needs no download."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -15,16 +14,15 @@ from torch import Tensor
 
 from flowchroma.data.made.photographs import load, photographs
 from flowchroma.data.made.plane_motion import PlaneMotion, Wave, draw_camera, draw_object
-from flowchroma.data.made.scene import Layer, Scene, to_uint8
+from flowchroma.data.made.scene import Layer, RenderedFilm, Scene, to_uint8
 from flowchroma.data.recolour import colour_matrix, recolour
-from flowchroma.film.film import check_indices
 
 _DENSITY = 1.5  # texels a pixel: enough for bilinear sampling to keep detail, few enough not to alias
 _MARGIN = 1.5  # half the side of an object's texture over its mean radius: no outline reaches further
 
 
 @dataclass(frozen=True)
-class SampleFilm:
+class SampleFilm(RenderedFilm):
     """A generated film, a function of its fields alone.
 
     Two to five layers, textured with photographs, move under a moving camera. Brightness and gamma oscillate, and grain
@@ -39,33 +37,20 @@ class SampleFilm:
     light: float = 1.0  # factor on the changes of brightness and gamma; 0 for none
     noise: float = 0.02  # largest standard deviation of the grain, of RGB in [0, 1]; 0 for none
     path: ClassVar[None] = None
-    files: ClassVar[Sequence[Path]] = ()
 
     @property
-    def name(self) -> str:
+    def name(self) -> str:  # type: ignore[override]
         """What messages call it."""
         return f"sample-{self.split}-{self.seed}"
 
-    def __len__(self) -> int:
-        return self.frames
+    @property
+    def scene(self) -> Scene:
+        """See `RenderedFilm`."""
+        return _lit_scene(self).scene
 
-    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
-        """Every frame in order, (H, W, 3) uint8 RGB."""
-        return (self.read([index])[0] for index in range(len(self)))
-
-    def read(self, indices: Sequence[int], at_least: tuple[int, int] | None = None) -> list[NDArray[np.uint8]]:
-        """Render frames, (H, W, 3) uint8 RGB each, at full size whatever `at_least` is.
-
-        Raises:
-            UserError: an index lies outside the film.
-        """
-        check_indices(self.name, indices, self.frames)
-        return [_lit_scene(self).frame(index) for index in indices]
-
-    def read_flow(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """See `flowchroma.film.film.HasExactFlow.read_flow`."""
-        check_indices(self.name, indices, self.frames)
-        return _lit_scene(self).scene.flows(indices)
+    def frame(self, index: int) -> NDArray[np.uint8]:
+        """See `RenderedFilm`."""
+        return _lit_scene(self).frame(index)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,10 @@
 """Textured layers under a moving camera: their pictures, and their exact backward flow with its visibility."""
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -10,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from flowchroma.data.made.plane_motion import Matrix, PlaneMotion
+from flowchroma.film.film import check_indices
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,7 @@ class Scene:
         return flow, visible[None]
 
     def flows(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """See `flowchroma.film.film.HasExactFlow.read_flow`."""
+        """See `HasExactFlow.read_flow`."""
         flows, visible = zip(*(self.flow(index, index - 1) for index in indices), strict=True)
         started = torch.tensor(indices).view(-1, 1, 1, 1) > 0
         return torch.stack(flows), torch.stack(visible) & started
@@ -129,6 +133,44 @@ class Scene:
     def _inside(self, x: Tensor, y: Tensor) -> Tensor:
         slack = 1e-4 / self._unit  # so that rounding does not hide the border of a still picture
         return (x.abs() <= self._x[0, -1] + slack) & (y.abs() <= self._y[-1, 0] + slack)
+
+
+class RenderedFilm(ABC):
+    """A film that is rendered from a scene, with exact flow."""
+
+    name: str
+    frames: int
+    files: ClassVar[Sequence[Path]] = ()
+
+    @property
+    @abstractmethod
+    def scene(self) -> Scene:
+        """What is rendered."""
+
+    def frame(self, index: int) -> NDArray[np.uint8]:
+        """Render a frame, (H, W, 3) uint8 RGB."""
+        return to_uint8(self.scene.render(index))
+
+    def __len__(self) -> int:
+        return self.frames
+
+    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
+        """Every frame in order, (H, W, 3) uint8 RGB."""
+        return (self.frame(index) for index in range(len(self)))
+
+    def read(self, indices: Sequence[int], at_least: tuple[int, int] | None = None) -> list[NDArray[np.uint8]]:
+        """Render frames, (H, W, 3) uint8 RGB each, at full size whatever `at_least` is.
+
+        Raises:
+            UserError: an index lies outside the film, or the scene's picture cannot be read.
+        """
+        check_indices(self.name, indices, self.frames)
+        return [self.frame(index) for index in indices]
+
+    def read_flow(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """See `flowchroma.film.film.HasExactFlow.read_flow`."""
+        check_indices(self.name, indices, self.frames)
+        return self.scene.flows(indices)
 
 
 def to_uint8(picture: Tensor) -> NDArray[np.uint8]:

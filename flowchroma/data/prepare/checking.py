@@ -49,9 +49,7 @@ def all_splits(source: Source) -> dict[str, Sequence[Film]]:
 def check(source: Source, progress: Callable[[str, int], None] = lambda name, of: None) -> CheckResult:
     """Read every frame of a source's films, and write the index of its folder.
 
-    Args:
-        source: its films are read, those of all splits.
-        progress: called with the name of each film that is done, and how many there are.
+    `progress` is called with the name of each film that is done, and how many there are.
 
     Raises:
         UserError: it has no films, or the index cannot be written.

@@ -82,13 +82,7 @@ def read_film_index(root: Path) -> FilmIndex:
 def write_film_index(
     root: Path, films: Mapping[Path, FilmInfo], paths: Mapping[str, Path], folders: list[Path]
 ) -> None:
-    """Write a folder's index.
-
-    Args:
-        root: the folder.
-        films: entries of films without damage, by path.
-        paths: of all films, by name.
-        folders: all that were searched for them.
+    """Write a folder's index: entries of films without damage, the paths of all films, and the folders searched.
 
     Raises:
         OSError: the folder is read-only, or the disk full.

@@ -2,25 +2,22 @@
 
 import os
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import ceil
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
 from flowchroma.data.made.plane_motion import PlaneMotion, draw_camera
-from flowchroma.data.made.scene import Layer, Scene, to_uint8
+from flowchroma.data.made.scene import Layer, RenderedFilm, Scene
 from flowchroma.data.sources.films import pick_split
 from flowchroma.data.sources.source import IMAGE_SUFFIXES, FolderSource, existing_root
 from flowchroma.errors import UserError
-from flowchroma.film.film import check_indices
 
 _ROOM = 1.4  # a film's frame size over that of the clips, which are cropped from it
 _DENSITY = 1.5  # texels a pixel
@@ -28,7 +25,7 @@ _GRAY = 2.0  # of 255: mean difference of the channels below which a picture cou
 
 
 @dataclass(frozen=True)
-class StillFilm:
+class StillFilm(RenderedFilm):
     """A camera that pans, turns and zooms over one picture: a pure function of its fields and the file.
 
     As every frame is a homography of the picture, the flow is exact. Beyond its edges the picture is mirrored.
@@ -41,28 +38,15 @@ class StillFilm:
     motion: float = 1.0  # factor on all speeds
     # All of the same folder, this one included.
     siblings: Sequence["StillFilm"] = field(default=(), compare=False, repr=False)
-    files: ClassVar[Sequence[Path]] = ()
 
-    def __len__(self) -> int:
-        return self.frames
-
-    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
-        """Every frame in order, (H, W, 3) uint8 RGB."""
-        return (self.read([index])[0] for index in range(len(self)))
-
-    def read(self, indices: Sequence[int], at_least: tuple[int, int] | None = None) -> list[NDArray[np.uint8]]:
-        """See `flowchroma.film.Film.read`.
+    @property
+    def scene(self) -> Scene:
+        """See `RenderedFilm`.
 
         Raises:
-            UserError: the picture cannot be read, or is gray; or there is no frame of a number.
+            UserError: the picture cannot be read, or is gray.
         """
-        check_indices(self.name, indices, self.frames)
-        return [to_uint8(_scene(self).render(index)) for index in indices]
-
-    def read_flow(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """See `flowchroma.film.film.HasExactFlow.read_flow`."""
-        check_indices(self.name, indices, self.frames)
-        return _scene(self).flows(indices)
+        return _scene(self)
 
     def draw_sibling(self, rng: np.random.Generator) -> "StillFilm | None":
         """Draw another picture of the same folder, in ImageNet of the same class."""

@@ -10,6 +10,7 @@ from flowchroma import ops
 from flowchroma.color import scale_ab, scale_luma, unscale_ab
 from flowchroma.models.contracts import Fusion
 from flowchroma.models.error_model import ErrorModel
+from flowchroma.models.fusion.inputs import convs
 from flowchroma.models.fusion.inverse_variance import InverseVarianceFusion, candidates
 from flowchroma.models.state import Signals
 
@@ -38,10 +39,10 @@ class BlendFusion(Fusion):
         self.untrained = InverseVarianceFusion(self.error_model)
         widths = [width * 2**level for level in range(depth + 1)]
         self.multiple = 2 ** (depth + 1)
-        self.enter = nn.Sequential(nn.PixelUnshuffle(2), *_convs(4 * CHANNELS, width, width))
-        self.down = nn.ModuleList(_convs(a, b, b) for a, b in pairwise(widths))
+        self.enter = nn.Sequential(nn.PixelUnshuffle(2), *convs(4 * CHANNELS, width, width))
+        self.down = nn.ModuleList(convs(a, b, b) for a, b in pairwise(widths))
         self.lift = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(widths))
-        self.up = nn.ModuleList(_convs(a, a) for a in widths[:-1])
+        self.up = nn.ModuleList(convs(a, a) for a in widths[:-1])
         self.leave = nn.Conv2d(width, 20, 3, padding=1, padding_mode="replicate")
         nn.init.zeros_(self.leave.weight)
         assert self.leave.bias is not None
@@ -73,10 +74,3 @@ def _read(signals: Signals) -> Tensor:
     for found in matches:
         read += [scale_ab(found.ab), found.similarity, found.difference / _DIFFERENCE]
     return torch.cat(read, dim=1)
-
-
-def _convs(*widths: int) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for inputs, outputs in pairwise(widths):
-        layers += [nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode="replicate"), nn.GELU()]
-    return nn.Sequential(*layers)

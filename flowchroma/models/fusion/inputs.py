@@ -1,7 +1,9 @@
-"""What the fusion networks of two colours read."""
+"""What the fusion networks share: convolutions, and what those of two colours read."""
+
+from itertools import pairwise
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from flowchroma.color import scale_ab, scale_luma
 from flowchroma.models.state import Signals
@@ -27,3 +29,11 @@ def stack(signals: Signals) -> Tensor:
 def carried_or_matched(signals: Signals) -> Tensor:
     """The carried colour where there is any, the matched colour elsewhere: (B, 2, H, W)."""
     return torch.where(signals.propagation.confidence > 0, signals.propagation.ab, signals.match.ab)
+
+
+def convs(*widths: int) -> nn.Sequential:
+    """Convolutions of 3x3, each with GELU, between these numbers of channels."""
+    layers: list[nn.Module] = []
+    for inputs, outputs in pairwise(widths):
+        layers += [nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode="replicate"), nn.GELU()]
+    return nn.Sequential(*layers)

@@ -1,4 +1,4 @@
-"""The fusion that weighs colours by their expected errors, and learns nothing."""
+"""The fusions that learn nothing: colours weighed by their expected errors, or by their bare confidences."""
 
 import torch
 from torch import Tensor
@@ -26,12 +26,7 @@ class InverseVarianceFusion(Fusion):
         return self.weigh(signals)
 
     def weigh(self, signals: Signals, change: Tensor | None = None) -> Tensor:
-        """The weighted mean, with weights that may be changed.
-
-        Args:
-            signals: what was found for the frame.
-            change: (B, 3, H, W), added to the natural logarithms of the weights before these are made to sum to 1.
-        """
+        """The weighted mean; `change` (B, 3, H, W) is added to the logarithms of the weights, before softmax."""
         odds = torch.cat([-2 * error.float().log() for error in self.error_model.errors(signals)], dim=1)
         if change is not None:
             odds = odds + change[:, : odds.shape[1]]
@@ -39,6 +34,18 @@ class InverseVarianceFusion(Fusion):
         weights = torch.softmax(odds, dim=1).to(base.dtype)
         colours = torch.stack([base, match.ab, recent.ab][: odds.shape[1]], dim=1)
         return (weights[:, :, None] * colours).sum(dim=1)
+
+
+class PlaceholderFusion(Fusion):
+    """confidence * carried + similarity * matched, over the sum of both: the least that a trained fusion must beat."""
+
+    def forward(self, signals: Signals) -> Tensor:
+        """Weigh the two colours of a frame: (B, 2, H, W), CIELAB units; the matched one where both weigh 0."""
+        propagation, found = signals.propagation, signals.match
+        # The small constant decides where both are 0, and nothing else.
+        similarity = found.similarity + 1e-6
+        total = propagation.confidence + similarity
+        return (propagation.confidence * propagation.ab + similarity * found.ab) / total
 
 
 def candidates(signals: Signals) -> tuple[Tensor, Match, Match]:

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from flowchroma import ops
 from flowchroma.color import unscale_ab
 from flowchroma.models.contracts import Fusion
-from flowchroma.models.fusion.inputs import CHANNELS, carried_or_matched, stack
+from flowchroma.models.fusion.inputs import CHANNELS, carried_or_matched, convs, stack
 from flowchroma.models.state import Signals
 
 
@@ -28,9 +28,9 @@ class UNetFusion(Fusion):
         super().__init__()
         widths = [width * 2**level for level in range(depth + 1)]
         self.multiple = 2**depth
-        self.enter = _double(CHANNELS, width)
-        self.down = nn.ModuleList(_double(a, b) for a, b in pairwise(widths))
-        self.up = nn.ModuleList(_double(a + b, a) for b, a in pairwise(widths[::-1]))
+        self.enter = convs(CHANNELS, width, width)
+        self.down = nn.ModuleList(convs(a, b, b) for a, b in pairwise(widths))
+        self.up = nn.ModuleList(convs(a + b, a, a) for b, a in pairwise(widths[::-1]))
         self.leave = nn.Conv2d(width, 3, 1)
         nn.init.zeros_(self.leave.weight)
         assert self.leave.bias is not None
@@ -49,12 +49,3 @@ class UNetFusion(Fusion):
         out = padding.crop(self.leave(x)).float()
         base, correction = carried_or_matched(signals), unscale_ab(out[:, 1:])
         return torch.lerp(base, signals.match.ab, torch.sigmoid(out[:, :1]).to(base.dtype)) + correction.to(base.dtype)
-
-
-def _double(inputs: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode="replicate"),
-        nn.GELU(),
-        nn.Conv2d(outputs, outputs, 3, padding=1, padding_mode="replicate"),
-        nn.GELU(),
-    )

@@ -1,13 +1,13 @@
 """The compact sibling of MemFlow (Dong and Fu, CVPR 2024), which ships."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor
 
 from flowchroma import ops
 from flowchroma.models.memflow.architecture import Architecture
-from flowchroma.models.memflow.confidence import Confidence
-from flowchroma.models.memflow.estimator import Cut, FirstFlow, FlowEstimator
+from flowchroma.models.memflow.estimator import FirstFlow, FlowEstimator
 from flowchroma.models.memflow.iterates import FineFlow, Iterate
 from flowchroma.models.memflow.refiner import Refiner
 from flowchroma.models.memflow.update import HiddenUpdate
@@ -25,12 +25,9 @@ class MemFlowSmall(FlowEstimator):
         refiner: takes first flow and hidden state on to finer grids and to pixels; it has the same `hidden`.
         start: see `FlowEstimator`.
         iterations: updates of the hidden state.
-        memory_frames: past frames whose motion is remembered.
         memory_pool: see `FlowEstimator`.
         average_tokens: see `FlowEstimator`.
-        volume_limit: see `FlowEstimator`, in MiB.
-        confidence: see `FlowEstimator`.
-        cut: see `FlowEstimator`.
+        options: the others of `FlowEstimator`.
     """
 
     update_block: HiddenUpdate
@@ -42,24 +39,11 @@ class MemFlowSmall(FlowEstimator):
         start: FirstFlow | None,
         *,
         iterations: int = 1,
-        memory_frames: int = 1,
         memory_pool: int = 4,
         average_tokens: int = 256,
-        volume_limit: float = 512,
-        confidence: Confidence | None = None,
-        cut: Cut | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(
-            architecture,
-            iterations=iterations,
-            memory_frames=memory_frames,
-            memory_pool=memory_pool,
-            average_tokens=average_tokens,
-            volume_limit=volume_limit,
-            start=start,
-            confidence=confidence,
-            cut=cut,
-        )
+        super().__init__(architecture, iterations, memory_pool, average_tokens, start=start, **options)
         # The optimizer states in checkpoints go by this order of the parameters.
         self.refiner = refiner
         self._add_encoders(architecture)

@@ -1,13 +1,18 @@
 """Residual encoders at an eighth of the frame (RAFT, ECCV 2020, appendix A)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
-from flowchroma.models.memflow.layout import fast
+from flowchroma.models.memflow.architecture import Architecture
 
 Norm = Callable[[int], nn.Module]
+
+
+def fast(x: Tensor) -> Tensor:
+    """In a CPU's fastest layout, channels last: large depthwise kernels take a tenth of the time."""
+    return x.contiguous(memory_format=torch.channels_last if x.device.type == "cpu" else torch.contiguous_format)
 
 
 class InstanceNorm(nn.GroupNorm):
@@ -47,24 +52,14 @@ class Encoder(nn.Module):
     """Features at an eighth of the frame.
 
     Args:
-        inputs: channels of the frame.
-        widths: channels of the three stages, at a half, a quarter and an eighth as published.
+        architecture: gives channels, widths, blocks and strides.
         outputs: channels of the result.
-        blocks: residual blocks a stage.
-        strides: of the first convolution and of the three stages, 8 in all.
         norm: builds a normalisation for a number of channels.
     """
 
-    def __init__(
-        self,
-        inputs: int,
-        widths: Sequence[int],
-        outputs: int,
-        blocks: int,
-        norm: Norm = InstanceNorm,
-        strides: Sequence[int] = (2, 1, 2, 2),
-    ) -> None:
+    def __init__(self, architecture: Architecture, outputs: int, norm: Norm = InstanceNorm) -> None:
         super().__init__()
+        inputs, widths, strides = architecture.channels, architecture.widths, architecture.strides
         self.conv1 = nn.Conv2d(inputs, widths[0], 7, stride=strides[0], padding=3)
         self.norm1 = norm(widths[0])
         self.relu = nn.ReLU(inplace=True)
@@ -72,7 +67,7 @@ class Encoder(nn.Module):
         self.layer1, self.layer2, self.layer3 = (
             nn.Sequential(
                 ResidualBlock(inner, outer, stride, norm),
-                *(ResidualBlock(outer, outer, 1, norm) for _ in range(blocks - 1)),
+                *(ResidualBlock(outer, outer, 1, norm) for _ in range(architecture.blocks - 1)),
             )
             for inner, outer, stride in zip(before, widths, strides[1:], strict=True)
         )

@@ -15,9 +15,8 @@ from flowchroma import ops
 from flowchroma.color import scale_luma
 from flowchroma.models.memflow.architecture import STRIDE, Architecture
 from flowchroma.models.memflow.confidence import Confidence, Evidence, Photometric
-from flowchroma.models.memflow.encoder import NORMS, Encoder
+from flowchroma.models.memflow.encoder import NORMS, Encoder, fast
 from flowchroma.models.memflow.iterates import Encoded, FineFlow, Iterate
-from flowchroma.models.memflow.layout import fast
 from flowchroma.models.memflow.update import Update
 from flowchroma.models.state import FlowState
 from flowchroma.ops import light
@@ -43,9 +42,9 @@ class FlowEstimator(nn.Module, ABC):
     Args:
         architecture: of the networks.
         iterations: of the update, for each flow.
-        memory_frames: past frames whose motion is remembered.
         memory_pool: side of the square of coarse pixels that share a key and a value; 1 as published.
         average_tokens: number of attention keys that the scale of the memory read is normalised to.
+        memory_frames: past frames whose motion is remembered.
         volume_limit: MiB that the correlation of all pairs, and the table of attention weights, may each take; beyond
             it they are computed piece by piece, to the same numbers, more slowly and in less memory. At 512 a step
             of the published network at 1920 x 1080 stays below 2 GiB resident on a CPU, libraries included.
@@ -62,15 +61,15 @@ class FlowEstimator(nn.Module, ABC):
     def __init__(
         self,
         architecture: Architecture,
-        *,
         iterations: int,
-        memory_frames: int,
         memory_pool: int,
         average_tokens: int,
-        volume_limit: float,
-        start: FirstFlow | None,
-        confidence: Confidence | None,
-        cut: Cut | None,
+        *,
+        memory_frames: int = 1,
+        volume_limit: float = 512,
+        start: FirstFlow | None = None,
+        confidence: Confidence | None = None,
+        cut: Cut | None = None,
     ) -> None:
         super().__init__()
         self.channels, self.hidden = architecture.channels, architecture.hidden
@@ -81,10 +80,9 @@ class FlowEstimator(nn.Module, ABC):
         self.confidence, self.cut = confidence or Photometric(), cut
 
     def _add_encoders(self, architecture: Architecture) -> None:
-        a, norm = architecture, NORMS[architecture.context_norm]
-        self.fnet = Encoder(a.channels, a.widths, a.features, a.blocks, strides=a.strides)
-        self.cnet = Encoder(a.channels, a.widths, 2 * a.hidden, a.blocks, norm, a.strides)
-        self.att = _QueryKey(a.hidden)
+        self.fnet = Encoder(architecture, architecture.features)
+        self.cnet = Encoder(architecture, 2 * architecture.hidden, NORMS[architecture.context_norm])
+        self.att = _QueryKey(architecture.hidden)
 
     @abstractmethod
     def _corrected(self, flow: Tensor, hidden: Tensor) -> Tensor:
@@ -126,10 +124,7 @@ class FlowEstimator(nn.Module, ABC):
         return flow, self._remember(pyramid, now, last, state)
 
     def forward(self, luma: Tensor) -> list[list[Tensor]]:
-        """Flows of a clip with every iteration of each, for training.
-
-        Args:
-            luma: (B, T, 1, H, W), L in [0, 100].
+        """Flows of a clip (B, T, 1, H, W), L in [0, 100], with every iteration of each, for training.
 
         Returns:
             For each frame from the second on, the iterates of its flow to the frame before: (B, 2, H, W) in pixels.

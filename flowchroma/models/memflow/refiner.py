@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from flowchroma import ops
+from flowchroma.models.memflow.encoder import fast
 from flowchroma.models.memflow.iterates import FineFlow
-from flowchroma.models.memflow.layout import fast
 from flowchroma.models.memflow.update import Pointwise
 from flowchroma.ops import light
 

@@ -52,11 +52,7 @@ class Depthwise(nn.Conv2d):
 class ConvBlock(nn.Module):
     """Pointwise mixing around large depthwise kernels (the PC block of SKFlow, Sun et al., NeurIPS 2022).
 
-    Args:
-        inputs: channels in.
-        outputs: channels out.
-        kernels: sizes of the depthwise kernels.
-        expansion: width of the two pointwise feed-forward parts, in multiples of `inputs`.
+    The width of the two pointwise feed-forward parts is `expansion` times `inputs`.
     """
 
     def __init__(self, inputs: int, outputs: int, kernels: Sequence[int], expansion: float) -> None:
@@ -77,11 +73,7 @@ class ConvBlock(nn.Module):
 
 
 class MotionEncoder(nn.Module):
-    """Correlation and flow to motion features, the flow itself among them.
-
-    Args:
-        architecture: gives the channels of a lookup and of the result, the layers' widths and the kernel.
-    """
+    """Correlation and flow to motion features, the flow itself among them."""
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
@@ -111,11 +103,7 @@ class Aggregator(nn.Module):
 
 
 class Update(nn.Module):
-    """What every update has: motion encoder, recurrent unit and memory. A subclass adds them in their published order.
-
-    Args:
-        architecture: see `Architecture`.
-    """
+    """Motion encoder, recurrent unit and memory, which a subclass adds in the published order of the parameters."""
 
     aggregator: Aggregator
 
@@ -137,9 +125,7 @@ class HiddenUpdate(Update):
 class FlowUpdate(Update):
     """Updates the hidden state, corrects the flow from it, and gives the weights of its convex upsampling.
 
-    Args:
-        architecture: see `Architecture`.
-        mask_width: hidden channels of the upsampling weights.
+    The layer before the weights has `mask_width` channels.
     """
 
     def __init__(self, architecture: Architecture, mask_width: int) -> None:

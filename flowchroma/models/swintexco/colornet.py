@@ -55,14 +55,9 @@ class ColorVidNet(nn.Module):
         self.conv10_ab = nn.Conv2d(inputs, 2, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Colour a frame.
+        """Colour a frame, (B, 7, H, W) to its ab, (B, 2, H, W), in CIELAB units, sides multiples of 8.
 
-        Args:
-            x: (B, 7, H, W), sides multiples of 8: L - 50, matched ab, similarity, and the frame before as L - 50 and
-                ab, or zeros. CIELAB units.
-
-        Returns:
-            ab, (B, 2, H, W), CIELAB units.
+        The 7 are L - 50, matched ab, similarity, and the frame before as L - 50 and ab, or zeros.
         """
         normed: dict[str, Tensor] = {}
         for stage, (widths, _) in _ENCODER.items():
@@ -86,11 +81,7 @@ class ColorVidNet(nn.Module):
 
 
 class Halve(nn.Module):
-    """Every second pixel, each channel weighed: a strided 1x1 convolution a channel, without the convolution.
-
-    Args:
-        channels: of input and output.
-    """
+    """Every second pixel, each channel weighed: a strided 1x1 convolution a channel, without the convolution."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -80,11 +80,7 @@ class MatchingFeatures(nn.Module):
 
 
 class Refinement(nn.Module):
-    """Corrects matched colour, whose edges are coarse, by the luminance; computed at half of the frame's size.
-
-    Args:
-        width: channels.
-    """
+    """Corrects matched colour, whose edges are coarse, by the luminance; computed at half of the frame's size."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -141,14 +137,7 @@ class SwinTExCoSmall(nn.Module):
         self.votes, self.noise = votes, noise
 
     def encode_references(self, references: Tensor) -> ReferenceMemory:
-        """Encode references, once for a film or a shot.
-
-        Args:
-            references: (B, R, 3, H, W), CIELAB; any size.
-
-        Returns:
-            Every position of all of them as one memory.
-        """
+        """Encode references (B, R, 3, H, W), CIELAB, of any size: every position of all of them as one memory."""
         count = references.shape[1]
         lab, _ = ops.pad_to_multiple(references.flatten(0, 1), MULTIPLE)
         memory = reference_memory(self.embed(lab[:, :1]), lab, count, to_cells)
@@ -157,13 +146,7 @@ class SwinTExCoSmall(nn.Module):
         return replace(memory, patches=patches.half())
 
     def forward(self, luma: Tensor, memory: ReferenceMemory, last: Tensor | None = None) -> Match:
-        """Find colour for frames.
-
-        Args:
-            luma: (B, 1, H, W), L in [0, 100]; any size.
-            memory: of references, from `encode_references`.
-            last: the frame before, as in `SwinTExCo`; not used.
-        """
+        """Find colour for frames (B, 1, H, W), L in [0, 100], of any size; `last` is not used."""
         frame = self._encode(luma)
         return self._averaged(frame, memory, self._matches(frame, memory))
 

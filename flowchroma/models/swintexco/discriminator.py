@@ -18,9 +18,6 @@ class SelfAttention(nn.Module):
 
     Zhang et al., Self-Attention Generative Adversarial Networks, ICML 2019, equations 1 to 3, with queries and keys as
     wide as the values, as in SwinTExCo.
-
-    Args:
-        channels: of input and output.
     """
 
     def __init__(self, channels: int) -> None:

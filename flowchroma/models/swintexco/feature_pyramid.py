@@ -6,8 +6,8 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-_MEAN = (0.485, 0.456, 0.406)
-_STD = (0.229, 0.224, 0.225)
+from flowchroma.models.vgg import imagenet_normalized
+
 _KEPT_SIZES = 4  # references, films and validation differ in size; more is rare
 
 
@@ -43,8 +43,7 @@ class FeaturePyramid(nn.Module):
     def forward(self, rgb: Tensor) -> list[Tensor]:
         """(B, 3, H, W), sRGB in [0, 1], to four levels (B, C, h, w), the finest first, each on the trunk's own grid."""
         if self.normalize:
-            mean, std = (rgb.new_tensor(v).view(3, 1, 1) for v in (_MEAN, _STD))
-            rgb = (rgb - mean) / std
+            rgb = imagenet_normalized(rgb)
         height, width = (-(-side // self.multiple) * self.multiple for side in rgb.shape[-2:])
         if (height, width) != rgb.shape[-2:]:
             rgb = F.interpolate(rgb, size=(height, width), mode="bilinear")

@@ -41,27 +41,14 @@ class SwinTExCo(nn.Module):
         self.temperature, self.sharp, self.top = temperature, sharp, top
 
     def encode_references(self, references: Tensor) -> ReferenceMemory:
-        """Encode references, once for a film or a shot.
-
-        Args:
-            references: (B, R, 3, H, W), CIELAB; any size.
-
-        Returns:
-            Every position of all of them as one memory.
-        """
+        """Encode references (B, R, 3, H, W), CIELAB, of any size: every position of all of them as one memory."""
         count = references.shape[1]
         lab, _ = ops.pad_to_multiple(references.flatten(0, 1), MULTIPLE, SMALLEST)
         keys = self.warp.key(self._levels(lab_to_rgb(lab)), _size(lab))
         return reference_memory(keys, lab, count)
 
     def forward(self, luma: Tensor, memory: ReferenceMemory, last: Tensor | None = None) -> Match:
-        """Find colour for frames.
-
-        Args:
-            luma: (B, 1, H, W), L in [0, 100]; any size.
-            memory: of references, from `encode_references`.
-            last: (B, 3, H, W), CIELAB: the frame before with the colour it was given; None where none was.
-        """
+        """Find colour for frames (B, 1, H, W), L in [0, 100], of any size, as `Matcher.match` does."""
         return self.match(luma, (memory,), last)[0]
 
     def match(self, luma: Tensor, memories: Sequence[ReferenceMemory], last: Tensor | None = None) -> list[Match]:
@@ -83,11 +70,7 @@ class SwinTExCo(nn.Module):
         return matches
 
     def match_colour(self, luma: Tensor, memory: ReferenceMemory) -> tuple[Tensor, Tensor, Tensor]:
-        """Matched colour, before ColorVidNet completes it.
-
-        Args:
-            luma: (B, 1, H, W), L in [0, 100], sides multiples of 32 and at least 64.
-            memory: of references, from `encode_references`.
+        """Matched colour for frames (B, 1, H, W), sides multiples of 32 from 64 on, before ColorVidNet completes it.
 
         Returns:
             CIELAB, (B, 3, H / 4, W / 4), and of the best position cosine similarity and image, (B, 1, H / 4, W / 4).

@@ -35,13 +35,9 @@ def from_cells(found: Tensor, grid: Sequence[int]) -> Tensor:
 def reference_memory(
     keys: Tensor, lab: Tensor, count: int, order: Callable[[Tensor], Tensor] = tokens
 ) -> ReferenceMemory:
-    """Make one memory of the references of each item.
+    """Make one memory of each item's R = `count` references: keys (B * R, C, H / 4, W / 4), lab (B * R, 3, H, W).
 
-    Args:
-        keys: (B * R, C, H / 4, W / 4).
-        lab: (B * R, 3, H, W), CIELAB.
-        count: R.
-        order: of an image's positions, `tokens` or `to_cells`.
+    An image's positions are in the order of `tokens` or `to_cells`.
     """
     colours = F.avg_pool2d(lab, STRIDE)
     encoded, colour = (order(x).unflatten(0, (-1, count)).flatten(1, 2) for x in (keys, colours))

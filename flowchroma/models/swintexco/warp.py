@@ -34,11 +34,7 @@ class Conv(nn.Conv2d):
 class Branch(nn.Sequential):
     """Two convolutions that bring one level to a quarter of the frame. Names are the published ones.
 
-    Args:
-        inputs: channels of the level.
-        middle: channels between the two.
-        stride: of the second.
-        enlarge: whether the grid doubles before the second.
+    The second has the stride; with `enlarge` the grid doubles before it.
     """
 
     def __init__(self, inputs: int, middle: int, stride: int = 1, enlarge: bool = False) -> None:
@@ -86,12 +82,7 @@ class Residual(nn.Module):
 
 
 class WarpNet(nn.Module):
-    """Levels of a frame, or of a reference, to unit vectors at a quarter of the frame.
-
-    Args:
-        channels: of the four levels.
-        width: of the compared vectors.
-    """
+    """Levels of a frame, or of a reference, to unit vectors of `width` channels at a quarter of the frame."""
 
     def __init__(self, channels: Sequence[int], width: int = 256) -> None:
         super().__init__()
@@ -105,14 +96,9 @@ class WarpNet(nn.Module):
         self.phi = nn.Conv2d(4 * _WIDTH, width, 1)
 
     def query(self, levels: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
-        """Vectors of a frame that is to be coloured.
+        """Vectors of a frame that is to be coloured, (B, 256, H / 4, W / 4), centred over the frame, of unit length.
 
-        Args:
-            levels: (B, C, h, w), the finest first, unit length over the channels.
-            size: (H, W) of the frame, multiples of 16.
-
-        Returns:
-            (B, 256, H / 4, W / 4), centred over the frame, unit length.
+        Levels are (B, C, h, w), the finest first, of unit length over the channels; H and W are multiples of 16.
         """
         return normalized(self.theta(self._shared(levels, size)))
 

@@ -4,8 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from flowchroma.data.clips import Augmentation, ClipKey, FilmGroup, Recipe, TrainingClips, collate, to_clip
-from flowchroma.data.made import SampleFilm
+from flowchroma.data.clips.augmentation import Augmentation
+from flowchroma.data.clips.batches import collate, to_clip
+from flowchroma.data.clips.datasets import FilmGroup, TrainingClips
+from flowchroma.data.clips.recipe import Recipe
+from flowchroma.data.clips.sampler import ClipKey
+from flowchroma.data.made.sample import SampleFilm
 from flowchroma.errors import UserError
 
 PLAIN = Augmentation(crop_scale=(1.0, 1.0), flip=0, reverse=0, hue=0, saturation=0, brightness=0, blur=0, noise=0)

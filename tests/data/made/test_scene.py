@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 
 from flowchroma.color import rgb_to_lab
-from flowchroma.data.made import Layer, PlaneMotion, SampleFilm, Scene, Wave
-from flowchroma.data.made.sample import _lit_scene
+from flowchroma.data.made.plane_motion import PlaneMotion, Wave
+from flowchroma.data.made.sample import SampleFilm, _lit_scene
+from flowchroma.data.made.scene import Layer, Scene
 
 HEIGHT, WIDTH = 40, 60
 

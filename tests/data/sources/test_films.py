@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowchroma.data.made import SampleFilm
-from flowchroma.data.sources import LazyFilm
+from flowchroma.data.made.sample import SampleFilm
 from flowchroma.data.sources.films import Films, _hashed
+from flowchroma.data.sources.source import LazyFilm
 from flowchroma.errors import UserError
 from flowchroma.film.film import HasExactFlow
 

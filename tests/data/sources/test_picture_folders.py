@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from flowchroma.data import ClipDataModule, Images
-from flowchroma.data.clips import ClipKey, FilmGroup, Recipe, TrainingClips
+from flowchroma.data.clips.datasets import FilmGroup, TrainingClips
+from flowchroma.data.clips.recipe import Recipe
+from flowchroma.data.clips.sampler import ClipKey
 from flowchroma.errors import UserError
 from flowchroma.ops import backward_warp
 

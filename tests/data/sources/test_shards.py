@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from flowchroma.data import ClipDataModule, ClipSampler, FrameFolders, Shards
-from flowchroma.data.clips import RawClip
+from flowchroma.data import ClipDataModule, FrameFolders, Shards
+from flowchroma.data.clips.raw import RawClip
+from flowchroma.data.clips.sampler import ClipSampler
 from flowchroma.errors import UserError
 
 
