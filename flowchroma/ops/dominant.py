@@ -7,8 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from flowchroma.ops import light
-from flowchroma.ops.warp import inside
+from flowchroma.ops import luminance
+from flowchroma.ops.warp import points_inside
 from flowchroma.ops.window import window_mean
 
 _SMALLEST = 8  # pixels a side of a shrunk frame
@@ -42,8 +42,8 @@ class _Grid(NamedTuple):
 
 @torch.no_grad()
 def dominant_motion(
-    luma: light.Luma,
-    previous: light.Luma,
+    luma: luminance.Luma,
+    previous: luminance.Luma,
     *,
     scales: Sequence[int] = (16, 8, 4, 2),
     steps: tuple[int, int] = (1, 2),
@@ -66,7 +66,7 @@ def dominant_motion(
         (B, 2, H, W), pixels, (x, y), of frame t back to t - 1; begun anew from zero where it explains
         less of a frame than none. Without gradient.
     """
-    now, then = light.Pyramid.of(luma), light.Pyramid.of(previous)
+    now, then = luminance.Pyramid.of(luma), luminance.Pyramid.of(previous)
     with torch.autocast(now.luma.device.type, enabled=False):
         whole = now.luma.shape[-2:]
         parameters = now.luma.new_zeros(len(now.luma), 8)
@@ -82,7 +82,7 @@ def dominant_motion(
                 warped = unmoved if begins else then.warped(scale, finer.flow(parameters), _LOCAL)
                 energy = _energy(frame, warped)
                 spread = _median(energy)
-                weight = inside(grid.flow(parameters)) / (1 + energy / (spread + _FLOOR)) ** 3
+                weight = points_inside(grid.flow(parameters)) / (1 + energy / (spread + _FLOOR)) ** 3
                 found = parameters + _step(frame, warped, grid, weight)
                 # A fit that went astray is worse than none, and begins anew.
                 parameters = torch.where(spread.flatten(1) <= still.flatten(1), found, 0.0)
@@ -94,7 +94,7 @@ def _energy(frame: Tensor, warped: Tensor) -> Tensor:
 
 
 def _step(frame: Tensor, warped: Tensor, grid: _Grid, weight: Tensor) -> Tensor:
-    rows = grid.rows(*light.gradient((frame + warped) / 2))
+    rows = grid.rows(*luminance.gradient((frame + warped) / 2))
     weighed = rows * weight.flatten(2)
     damping = _DAMPING * rows.shape[2] * torch.eye(8, dtype=rows.dtype, device=rows.device)
     right = weighed @ (frame - warped).flatten(2).transpose(1, 2)

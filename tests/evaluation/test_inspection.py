@@ -118,4 +118,4 @@ def test_pictures_are_what_they_say():
     right, left = torch.zeros(2, 4, 4), torch.zeros(2, 4, 4)
     right[0], left[0] = 3, -3
     assert not torch.allclose(pictures.flow_colours(right), pictures.flow_colours(left))
-    assert ops.inside(right[None]).any()
+    assert ops.points_inside(right[None]).any()

@@ -119,8 +119,8 @@ class SwinTExCoSmall(nn.Module):
         refine_width: see `Refinement`.
         cells: see `ops.match_cells`.
         top: see `ops.match_cells`.
-        votes: best matches of each position whose patches are compared pixel by pixel, at most `top`; see `ops.vote`.
-        noise: see `ops.vote`.
+        votes: best matches of each position whose patches are compared by pixel, at most `top`; see `ops.patch_votes`.
+        noise: see `ops.patch_votes`.
     """
 
     def __init__(
@@ -152,7 +152,7 @@ class SwinTExCoSmall(nn.Module):
         count = references.shape[1]
         lab, _ = ops.pad_to_multiple(references.flatten(0, 1), MULTIPLE)
         memory = reference_memory(self.embed(lab[:, :1]), lab, count, to_cells)
-        patches = to_cells(ops.patches(lab, STRIDE)).unflatten(0, (-1, count)).flatten(1, 2)
+        patches = to_cells(ops.extract_patches(lab, STRIDE)).unflatten(0, (-1, count)).flatten(1, 2)
         # To half precision L is still known to 1 / 32.
         return replace(memory, patches=patches.half())
 
@@ -171,7 +171,7 @@ class SwinTExCoSmall(nn.Module):
         """`forward` for each of several memories, `Match.voted` for those with patches; the frame is encoded once."""
         frame = self._encode(luma)
         voting = any(memory.patches is not None for memory in memories)
-        patches = to_cells(ops.patches(frame.luma, STRIDE)) if voting else None
+        patches = to_cells(ops.extract_patches(frame.luma, STRIDE)) if voting else None
         found = []
         for memory in memories:
             matches = self._matches(frame, memory)
@@ -211,8 +211,8 @@ class SwinTExCoSmall(nn.Module):
         """Colour that the patches around the best matches vote for, pixel by pixel."""
         best = (matches.place[..., : self.votes], matches.similarity[..., : self.votes])
         parts = zip(*(x.split(_CHUNK, dim=1) for x in (patches, *best)), strict=True)
-        votes = [ops.vote(a, of_references, b, c, self._temperature, self.noise) for a, b, c in parts]
-        ab, similarity, difference = ops.elect(from_cells(torch.cat(votes, dim=1), frame.grid), STRIDE)
+        votes = [ops.patch_votes(a, of_references, b, c, self._temperature, self.noise) for a, b, c in parts]
+        ab, similarity, difference = ops.merge_votes(from_cells(torch.cat(votes, dim=1), frame.grid), STRIDE)
         crop = frame.padding.crop
         return Match(crop(ab), crop(similarity.clamp(min=0)), crop(difference), source)
 
