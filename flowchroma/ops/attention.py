@@ -107,7 +107,7 @@ def _match_part(
     return read, best, place
 
 
-def match_cells(
+def match_coarse_to_fine(
     queries: Tensor, keys: Tensor, values: Tensor, temperature: Tensor | float, cells: int, top: int, chunk: int = 512
 ) -> Matches:
     """`match` from coarse to fine, at a fraction of its cost and memory.

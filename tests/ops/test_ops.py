@@ -88,7 +88,7 @@ def test_upsampling_between_neighbours_can_be_bilinear() -> None:
     corners = torch.stack([corners, corners[:, [2, 3, 0, 1]]])  # (2, 2, 4): by the fine pixel's row and column
     weights = corners.permute(2, 0, 1).view(1, 4, 2, 2, 1, 1).expand(2, -1, -1, -1, 5, 7)
     flow = torch.randn(2, 2, 5, 7)
-    torch.testing.assert_close(ops.between_upsample(flow, weights), ops.rescale_flow(flow, (10, 14)))
+    torch.testing.assert_close(ops.convex_upsample_2x(flow, weights), ops.rescale_flow(flow, (10, 14)))
 
 
 def test_upsampling_between_neighbours_puts_each_weight_in_its_place() -> None:
@@ -97,7 +97,7 @@ def test_upsampling_between_neighbours_puts_each_weight_in_its_place() -> None:
     weights[0, :, 1, 0, 1, 1] = 0
     weights[0, 3, 1, 0, 1, 1] = 1  # lower right of the four around the lower left fine pixel of the middle: (2, 1)
     flow = torch.arange(9.0).view(1, 1, 3, 3).repeat(1, 2, 1, 1)
-    fine = ops.between_upsample(flow, weights)
+    fine = ops.convex_upsample_2x(flow, weights)
     assert fine[0, 0, 3, 2] == 2 * 7
     assert fine[0, 0, 2, 2] == 2 * 0  # upper left of its four: (0, 0)
     assert fine[0, 0, 3, 3] == 2 * 4

@@ -29,7 +29,7 @@ class Refiner(nn.Module):
     state, a small network gives every pixel the candidates' weights (a softmax), a correction of its own, and weights
     of nine neighbours, over which the flow is then averaged, twice, as in the convex upsampling of RAFT (Teed and Deng,
     ECCV 2020, section 3.3). The same network does every step at every scale. The result is enlarged by weights of its
-    own (`ops.between_upsample`) and moved towards its `ops.refine_flow`ed form by a weight in [0, 1] of every pixel.
+    own (`ops.convex_upsample_2x`) and moved towards its `ops.refine_flow`ed form by a weight in [0, 1] of every pixel.
 
     Args:
         hidden: channels of the coarse grid's hidden state, and of all layers.
@@ -130,7 +130,7 @@ class Refiner(nn.Module):
 
     def _enlarged(self, flow: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
         weights = _pixels(self.enlarge, hidden).to(flow.dtype).unflatten(1, (4, 2, 2)).softmax(dim=1)
-        return ops.between_upsample(flow, weights), weights
+        return ops.convex_upsample_2x(flow, weights), weights
 
 
 class _Block(nn.Module):

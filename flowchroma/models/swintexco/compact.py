@@ -117,8 +117,8 @@ class SwinTExCoSmall(nn.Module):
         trunk: see `MatchingFeatures`.
         temperature: of the matching at the start of training; it is learned.
         refine_width: see `Refinement`.
-        cells: see `ops.match_cells`.
-        top: see `ops.match_cells`.
+        cells: see `ops.match_coarse_to_fine`.
+        top: see `ops.match_coarse_to_fine`.
         votes: best matches of each position whose patches are compared by pixel, at most `top`; see `ops.patch_votes`.
         noise: see `ops.patch_votes`.
     """
@@ -190,7 +190,7 @@ class SwinTExCoSmall(nn.Module):
         return self.log_temperature.exp().clamp(min=0.005)
 
     def _matches(self, frame: "_EncodedFrame", memory: ReferenceMemory) -> ops.Matches:
-        return ops.match_cells(frame.queries, memory.keys, memory.lab, self._temperature, self.cells, self.top)
+        return ops.match_coarse_to_fine(frame.queries, memory.keys, memory.lab, self._temperature, self.cells, self.top)
 
     def _averaged(self, frame: "_EncodedFrame", memory: ReferenceMemory, matches: ops.Matches) -> Match:
         """The weighted mean of the matches' colours."""
