@@ -24,7 +24,7 @@ def total_weight(weight: Tensor) -> Tensor:
     Of several processes it is the sum over all of them divided by their number, so that the mean of their losses, and
     so of their gradients, is that of the whole batch, however unequal their sums.
     """
-    return processes.total(weight.detach().sum()).clamp(min=1) / processes.count()
+    return processes.all_reduce_sum(weight.detach().sum()).clamp(min=1) / processes.world_size()
 
 
 @torch.no_grad()

@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
-from torch import distributed
 
 from flowchroma.errors import UserError
 from flowchroma.ops import processes
@@ -89,7 +88,7 @@ class Resumable(Callback):
             "clips": batches * _clips_a_batch(trainer),
             "clips_a_batch": _clips_a_batch(trainer),
             "processes": trainer.world_size,
-            "random": _of_all_processes(random_state()),
+            "random": processes.gather(random_state()),
         }
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -186,14 +185,6 @@ def _set(progress: dict[str, int], value: int) -> None:
 def _clips_a_batch(trainer: Trainer) -> int:
     """Clips that all processes take together."""
     return getattr(getattr(trainer, "datamodule", None), "batch_size", 1) * trainer.world_size
-
-
-def _of_all_processes(state: dict[str, Any]) -> list[dict[str, Any]]:
-    if processes.count() == 1:
-        return [state]
-    gathered: list[Any] = [None] * processes.count()
-    distributed.all_gather_object(gathered, state)
-    return gathered
 
 
 def _move_paths(checkpoint: dict[str, Any], directory: Path) -> None:

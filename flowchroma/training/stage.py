@@ -110,11 +110,11 @@ class Stage(LightningModule, ABC):
     def first_judged(self, clip: Clip) -> int:
         """The first frame whose colour is to be found: 1 where all clips of the batch were given that of frame 0."""
         # One answer for all processes: they share a batch, and wait for each other in every frame.
-        return 0 if processes.anywhere(~clip.starts_coloured.all()) else 1
+        return 0 if processes.any_process(~clip.starts_coloured.all()) else 1
 
     def on_validation_epoch_start(self) -> None:
         """Let all processes validate with the statistics that are saved, those of the first one."""
-        if processes.count() > 1:
+        if processes.world_size() > 1:
             for buffer in self.network.buffers():
                 distributed.broadcast(buffer, src=0)
 
