@@ -1,4 +1,4 @@
-"""Pages that people read: one HTML file each that needs nothing but itself, in the house's style."""
+"""Pages that people read: one HTML file each that needs nothing but itself, in one style."""
 
 from flowchroma.pages.html import data_uri, render, write_whole
 from flowchroma.pages.series import look

@@ -13,11 +13,11 @@ _ROOM = Path(__file__).parent
 
 
 def render(template: Path, script: Path, charts: bool, **context: Any) -> str:
-    """A page: base.html.j2 filled by a template that extends it, with the house's style and script inside.
+    """A page: base.html.j2 filled by a template that extends it, with base.css and base.js inside.
 
     Args:
         template: extends "base.html.j2", and may use what "macros.html.j2" has.
-        script: of the page itself; runs after house.js and plotly.
+        script: of the page itself; runs after base.js and plotly.
         charts: whether it draws any: plotly is 5 MB.
         context: what the template names; `data` is what the scripts read, as plain values.
     """
@@ -34,8 +34,8 @@ def render(template: Path, script: Path, charts: bool, **context: Any) -> str:
     )
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}  # and in the order given
     return environment.get_template(template.name).render(
-        style=Markup((_ROOM / "house.css").read_text(encoding="utf-8")),
-        house=Markup((_ROOM / "house.js").read_text(encoding="utf-8")),
+        style=Markup((_ROOM / "base.css").read_text(encoding="utf-8")),
+        base=Markup((_ROOM / "base.js").read_text(encoding="utf-8")),
         script=Markup(script.read_text(encoding="utf-8")),
         plotly=Markup(get_plotlyjs()) if charts else "",
         **context,
