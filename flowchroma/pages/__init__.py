@@ -1,6 +1,6 @@
 """Pages that people read: one HTML file each that needs nothing but itself, in one style."""
 
-from flowchroma.pages.html import data_uri, render, write_whole
+from flowchroma.pages.html import data_uri, render, write_atomically
 from flowchroma.pages.series import look
 
-__all__ = ["data_uri", "look", "render", "write_whole"]
+__all__ = ["data_uri", "look", "render", "write_atomically"]

@@ -42,8 +42,8 @@ def render(template: Path, script: Path, charts: bool, **context: Any) -> str:
     )
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a side file and put it in place: a reader never meets half a page."""
+def write_atomically(path: Path, text: str) -> None:
+    """Write a temporary file beside `path` and rename it: a reader never meets half a page."""
     path.parent.mkdir(parents=True, exist_ok=True)
     side = path.with_name(f".{path.name}.{uuid4().hex}.partial")  # another process may be writing the same one
     try:

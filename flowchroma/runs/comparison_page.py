@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from flowchroma.pages import look, render, write_whole
+from flowchroma.pages import look, render, write_atomically
 from flowchroma.runs.ideas import Idea, Noise, differences, ideas_of, noise_of, shown
 from flowchroma.runs.panels import strips
 from flowchroma.runs.run import MONITOR, Run, is_lower_better, unit_of
@@ -56,7 +56,7 @@ def write_page(runs: Sequence[Run], path: Path, metric: str = MONITOR, refused: 
         ordered=[(run, looks[id(run)]) for run in ordered],
         abouts=[(run, looks[id(run)], _about(run)) for run in ordered],
     )
-    write_whole(path, page)
+    write_atomically(path, page)
 
 
 def _named(idea: Idea, number: int) -> str:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from flowchroma.pages import write_whole
+from flowchroma.pages import write_atomically
 from flowchroma.runs.ideas import differences, short_names, shown
 from flowchroma.runs.run import MONITOR, Run, is_lower_better
 
@@ -58,7 +58,7 @@ def write_table(runs: Sequence[Run], path: Path, metric: str = MONITOR) -> None:
     writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_whole(path, text.getvalue())
+    write_atomically(path, text.getvalue())
 
 
 def print_table(runs: Sequence[Run], metric: str = MONITOR, console: Console | None = None) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from flowchroma.evaluation.measures import BY_KEY, known
 from flowchroma.evaluation.report.contents import MethodScores, Report
-from flowchroma.pages import write_whole
+from flowchroma.pages import write_atomically
 
 
 def write_json(report: Report, path: Path) -> None:
@@ -28,7 +28,7 @@ def write_json(report: Report, path: Path) -> None:
     protocol = {**report.protocol, "about": about} if about else report.protocol
     methods = {name: _scores(scores) for name, scores in report.methods.items()}
     text = json.dumps(plain({"protocol": protocol, "methods": methods}), indent=2, ensure_ascii=False, allow_nan=False)
-    write_whole(path, text + "\n")
+    write_atomically(path, text + "\n")
 
 
 def write_csv(report: Report, path: Path) -> None:
@@ -48,7 +48,7 @@ def write_csv(report: Report, path: Path) -> None:
     for name, scores in report.methods.items():
         mean = {"seconds_per_frame": scores.seconds_per_frame, **scores.mean}
         table.writerow({"method": name, "clip": "mean", **_filled(mean)})
-    write_whole(path, text.getvalue())
+    write_atomically(path, text.getvalue())
 
 
 def plain(value: Any) -> Any:

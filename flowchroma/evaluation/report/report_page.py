@@ -9,7 +9,7 @@ from flowchroma.evaluation.report.contents import Report, Still
 from flowchroma.evaluation.report.files import plain
 from flowchroma.evaluation.report.ranking import rank
 from flowchroma.evaluation.report.summary import verdict
-from flowchroma.pages import data_uri, render, write_whole
+from flowchroma.pages import data_uri, render, write_atomically
 
 _ROOM = Path(__file__).parent
 _ESSENTIAL = ("set", "clips", "reference", "size")
@@ -48,7 +48,7 @@ def write_html(report: Report, path: Path) -> None:
         about={name: plain(scores.about) for name, scores in report.methods.items() if scores.about},
         stills=_stills(report.stills, [row.method for row in table.rows]),
     )
-    write_whole(path, page)
+    write_atomically(path, page)
 
 
 def _stills(stills: Sequence[Still], methods: Sequence[str]) -> list[tuple[str, list[dict[str, Any]]]]:
