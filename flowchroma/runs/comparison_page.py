@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from flowchroma.pages import look, render, write_atomically
+from flowchroma.pages import render, series_style, write_atomically
 from flowchroma.runs.ideas import Idea, Noise, differences, ideas_of, noise_of, shown
 from flowchroma.runs.panels import strips
 from flowchroma.runs.run import MONITOR, Run, is_lower_better, unit_of
@@ -28,11 +28,11 @@ def write_page(runs: Sequence[Run], path: Path, metric: str = MONITOR, refused: 
     ideas = ideas_of(runs, metric)
     ordered = in_order(runs, metric)
     noise = noise_of(ideas)
-    looks = {id(run): look(i) for i, idea in enumerate(ideas) for run in idea.runs}
+    styles = {id(run): series_style(i) for i, idea in enumerate(ideas) for run in idea.runs}
     stories = [line for line in (unlike(runs),) if line] + [*refused]
     stories += [f"{run.title} {_state(run)}" for run in ordered if run.state != "finished"]
     data = {
-        "ideas": [{"name": _named(idea, i), **look(i)} for i, idea in enumerate(ideas)],
+        "ideas": [{"name": _named(idea, i), **series_style(i)} for i, idea in enumerate(ideas)],
         "metric": metric,
         "unit": unit_of(metric),
         "scores": [_scores(idea, noise, ideas[0], metric) for idea in ideas],
@@ -50,11 +50,11 @@ def write_page(runs: Sequence[Run], path: Path, metric: str = MONITOR, refused: 
         noise=noise,
         columns=[*differences(ordered)],
         metrics=[(name, unit_of(name), is_lower_better(name)) for name in metrics_of(ordered, metric)],
-        rows=_rows(ordered, looks, metric),
+        rows=_rows(ordered, styles, metric),
         scored=any(idea.values for idea in ideas),
         strips=strips(ordered),
-        ordered=[(run, looks[id(run)]) for run in ordered],
-        abouts=[(run, looks[id(run)], _about(run)) for run in ordered],
+        ordered=[(run, styles[id(run)]) for run in ordered],
+        abouts=[(run, styles[id(run)], _about(run)) for run in ordered],
     )
     write_atomically(path, page)
 
@@ -98,7 +98,7 @@ def _thinned(steps: list[int], values: list[float]) -> dict[str, list[Any]]:
     }
 
 
-def _rows(runs: Sequence[Run], looks: dict[int, dict[str, str]], metric: str) -> list[dict[str, Any]]:
+def _rows(runs: Sequence[Run], styles: dict[int, dict[str, str]], metric: str) -> list[dict[str, Any]]:
     table, metrics = differences(runs), metrics_of(runs, metric)
     ended = [run for run in runs if run.state == "finished"]
     rows = []
@@ -112,7 +112,7 @@ def _rows(runs: Sequence[Run], looks: dict[int, dict[str, str]], metric: str) ->
             order = math.inf if value is None else value if is_lower_better(name) else -value
             figures.append({"text": shown_figure(run, name), "order": order, "place": place})
         options = [{"text": shown(values[i]), "order": _order(values, i)} for values in table.values()]
-        rows.append({"run": run, "look": looks[id(run)], "options": options, "figures": figures})
+        rows.append({"run": run, "style": styles[id(run)], "options": options, "figures": figures})
     return rows
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from flowchroma.evaluation.report.charts import chart_data, styles
+from flowchroma.evaluation.report.charts import chart_data, method_styles
 from flowchroma.evaluation.report.contents import Report, Still
 from flowchroma.evaluation.report.files import plain
 from flowchroma.evaluation.report.ranking import rank
@@ -39,7 +39,7 @@ def write_html(report: Report, path: Path) -> None:
         notes={key: i for i, key in enumerate(table.notes, start=1)},
         verdict=verdict(report, table),
         arrows=_ARROWS,
-        looks=styles(report),
+        styles=method_styles(report),
         data=data,
         essentials={key: protocol[key] for key in _ESSENTIAL if key in protocol},
         protocol={key: value for key, value in protocol.items() if key not in _ELSEWHERE},
