@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from flowchroma.app.settings import HOME
 from flowchroma.runs.naming import name_of
-from flowchroma.runs.run import is_lower_better
+from flowchroma.runs.training_run import is_lower_better
 
 
 class Experiments(SearchPathPlugin):

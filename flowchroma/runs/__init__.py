@@ -4,9 +4,9 @@ from flowchroma.runs.comparison_page import write_page
 from flowchroma.runs.figures import curve_figure, idea_figure
 from flowchroma.runs.find import Found, find_runs
 from flowchroma.runs.ideas import Idea, Noise, differences, ideas_of, noise_of
-from flowchroma.runs.run import MONITOR, Run, read_run
 from flowchroma.runs.significance import unlike, verdict
 from flowchroma.runs.table import print_table, write_table
+from flowchroma.runs.training_run import MONITOR, Run, read_run
 
 __all__ = [
     "MONITOR",

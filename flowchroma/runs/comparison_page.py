@@ -8,9 +8,9 @@ from typing import Any
 from flowchroma.pages import render, series_style, write_atomically
 from flowchroma.runs.ideas import Idea, Noise, differences, ideas_of, noise_of, shown
 from flowchroma.runs.panels import strips
-from flowchroma.runs.run import MONITOR, Run, is_lower_better, unit_of
 from flowchroma.runs.significance import unlike, verdict
 from flowchroma.runs.table import in_order, metrics_of, shown_figure
+from flowchroma.runs.training_run import MONITOR, Run, is_lower_better, unit_of
 
 _ROOM = Path(__file__).parent
 _POINTS = 600  # of one curve: more than a screen has pixels for

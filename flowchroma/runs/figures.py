@@ -5,7 +5,7 @@ from typing import Any
 
 from flowchroma.pages import series_style
 from flowchroma.runs.ideas import Idea, noise_of
-from flowchroma.runs.run import MONITOR, is_lower_better, unit_of
+from flowchroma.runs.training_run import MONITOR, is_lower_better, unit_of
 
 
 def idea_figure(ideas: Sequence[Idea], metric: str = MONITOR) -> Any:

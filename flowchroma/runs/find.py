@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from flowchroma.runs.run import Run, Upgrade, is_run, read_run
+from flowchroma.runs.training_run import Run, Upgrade, is_run, read_run
 
 _DEEPEST = 4  # outputs/STAGE/MODEL/TIME
 

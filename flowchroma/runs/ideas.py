@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flowchroma.runs.option_effects import changes_result
-from flowchroma.runs.run import MONITOR, Run, is_lower_better
+from flowchroma.runs.training_run import MONITOR, Run, is_lower_better
 
 _ABSENT = object()
 _SURE = 0.95

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from flowchroma.pages.pictures import colour_error, to_image
-from flowchroma.runs.run import Run
+from flowchroma.runs.training_run import Run
 
 _GAP = 2  # pixels around each picture of a panel, as torchvision's make_grid leaves them
 _KEY = "caption"

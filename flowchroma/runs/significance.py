@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from flowchroma.runs.ideas import Idea, Noise
-from flowchroma.runs.run import MONITOR, Run, is_lower_better, unit_of
+from flowchroma.runs.training_run import MONITOR, Run, is_lower_better, unit_of
 
 # What decides which clips a run is validated on. The same set may lie under another root.
 _CLIPS = ("data.size", "data.val_", "data.sources.")

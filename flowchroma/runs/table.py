@@ -13,7 +13,7 @@ from rich.table import Table
 
 from flowchroma.pages import write_atomically
 from flowchroma.runs.ideas import differences, short_names, shown
-from flowchroma.runs.run import MONITOR, Run, is_lower_better
+from flowchroma.runs.training_run import MONITOR, Run, is_lower_better
 
 _STATES = {"finished": "", "unfinished": "yellow", "failed": "red", "empty": "dim"}
 
