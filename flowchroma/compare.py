@@ -12,12 +12,12 @@ from flowchroma.app.options import command
 from flowchroma.app.records import upgrade_record
 from flowchroma.errors import UserError
 from flowchroma.runs import (
+    comparison_summary,
     find_runs,
     ideas_of,
     noise_of,
     print_table,
-    unlike,
-    verdict,
+    validation_mismatch,
     write_page,
     write_table,
 )
@@ -53,7 +53,7 @@ def run(places: Sequence[str], config: DictConfig) -> None:
         raise UserError(f"cannot write to {output}: {error.strerror or error}") from error
     ideas = ideas_of(found.runs, config.metric)
     print_table(found.runs, config.metric)
-    for line in (verdict(ideas, noise_of(ideas), config.metric), unlike(found.runs)):
+    for line in (comparison_summary(ideas, noise_of(ideas), config.metric), validation_mismatch(found.runs)):
         if line:
             Console().print(line, soft_wrap=True, highlight=False, markup=False)
     Console().print(f"Read {output / 'comparison.html'}", soft_wrap=True, highlight=False, markup=False)

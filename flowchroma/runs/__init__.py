@@ -4,7 +4,7 @@ from flowchroma.runs.comparison_page import write_page
 from flowchroma.runs.figures import curve_figure, idea_figure
 from flowchroma.runs.find import Found, find_runs
 from flowchroma.runs.ideas import Idea, Noise, differences, ideas_of, noise_of
-from flowchroma.runs.significance import unlike, verdict
+from flowchroma.runs.significance import comparison_summary, validation_mismatch
 from flowchroma.runs.table import print_table, write_table
 from flowchroma.runs.training_run import MONITOR, Run, read_run
 
@@ -14,6 +14,7 @@ __all__ = [
     "Idea",
     "Noise",
     "Run",
+    "comparison_summary",
     "curve_figure",
     "differences",
     "find_runs",
@@ -22,8 +23,7 @@ __all__ = [
     "noise_of",
     "print_table",
     "read_run",
-    "unlike",
-    "verdict",
+    "validation_mismatch",
     "write_page",
     "write_table",
 ]

@@ -8,7 +8,7 @@ from typing import Any
 from flowchroma.pages import render, series_style, write_atomically
 from flowchroma.runs.ideas import Idea, Noise, differences, ideas_of, noise_of, shown
 from flowchroma.runs.panels import strips
-from flowchroma.runs.significance import unlike, verdict
+from flowchroma.runs.significance import comparison_summary, validation_mismatch
 from flowchroma.runs.table import in_order, metrics_of, shown_figure
 from flowchroma.runs.training_run import MONITOR, Run, is_lower_better, unit_of
 
@@ -29,7 +29,7 @@ def write_page(runs: Sequence[Run], path: Path, metric: str = MONITOR, refused: 
     ordered = in_order(runs, metric)
     noise = noise_of(ideas)
     styles = {id(run): series_style(i) for i, idea in enumerate(ideas) for run in idea.runs}
-    stories = [line for line in (unlike(runs),) if line] + [*refused]
+    stories = [line for line in (validation_mismatch(runs),) if line] + [*refused]
     stories += [f"{run.title} {_state(run)}" for run in ordered if run.state != "finished"]
     data = {
         "ideas": [{"name": _named(idea, i), **series_style(i)} for i, idea in enumerate(ideas)],
@@ -44,7 +44,7 @@ def write_page(runs: Sequence[Run], path: Path, metric: str = MONITOR, refused: 
         charts=True,
         data=data,
         essentials=_essentials(runs, ideas),
-        verdict=verdict(ideas, noise, metric),
+        verdict=comparison_summary(ideas, noise, metric),
         stories=stories,
         metric=metric,
         noise=noise,

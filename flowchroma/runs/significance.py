@@ -10,7 +10,7 @@ _CLIPS = ("data.size", "data.val_", "data.sources.")
 _TRAINED_ON = (".clips_per_film", ".clips_per_epoch", ".weight", ".train_films", ".train_list")
 
 
-def verdict(ideas: Sequence[Idea], noise: Noise, metric: str = MONITOR) -> str:
+def comparison_summary(ideas: Sequence[Idea], noise: Noise, metric: str = MONITOR) -> str:
     """Say who leads; nothing where no run has finished.
 
     Args:
@@ -39,7 +39,7 @@ def verdict(ideas: Sequence[Idea], noise: Noise, metric: str = MONITOR) -> str:
     return f"{lead} That is {told} than the {_quantity(margin, metric)} that seeds alone explain{end}."
 
 
-def unlike(runs: Sequence[Run]) -> str:
+def validation_mismatch(runs: Sequence[Run]) -> str:
     """Why the figures of some runs are not of the same clips; nothing where they are, as far as their configs tell."""
     keys = {key: {str(run.config.get(key)) for run in runs if run.config} for run in runs for key in run.config}
     changed = [key for key, values in keys.items() if len(values) > 1 and key.startswith(_CLIPS)]
