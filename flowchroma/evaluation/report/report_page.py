@@ -8,7 +8,7 @@ from flowchroma.evaluation.report.charts import chart_data, method_styles
 from flowchroma.evaluation.report.contents import Report, Still
 from flowchroma.evaluation.report.files import plain
 from flowchroma.evaluation.report.ranking import rank
-from flowchroma.evaluation.report.summary import verdict
+from flowchroma.evaluation.report.summary import ranking_summary
 from flowchroma.pages import data_uri, render, write_atomically
 
 _ROOM = Path(__file__).parent
@@ -37,7 +37,7 @@ def write_html(report: Report, path: Path) -> None:
         charts=bool(data["byClip"] or data["byFrame"]),
         table=table,
         notes={key: i for i, key in enumerate(table.notes, start=1)},
-        verdict=verdict(report, table),
+        verdict=ranking_summary(report, table),
         arrows=_ARROWS,
         styles=method_styles(report),
         data=data,
