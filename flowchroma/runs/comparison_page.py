@@ -29,8 +29,8 @@ def write_page(runs: Sequence[Run], path: Path, metric: str = MONITOR, refused: 
     ordered = in_order(runs, metric)
     noise = noise_of(ideas)
     styles = {id(run): series_style(i) for i, idea in enumerate(ideas) for run in idea.runs}
-    stories = [line for line in (validation_mismatch(runs),) if line] + [*refused]
-    stories += [f"{run.title} {_state(run)}" for run in ordered if run.state != "finished"]
+    warnings = [line for line in (validation_mismatch(runs),) if line] + [*refused]
+    warnings += [f"{run.title} {_state(run)}" for run in ordered if run.state != "finished"]
     data = {
         "ideas": [{"name": _named(idea, i), **series_style(i)} for i, idea in enumerate(ideas)],
         "metric": metric,
@@ -44,8 +44,8 @@ def write_page(runs: Sequence[Run], path: Path, metric: str = MONITOR, refused: 
         charts=True,
         data=data,
         essentials=_essentials(runs, ideas),
-        verdict=comparison_summary(ideas, noise, metric),
-        stories=stories,
+        headline=comparison_summary(ideas, noise, metric),
+        warnings=warnings,
         metric=metric,
         noise=noise,
         columns=[*differences(ordered)],

@@ -37,7 +37,7 @@ def write_html(report: Report, path: Path) -> None:
         charts=bool(data["byClip"] or data["byFrame"]),
         table=table,
         notes={key: i for i, key in enumerate(table.notes, start=1)},
-        verdict=ranking_summary(report, table),
+        headline=ranking_summary(report, table),
         arrows=_ARROWS,
         styles=method_styles(report),
         data=data,
