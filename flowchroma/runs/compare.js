@@ -92,6 +92,6 @@
     byId("curves-smoothing").addEventListener("change", drawCurves);
     redraws.push(drawCurves);
   }
-  const seen = new Set(Object.values(data.curves).flat().map((of) => of.idea));
+  const seen = new Set(Object.values(data.curves).flattened().map((of) => of.idea));
   base.legends(ideas.filter((_, i) => seen.has(i)), hidden, redraws);
 })();

@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from flowchroma.pages import render, series_style, write_atomically
-from flowchroma.runs.ideas import Idea, Noise, differences, ideas_of, noise_of, shown
-from flowchroma.runs.panels import strips
+from flowchroma.runs.ideas import Idea, SeedNoise, differences, format_value, ideas_of, seed_noise_of
+from flowchroma.runs.panels import panel_strips
 from flowchroma.runs.significance import comparison_summary, validation_mismatch
-from flowchroma.runs.table import in_order, metrics_of, shown_figure
-from flowchroma.runs.training_run import MONITOR, Run, is_lower_better, unit_of
+from flowchroma.runs.table import format_metric, metrics_of, sorted_by_metric
+from flowchroma.runs.training_run import DEFAULT_METRIC, Run, is_lower_better, unit_of
 
 _ROOM = Path(__file__).parent
 _POINTS = 600  # of one curve: more than a screen has pixels for
 
 
-def write_page(runs: Sequence[Run], path: Path, metric: str = MONITOR, refused: Sequence[str] = ()) -> None:
+def write_page(runs: Sequence[Run], path: Path, metric: str = DEFAULT_METRIC, refused: Sequence[str] = ()) -> None:
     """Write the page.
 
     Args:
@@ -26,8 +26,8 @@ def write_page(runs: Sequence[Run], path: Path, metric: str = MONITOR, refused: 
         refused: lines about what was asked for and is no run.
     """
     ideas = ideas_of(runs, metric)
-    ordered = in_order(runs, metric)
-    noise = noise_of(ideas)
+    ordered = sorted_by_metric(runs, metric)
+    noise = seed_noise_of(ideas)
     styles = {id(run): series_style(i) for i, idea in enumerate(ideas) for run in idea.runs}
     warnings = [line for line in (validation_mismatch(runs),) if line] + [*refused]
     warnings += [f"{run.title} {_state(run)}" for run in ordered if run.state != "finished"]
@@ -52,7 +52,7 @@ def write_page(runs: Sequence[Run], path: Path, metric: str = MONITOR, refused: 
         metrics=[(name, unit_of(name), is_lower_better(name)) for name in metrics_of(ordered, metric)],
         rows=_rows(ordered, styles, metric),
         scored=any(idea.values for idea in ideas),
-        strips=strips(ordered),
+        strips=panel_strips(ordered),
         ordered=[(run, styles[id(run)]) for run in ordered],
         abouts=[(run, styles[id(run)], _about(run)) for run in ordered],
     )
@@ -63,10 +63,10 @@ def _named(idea: Idea, number: int) -> str:
     return idea.label or idea.runs[0].name.rsplit("-seed", 1)[0] or f"idea {number + 1}"
 
 
-def _scores(idea: Idea, noise: Noise, best: Idea, metric: str) -> dict[str, Any]:
+def _scores(idea: Idea, noise: SeedNoise, best: Idea, metric: str) -> dict[str, Any]:
     """An idea's runs, their mean, and what the mean of the best must exceed it by."""
     margin = noise.margin(len(best.values), len(idea.values)) if idea.values and best.values else None
-    runs = [run.title for run in idea.runs if run.state == "finished" and run.figure(metric) is not None]
+    runs = [run.title for run in idea.runs if run.state == "finished" and run.best_value(metric) is not None]
     return {
         "runs": runs,
         "values": [*idea.values],
@@ -105,13 +105,13 @@ def _rows(runs: Sequence[Run], styles: dict[int, dict[str, str]], metric: str) -
     for i, run in enumerate(runs):
         figures = []
         for name in metrics:
-            known = {value for value in (other.figure(name) for other in ended) if value is not None}
+            known = {value for value in (other.best_value(name) for other in ended) if value is not None}
             podium = sorted(known, reverse=not is_lower_better(name))[:2]
-            value = run.figure(name)
+            value = run.best_value(name)
             place = podium.index(value) + 1 if run.state == "finished" and len(known) > 1 and value in podium else 0
             order = math.inf if value is None else value if is_lower_better(name) else -value
-            figures.append({"text": shown_figure(run, name), "order": order, "place": place})
-        options = [{"text": shown(values[i]), "order": _order(values, i)} for values in table.values()]
+            figures.append({"text": format_metric(run, name), "order": order, "place": place})
+        options = [{"text": format_value(values[i]), "order": _order(values, i)} for values in table.values()]
         rows.append({"run": run, "style": styles[id(run)], "options": options, "figures": figures})
     return rows
 

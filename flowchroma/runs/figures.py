@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from flowchroma.pages import series_style
-from flowchroma.runs.ideas import Idea, noise_of
-from flowchroma.runs.training_run import MONITOR, is_lower_better, unit_of
+from flowchroma.runs.ideas import Idea, seed_noise_of
+from flowchroma.runs.training_run import DEFAULT_METRIC, is_lower_better, unit_of
 
 
-def idea_figure(ideas: Sequence[Idea], metric: str = MONITOR) -> Any:
+def idea_figure(ideas: Sequence[Idea], metric: str = DEFAULT_METRIC) -> Any:
     """A dot for each finished run, a bar for each idea's mean, and what seeds alone can make of its lag.
 
     Args:
@@ -21,7 +21,7 @@ def idea_figure(ideas: Sequence[Idea], metric: str = MONITOR) -> Any:
     from plotly import graph_objects
 
     drawn = graph_objects.Figure()
-    noise = noise_of(ideas)
+    noise = seed_noise_of(ideas)
     sign = -1 if is_lower_better(metric) else 1
     ranked = [(i, idea) for i, idea in enumerate(ideas) if idea.mean is not None]
     for i, idea in ranked:
@@ -47,7 +47,7 @@ def idea_figure(ideas: Sequence[Idea], metric: str = MONITOR) -> Any:
     return _laid_out(drawn, metric, height=150 + 44 * len(ranked)).update_yaxes(autorange="reversed", title="")
 
 
-def curve_figure(ideas: Sequence[Idea], metric: str = MONITOR) -> Any:
+def curve_figure(ideas: Sequence[Idea], metric: str = DEFAULT_METRIC) -> Any:
     """A line for each run, coloured by its idea; returns a `plotly.graph_objects.Figure`."""
     from plotly import graph_objects
 

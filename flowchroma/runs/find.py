@@ -10,14 +10,14 @@ _DEEPEST = 4  # outputs/STAGE/MODEL/TIME
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundRuns:
     """Runs in the order given, and a line for whatever was none."""
 
     runs: list[Run]
     refused: list[str]
 
 
-def find_runs(places: Sequence[str | Path], upgrade: Upgrade = dict) -> Found:
+def find_runs(places: Sequence[str | Path], upgrade: Upgrade = dict) -> FoundRuns:
     """Read every run at or below some places, each once.
 
     Args:
@@ -36,7 +36,7 @@ def find_runs(places: Sequence[str | Path], upgrade: Upgrade = dict) -> Found:
         elif not runs:
             refused.append(f"{place}: no run, and no folder of runs: a run has a config.yaml")
         found |= {run.resolve(): read_run(run, upgrade) for run in runs if run.resolve() not in found}
-    return Found(_told_apart(list(found.values())), refused)
+    return FoundRuns(_told_apart(list(found.values())), refused)
 
 
 def _told_apart(runs: list[Run]) -> list[Run]:

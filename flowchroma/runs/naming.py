@@ -11,7 +11,7 @@ LONGEST = 80
 _NUMBER = re.compile(r"[-+]?[0-9]*\.?[0-9]+(e[-+]?[0-9]+)?", re.IGNORECASE)
 
 
-def name_of(stage: str, model: str, seed: int, overrides: Iterable[str]) -> str:
+def run_name(stage: str, model: str, seed: int, overrides: Iterable[str]) -> str:
     """A short name from the options that were typed.
 
     Args:

@@ -32,7 +32,7 @@ class Strip:
     columns: Sequence[tuple[int, int, Sequence[str | None]]]
 
 
-def strips(runs: Sequence[Run]) -> list[Strip]:
+def panel_strips(runs: Sequence[Run]) -> list[Strip]:
     """The runs' last panels, those of one clip and size together. A finished run's last one shows its best weights.
 
     A panel's caption says what is in it. One without, of an earlier version, is shown whole.

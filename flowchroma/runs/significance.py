@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 
-from flowchroma.runs.ideas import Idea, Noise
-from flowchroma.runs.training_run import MONITOR, Run, is_lower_better, unit_of
+from flowchroma.runs.ideas import Idea, SeedNoise
+from flowchroma.runs.training_run import DEFAULT_METRIC, Run, is_lower_better, unit_of
 
 # What decides which clips a run is validated on. The same set may lie under another root.
 _CLIPS = ("data.size", "data.val_", "data.sources.")
 _TRAINED_ON = (".clips_per_film", ".clips_per_epoch", ".weight", ".train_films", ".train_list")
 
 
-def comparison_summary(ideas: Sequence[Idea], noise: Noise, metric: str = MONITOR) -> str:
+def comparison_summary(ideas: Sequence[Idea], noise: SeedNoise, metric: str = DEFAULT_METRIC) -> str:
     """Say who leads; nothing where no run has finished.
 
     Args:

@@ -12,7 +12,7 @@ import yaml
 
 from flowchroma.runs.wandb_file import read_wandb
 
-MONITOR = "val/psnr"
+DEFAULT_METRIC = "val/psnr"
 _LOWER = ("epe", "ause", "error", "loss", "lpips", "fid", "train/")  # in a metric's name: less is better
 _UNITS = {"psnr": "dB", "epe": "px"}
 _NOT_DRAWN = ("step", "epoch", "trainer/global_step")
@@ -65,7 +65,7 @@ class Run:
         """The last one that was logged."""
         return max((steps[-1] for steps, _ in self.curves.values() if steps), default=None)
 
-    def figure(self, metric: str = MONITOR) -> float | None:
+    def best_value(self, metric: str = DEFAULT_METRIC) -> float | None:
         """The best weights' figure; of a run without results the best so far."""
         if metric in self.results:
             return self.results[metric]
@@ -101,7 +101,7 @@ def read_run(path: Path, upgrade: Upgrade = dict) -> Run:
         composed = _yaml(path / ".hydra" / "config.yaml")
         record["name"] = None
         composed.pop("name", None)
-    config = {k: v for k, v in flat(upgrade(composed)).items() if not (isinstance(v, str) and "${" in v)}
+    config = {k: v for k, v in flattened(upgrade(composed)).items() if not (isinstance(v, str) and "${" in v)}
     overrides = record.get("overrides") or _yaml(path / ".hydra" / "overrides.yaml")
     record["overrides"] = overrides if isinstance(overrides, list) else []
     curves = _curves(path / "metrics.csv") or read_wandb(path / "wandb")
@@ -112,12 +112,12 @@ def read_run(path: Path, upgrade: Upgrade = dict) -> Run:
     return Run(path, state, detail, config, record, curves, results, panels)
 
 
-def flat(config: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+def flattened(config: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     """A nested mapping by dotted keys; a list is a value."""
     found: dict[str, Any] = {}
     for key, value in config.items():
         if isinstance(value, Mapping):
-            found |= flat(value, f"{above}{key}.")
+            found |= flattened(value, f"{above}{key}.")
         else:
             found[f"{above}{key}"] = value
     return found
