@@ -1,7 +1,7 @@
 """Methods scored on whole clips by one protocol, and the report of it."""
 
 from flowchroma.evaluation.collect import collect
-from flowchroma.evaluation.judges import Judges, find_judges
+from flowchroma.evaluation.perceptual_networks import PerceptualNetworks, load_perceptual_networks
 from flowchroma.evaluation.predictions import Predictions, find_clip
 from flowchroma.evaluation.protocol import Protocol
 from flowchroma.evaluation.runner import Entrant, Evaluation
@@ -13,14 +13,14 @@ __all__ = [
     "TRUTH",
     "Entrant",
     "Evaluation",
-    "Judges",
+    "PerceptualNetworks",
     "Predictions",
     "Protocol",
     "Store",
     "collect",
     "find_clip",
-    "find_judges",
     "fingerprint",
     "identify",
+    "load_perceptual_networks",
     "score_clip",
 ]

@@ -47,7 +47,7 @@ def collect(evaluation: Evaluation, header: Mapping[str, Any], problems: Sequenc
         "the originals' own": {
             key: mean_of(s.metrics.get(key) for s in truth.values()) for key in ("colorfulness", "cdc", "warp_error")
         },
-        "absent": evaluation.judges.absent,
+        "absent": evaluation.networks.absent,
         "problems": [*problems, *left_out, *notices],
         "error maps": "CIEDE2000, from black for 0 to bright for 20 and above",
     }
@@ -84,7 +84,7 @@ def _method(evaluation: Evaluation, name: str, clips: Mapping[str, Score], truth
     keys = dict.fromkeys(key for score in clips.values() for key in score.metrics)
     mean = {key: mean_of(score.metrics.get(key) for score in clips.values()) for key in keys}
     mean["fid"] = _fid(evaluation.store, name, [clip for clip in clips if clip in truth])
-    mean |= dict.fromkeys(evaluation.judges.absent) | {k: v for k, v in mean.items() if v is not None}
+    mean |= dict.fromkeys(evaluation.networks.absent) | {k: v for k, v in mean.items() if v is not None}
     seconds = mean_of(score.seconds["method"] for score in clips.values())
     return MethodScores(
         clips={clip: score.metrics for clip, score in clips.items()},

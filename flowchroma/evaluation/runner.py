@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from flowchroma.errors import UserError
-from flowchroma.evaluation.judges import Judges
+from flowchroma.evaluation.perceptual_networks import PerceptualNetworks
 from flowchroma.evaluation.protocol import Protocol
 from flowchroma.evaluation.scores import Store, fingerprint, identify
 from flowchroma.evaluation.scoring import TRUTH, Paints, Score, score_clip
@@ -40,7 +40,7 @@ class Evaluation:
         films: the clips.
         entrants: by name.
         protocol: how.
-        judges: the networks that judge.
+        networks: LPIPS and Inception.
         store: keeps the scores.
         device: where all happens.
     """
@@ -48,7 +48,7 @@ class Evaluation:
     films: Sequence[Film]
     entrants: Mapping[str, Entrant]
     protocol: Protocol
-    judges: Judges
+    networks: PerceptualNetworks
     store: Store
     device: torch.device
 
@@ -81,9 +81,9 @@ class Evaluation:
             UserError: the film cannot be read.
         """
         original = identify([_RULES, len(film), film.size, fingerprint(film.path)])
-        own = {"film": original, "method": identify([{}, self.judges.keys]), "frames": None}
+        own = {"film": original, "method": identify([{}, self.networks.keys]), "frames": None}
         return {TRUTH: own} | {
-            name: own | {"method": identify([dict(e.about), self.judges.keys]), "frames": e.frames(film)}
+            name: own | {"method": identify([dict(e.about), self.networks.keys]), "frames": e.frames(film)}
             for name, e in self.entrants.items()
         }
 
@@ -110,7 +110,7 @@ class Evaluation:
             done += 1
             progress(film.name, done)
 
-        scores = score_clip(film, painters, self.protocol, self.judges, self.device, stills, count)
+        scores = score_clip(film, painters, self.protocol, self.networks, self.device, stills, count)
         for name, score in scores.items():
             if isinstance(score, Score):
                 score.about = dict(self.entrants[name].about) if name in self.entrants else {}

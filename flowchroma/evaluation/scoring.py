@@ -14,7 +14,7 @@ from torch import Tensor
 from flowchroma import metrics, ops
 from flowchroma.color import rgb_to_lab
 from flowchroma.errors import UserError
-from flowchroma.evaluation.judges import Judges
+from flowchroma.evaluation.perceptual_networks import PerceptualNetworks
 from flowchroma.evaluation.predictions import Predictions
 from flowchroma.evaluation.protocol import Protocol
 from flowchroma.evaluation.thumbnails import Stills
@@ -111,13 +111,13 @@ class Tally:
     """Adds up one method's figures over a clip.
 
     Args:
-        judges: the networks.
+        networks: LPIPS and Inception.
         device: where the frames are.
         truth: whether the original itself is tallied, which has no error.
     """
 
-    def __init__(self, judges: Judges, device: torch.device, truth: bool = False) -> None:
-        self.judges, self.truth = judges, truth
+    def __init__(self, networks: PerceptualNetworks, device: torch.device, truth: bool = False) -> None:
+        self.networks, self.truth = networks, truth
         self.painting, self.plain, self.learned = Watch(device), Watch(device), Watch(device)
         self.rows: list[dict[str, float]] = []
         self._cdc = metrics.CdcStream()
@@ -141,8 +141,8 @@ class Tally:
             self._cdc.add(metrics.histograms(rgb)[0])
         with self.learned:
             if not self.truth:
-                row |= self.judges.distances(rgb, original.rgb)
-            features = self.judges.features(rgb)
+                row |= self.networks.distances(rgb, original.rgb)
+            features = self.networks.features(rgb)
         if features is not None:
             self._features.append(features)
         self.rows.append(row)
@@ -178,7 +178,7 @@ def score_clip(
     film: Film,
     painters: Mapping[str, Paints],
     protocol: Protocol,
-    judges: Judges,
+    networks: PerceptualNetworks,
     device: torch.device,
     stills: Stills | None = None,
     progress: Callable[[], None] = lambda: None,
@@ -189,7 +189,7 @@ def score_clip(
         film: the original.
         painters: what is scored, by name.
         protocol: how.
-        judges: the networks that judge.
+        networks: LPIPS and Inception.
         device: where all of it happens.
         stills: keeps pictures of some frames.
         progress: told after every frame.
@@ -201,8 +201,8 @@ def score_clip(
         UserError: the original cannot be read, is too small, or has nothing to score.
     """
     scored = _frames_to_score(film, protocol)
-    original, truth = Original(device), Tally(judges, device, truth=True)
-    tallies = {name: Tally(judges, device) for name in painters}
+    original, truth = Original(device), Tally(networks, device, truth=True)
+    tallies = {name: Tally(networks, device) for name in painters}
     lost: dict[str, Score | UserError] = {}
     for index, rgb in enumerate(protocol.originals(film, device)):
         if protocol.is_reference(index):

@@ -1,4 +1,4 @@
-"""The networks that judge colours, where their weights are to be had."""
+"""LPIPS and the Inception network of FID, where their weights are available."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ LPIPS = ("alex", "vgg")
 
 
 @dataclass(frozen=True)
-class Judges:
+class PerceptualNetworks:
     """LPIPS and Inception networks.
 
     Args:
@@ -44,9 +44,9 @@ class Judges:
         return [*(f"lpips_{net}" for net in self.lpips), *(["fid"] if self.inception is not None else [])]
 
 
-def find_judges(
+def load_perceptual_networks(
     lpips: Sequence[str], fid: bool, folder: str | Path | None, download: bool, device: torch.device
-) -> Judges:
+) -> PerceptualNetworks:
     """Load the networks whose weights are there; the others are told, with the reason.
 
     Args:
@@ -82,4 +82,6 @@ def find_judges(
         except WeightsAbsent as error:
             absent[key] = str(error)
     inception = found.pop("fid", None)
-    return Judges({key.removeprefix("lpips_"): network for key, network in found.items()}, inception, absent)
+    return PerceptualNetworks(
+        {key.removeprefix("lpips_"): network for key, network in found.items()}, inception, absent
+    )
