@@ -4,14 +4,14 @@ from flowchroma.evaluation.collect import collect
 from flowchroma.evaluation.perceptual_networks import PerceptualNetworks, load_perceptual_networks
 from flowchroma.evaluation.predictions import Predictions, find_clip
 from flowchroma.evaluation.protocol import Protocol
-from flowchroma.evaluation.runner import Entrant, Evaluation
+from flowchroma.evaluation.runner import EvaluatedMethod, Evaluation
 from flowchroma.evaluation.scores import LOCKS, Store, fingerprint, identify
 from flowchroma.evaluation.scoring import TRUTH, score_clip
 
 __all__ = [
     "LOCKS",
     "TRUTH",
-    "Entrant",
+    "EvaluatedMethod",
     "Evaluation",
     "PerceptualNetworks",
     "Predictions",

@@ -25,9 +25,9 @@ def collect(evaluation: Evaluation, header: Mapping[str, Any], problems: Sequenc
         problems: what could not be scored.
     """
     store, films = evaluation.store, evaluation.films
-    before = [name for name in store.methods() if name not in evaluation.entrants and name != TRUTH]
+    before = [name for name in store.methods() if name not in evaluation.methods and name != TRUTH]
     known = {film.name: ids for film in films if (ids := _identities(evaluation, film)) is not None}
-    found = {name: _found(store, name, {c: ids[name] for c, ids in known.items()}) for name in evaluation.entrants}
+    found = {name: _found(store, name, {c: ids[name] for c, ids in known.items()}) for name in evaluation.methods}
     left_out: list[str] = []
     for name in before:
         found[name], said = _earlier(store, name, {clip: ids[TRUTH]["film"] for clip, ids in known.items()})

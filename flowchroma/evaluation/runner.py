@@ -1,4 +1,4 @@
-"""A set of clips and the methods that enter: who scores what, in which process, and what is left to do."""
+"""A set of clips and the methods to evaluate on them: which process scores what, and what is left to do."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,16 +18,16 @@ _RULES = 2  # raised when a figure changes its meaning: what was scored before i
 
 
 @dataclass(frozen=True)
-class Entrant:
+class EvaluatedMethod:
     """A method that is scored.
 
     Args:
-        begin: gives what paints a clip.
+        start_clip: gives what colours the frames of a clip.
         about: its parameters and weights, for the report; figures are kept as long as this stays the same.
         frames: a short name for the frames of a clip that are already there; figures are kept as long as it does.
     """
 
-    begin: Callable[[Film], Paints]
+    start_clip: Callable[[Film], Paints]
     about: Mapping[str, Any] = field(default_factory=dict)
     frames: Callable[[Film], str | None] = lambda film: None
 
@@ -38,7 +38,7 @@ class Evaluation:
 
     Args:
         films: the clips.
-        entrants: by name.
+        methods: by name.
         protocol: how.
         networks: LPIPS and Inception.
         store: keeps the scores.
@@ -46,7 +46,7 @@ class Evaluation:
     """
 
     films: Sequence[Film]
-    entrants: Mapping[str, Entrant]
+    methods: Mapping[str, EvaluatedMethod]
     protocol: Protocol
     networks: PerceptualNetworks
     store: Store
@@ -84,20 +84,20 @@ class Evaluation:
         own = {"film": original, "method": identify([{}, self.networks.keys]), "frames": None}
         return {TRUTH: own} | {
             name: own | {"method": identify([dict(e.about), self.networks.keys]), "frames": e.frames(film)}
-            for name, e in self.entrants.items()
+            for name, e in self.methods.items()
         }
 
     def _score(self, film: Film, progress: Callable[[str, int], None]) -> list[str]:
         identities = self.identities(film)
         missing = [name for name, own in identities.items() if self.store.get(name, film.name, own) is None]
-        names = [name for name in self.entrants if name in missing] or missing
+        names = [name for name in self.methods if name in missing] or missing
         if not names:
             return []
         problems, painters = [], {}
         for name in names:
             try:
                 if name != TRUTH:
-                    painters[name] = self.entrants[name].begin(film)
+                    painters[name] = self.methods[name].start_clip(film)
             except UserError as error:
                 problems.append(f"{film.name} by {name} is not scored: {error}")
         if not painters and names != [TRUTH]:
@@ -113,7 +113,7 @@ class Evaluation:
         scores = score_clip(film, painters, self.protocol, self.networks, self.device, stills, count)
         for name, score in scores.items():
             if isinstance(score, Score):
-                score.about = dict(self.entrants[name].about) if name in self.entrants else {}
+                score.about = dict(self.methods[name].about) if name in self.methods else {}
                 self.store.put(name, film.name, identities[name], score)
             else:
                 problems.append(f"{film.name} by {name} is not scored: {score}")

@@ -7,7 +7,7 @@ import torch
 
 from flowchroma.colorizers import Hold, Painter
 from flowchroma.errors import UserError
-from flowchroma.evaluation import Entrant, Evaluation, PerceptualNetworks, Protocol, Store, collect
+from flowchroma.evaluation import EvaluatedMethod, Evaluation, PerceptualNetworks, Protocol, Store, collect
 from flowchroma.film import open_film
 
 
@@ -27,10 +27,10 @@ def _count():
 @pytest.fixture
 def evaluation(tmp_path, clip):
     def make(about=None, names=("hold",), films=("a", "b/c"), networks=None, protocol=None):
-        entrants = {n: Entrant(lambda film: Counted(Hold(), 240), about or {}) for n in names}
+        methods = {n: EvaluatedMethod(lambda film: Counted(Hold(), 240), about or {}) for n in names}
         store = Store(tmp_path / "out", protocol or {"reference": "first"})
         clips = [clip(name, seed=i) for i, name in enumerate(films)]
-        return Evaluation(clips, entrants, Protocol(), networks or PerceptualNetworks(), store, torch.device("cpu"))
+        return Evaluation(clips, methods, Protocol(), networks or PerceptualNetworks(), store, torch.device("cpu"))
 
     return make
 
@@ -148,8 +148,8 @@ def test_a_row_is_of_one_version_of_a_method(evaluation):
 def test_frames_that_were_replaced_are_scored_again(evaluation):
     for version in ("1", "1", "2"):
         run = evaluation()
-        entrants = {name: Entrant(e.begin, e.about, lambda film, v=version: v) for name, e in run.entrants.items()}
-        replace(run, entrants=entrants).run(wait=True)
+        methods = {n: replace(method, frames=lambda film, v=version: v) for n, method in run.methods.items()}
+        replace(run, methods=methods).run(wait=True)
     assert Counted.painted == 20
 
 
