@@ -17,7 +17,7 @@ from flowchroma import __version__
 from flowchroma.app.entrants import methods, predictions
 from flowchroma.app.settings import pick_device
 from flowchroma.errors import UserError
-from flowchroma.evaluation import Evaluation, Protocol, Store, load_perceptual_networks
+from flowchroma.evaluation import Evaluation, Protocol, ScoreStore, load_perceptual_networks
 
 
 def prepare_evaluation(config: DictConfig, number: int = 0, processes: int = 1) -> tuple[Evaluation, dict[str, Any]]:
@@ -36,7 +36,7 @@ def prepare_evaluation(config: DictConfig, number: int = 0, processes: int = 1) 
         device = torch.device("cuda", number % torch.cuda.device_count())
     if processes > 1:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))
-    store = Store(
+    store = ScoreStore(
         Path(config.output), {"set": name, **asdict(protocol), "resize": protocol.resize and [*protocol.resize]}
     )
     entrants = {**methods(config, protocol, device), **predictions(config, protocol, len(films) == 1)}

@@ -5,7 +5,7 @@ from flowchroma.evaluation.perceptual_networks import PerceptualNetworks, load_p
 from flowchroma.evaluation.predictions import Predictions, find_clip
 from flowchroma.evaluation.protocol import Protocol
 from flowchroma.evaluation.runner import EvaluatedMethod, Evaluation
-from flowchroma.evaluation.scores import LOCKS, Store, fingerprint, identify
+from flowchroma.evaluation.score_store import LOCKS, ScoreStore, fingerprint, short_hash
 from flowchroma.evaluation.scoring import TRUTH, score_clip
 
 __all__ = [
@@ -16,11 +16,11 @@ __all__ = [
     "PerceptualNetworks",
     "Predictions",
     "Protocol",
-    "Store",
+    "ScoreStore",
     "collect",
     "find_clip",
     "fingerprint",
-    "identify",
     "load_perceptual_networks",
     "score_clip",
+    "short_hash",
 ]

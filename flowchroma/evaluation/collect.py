@@ -10,7 +10,7 @@ import torch
 from flowchroma.errors import UserError
 from flowchroma.evaluation.report import MethodScores, Report, Still
 from flowchroma.evaluation.runner import Evaluation
-from flowchroma.evaluation.scores import Store, identify
+from flowchroma.evaluation.score_store import ScoreStore, short_hash
 from flowchroma.evaluation.scoring import TRUTH, Score, mean_of
 from flowchroma.film import Film
 from flowchroma.metrics import FID
@@ -61,18 +61,18 @@ def _identities(evaluation: Evaluation, film: Film) -> dict[str, dict[str, Any]]
         return None
 
 
-def _found(store: Store, name: str, identities: Mapping[str, Mapping[str, Any]]) -> dict[str, Score]:
+def _found(store: ScoreStore, name: str, identities: Mapping[str, Mapping[str, Any]]) -> dict[str, Score]:
     """A method's scores by clip."""
     found = {clip: store.get(name, clip, identity) for clip, identity in identities.items()}
     return {clip: score for clip, score in found.items() if score is not None}
 
 
-def _earlier(store: Store, name: str, films: Mapping[str, str]) -> tuple[dict[str, Score], list[str]]:
+def _earlier(store: ScoreStore, name: str, films: Mapping[str, str]) -> tuple[dict[str, Score], list[str]]:
     """The scores of a method of an earlier run that belong into one row, and a line on those that do not."""
     every = _found(store, name, {clip: {} for clip in films})
     alike: dict[str, dict[str, Score]] = {}
     for clip, score in _found(store, name, {clip: {"film": film} for clip, film in films.items()}).items():
-        alike.setdefault(identify(score.about), {})[clip] = score
+        alike.setdefault(short_hash(score.about), {})[clip] = score
     kept = max(alike.values(), key=len, default={})
     if not (lost := [clip for clip in every if clip not in kept]):
         return kept, []
@@ -95,7 +95,7 @@ def _method(evaluation: Evaluation, name: str, clips: Mapping[str, Score], truth
     )
 
 
-def _fid(store: Store, name: str, clips: Sequence[str]) -> float | None:
+def _fid(store: ScoreStore, name: str, clips: Sequence[str]) -> float | None:
     """FID over all the clips' scored frames; None where features were not kept."""
     paths = [(store.features(name, clip), store.features(TRUTH, clip)) for clip in clips]
     if not paths or not all(path.is_file() for pair in paths for path in pair):
@@ -110,7 +110,7 @@ def _fid(store: Store, name: str, clips: Sequence[str]) -> float | None:
     return float(distance.compute()) if distance is not None and frames > 1 else None
 
 
-def _stills(store: Store, films: Sequence[Film], methods: Sequence[str]) -> list[Still]:
+def _stills(store: ScoreStore, films: Sequence[Film], methods: Sequence[str]) -> list[Still]:
     stills = []
     for film in films:
         folder = store.folder / "stills" / film.name

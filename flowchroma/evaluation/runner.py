@@ -9,7 +9,7 @@ import torch
 from flowchroma.errors import UserError
 from flowchroma.evaluation.perceptual_networks import PerceptualNetworks
 from flowchroma.evaluation.protocol import Protocol
-from flowchroma.evaluation.scores import Store, fingerprint, identify
+from flowchroma.evaluation.score_store import ScoreStore, fingerprint, short_hash
 from flowchroma.evaluation.scoring import TRUTH, Paints, Score, score_clip
 from flowchroma.evaluation.thumbnails import Stills
 from flowchroma.film import Film
@@ -49,7 +49,7 @@ class Evaluation:
     methods: Mapping[str, EvaluatedMethod]
     protocol: Protocol
     networks: PerceptualNetworks
-    store: Store
+    store: ScoreStore
     device: torch.device
 
     def run(self, wait: bool, progress: Callable[[str, int], None] = lambda clip, frames: None) -> list[str]:
@@ -80,10 +80,10 @@ class Evaluation:
         Raises:
             UserError: the film cannot be read.
         """
-        original = identify([_RULES, len(film), film.size, fingerprint(film.path)])
-        own = {"film": original, "method": identify([{}, self.networks.keys]), "frames": None}
+        original = short_hash([_RULES, len(film), film.size, fingerprint(film.path)])
+        own = {"film": original, "method": short_hash([{}, self.networks.keys]), "frames": None}
         return {TRUTH: own} | {
-            name: own | {"method": identify([dict(e.about), self.networks.keys]), "frames": e.frames(film)}
+            name: own | {"method": short_hash([dict(e.about), self.networks.keys]), "frames": e.frames(film)}
             for name, e in self.methods.items()
         }
 

@@ -7,7 +7,7 @@ import torch
 
 from flowchroma.colorizers import Hold, Painter
 from flowchroma.errors import UserError
-from flowchroma.evaluation import EvaluatedMethod, Evaluation, PerceptualNetworks, Protocol, Store, collect
+from flowchroma.evaluation import EvaluatedMethod, Evaluation, PerceptualNetworks, Protocol, ScoreStore, collect
 from flowchroma.film import open_film
 
 
@@ -28,7 +28,7 @@ def _count():
 def evaluation(tmp_path, clip):
     def make(about=None, names=("hold",), films=("a", "b/c"), networks=None, protocol=None):
         methods = {n: EvaluatedMethod(lambda film: Counted(Hold(), 240), about or {}) for n in names}
-        store = Store(tmp_path / "out", protocol or {"reference": "first"})
+        store = ScoreStore(tmp_path / "out", protocol or {"reference": "first"})
         clips = [clip(name, seed=i) for i, name in enumerate(films)]
         return Evaluation(clips, methods, Protocol(), networks or PerceptualNetworks(), store, torch.device("cpu"))
 

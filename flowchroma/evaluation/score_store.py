@@ -19,7 +19,7 @@ from flowchroma.evaluation.scoring import TRUTH, Score
 LOCKS = "locks"  # a folder beside those of the methods
 
 
-class Store:
+class ScoreStore:
     """The folder that an evaluation writes to; several processes may share it.
 
     Args:
@@ -102,7 +102,7 @@ class Store:
         return path
 
 
-def identify(facts: Any) -> str:
+def short_hash(facts: Any) -> str:
     """A short name for what a figure depends on."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
