@@ -8,10 +8,11 @@ import numpy as np
 import torch
 
 from flowchroma.errors import UserError
+from flowchroma.evaluation.clip_metrics import Score, mean_of
 from flowchroma.evaluation.report import MethodScores, Report, Still
 from flowchroma.evaluation.runner import Evaluation
 from flowchroma.evaluation.score_store import ScoreStore, short_hash
-from flowchroma.evaluation.scoring import TRUTH, Score, mean_of
+from flowchroma.evaluation.scoring import TRUTH
 from flowchroma.film import Film
 from flowchroma.metrics import FID
 

@@ -7,11 +7,12 @@ from typing import Any
 import torch
 
 from flowchroma.errors import UserError
+from flowchroma.evaluation.clip_metrics import Score
 from flowchroma.evaluation.perceptual_networks import PerceptualNetworks
 from flowchroma.evaluation.protocol import Protocol
 from flowchroma.evaluation.score_store import ScoreStore, fingerprint, short_hash
-from flowchroma.evaluation.scoring import TRUTH, Paints, Score, score_clip
-from flowchroma.evaluation.thumbnails import Stills
+from flowchroma.evaluation.scoring import TRUTH, FrameColorizer, score_clip
+from flowchroma.evaluation.stills import StillWriter
 from flowchroma.film import Film
 
 _RULES = 2  # raised when a figure changes its meaning: what was scored before is then scored again
@@ -27,7 +28,7 @@ class EvaluatedMethod:
         frames: a short name for the frames of a clip that are already there; figures are kept as long as it does.
     """
 
-    start_clip: Callable[[Film], Paints]
+    start_clip: Callable[[Film], FrameColorizer]
     about: Mapping[str, Any] = field(default_factory=dict)
     frames: Callable[[Film], str | None] = lambda film: None
 
@@ -102,7 +103,7 @@ class Evaluation:
                 problems.append(f"{film.name} by {name} is not scored: {error}")
         if not painters and names != [TRUTH]:
             return problems
-        stills = Stills(self.store.folder / "stills")
+        stills = StillWriter(self.store.folder / "stills")
         done = 0
 
         def count() -> None:

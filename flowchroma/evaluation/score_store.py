@@ -14,7 +14,8 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from flowchroma.errors import UserError
-from flowchroma.evaluation.scoring import TRUTH, Score
+from flowchroma.evaluation.clip_metrics import Score
+from flowchroma.evaluation.scoring import TRUTH
 
 LOCKS = "locks"  # a folder beside those of the methods
 
