@@ -14,6 +14,8 @@ from flowchroma import metrics, ops
 from flowchroma.color import rgb_to_lab
 from flowchroma.evaluation.perceptual_networks import PerceptualNetworks
 
+_Figures = Mapping[str, float | None]
+
 
 @dataclass
 class Score:
@@ -71,13 +73,12 @@ class OriginalFrames:
         self.stopwatch = Stopwatch(device)
         self._luma: Tensor | None = None
 
-    def skip(self) -> None:
-        """Pass over a frame that is not scored."""
-        self._luma = None
-
-    def prepare(self, rgb: Tensor) -> OriginalFrame:
-        """Take the next frame, (1, 3, H, W) uint8."""
+    def prepare(self, rgb: Tensor, scored: bool) -> OriginalFrame | None:
+        """Take the next frame, (1, 3, H, W) uint8; None if it is not scored."""
         with self.stopwatch:
+            if not scored:
+                self._luma = None
+                return None
             lab = rgb_to_lab(rgb)
             before, self._luma = self._luma, lab[:, :1]
             if before is None:
@@ -103,13 +104,12 @@ class ClipMetrics:
         self._before: Tensor | None = None
         self._features: list[Tensor] = []
 
-    def skip(self) -> None:
-        """Pass over a frame that is not scored."""
-        self._before = None
-        self._cdc.skip()
-
-    def update(self, index: int, rgb: Tensor, original: OriginalFrame) -> None:
-        """Score a frame, (1, 3, H, W) uint8."""
+    def update(self, index: int, rgb: Tensor, original: OriginalFrame | None) -> None:
+        """Score a frame, (1, 3, H, W) uint8; pass over it where there is no original to compare it with."""
+        if original is None:
+            self._before = None
+            self._cdc.skip()
+            return
         with self.metrics_time:
             row: dict[str, float] = {"frame": index, **({} if self.truth else _errors(rgb, original))}
             row["colorfulness"] = float(metrics.colorfulness(rgb))
@@ -161,10 +161,7 @@ def _errors(rgb: Tensor, original: OriginalFrame) -> dict[str, float]:
     }
 
 
-def _relative_to_original(
-    figures: Mapping[str, float | None], original: Mapping[str, float | None]
-) -> dict[str, float | None]:
-    """What is measured against the original's own figures."""
+def _relative_to_original(figures: _Figures, original: _Figures) -> dict[str, float | None]:
     cdc, true_cdc = figures["cdc"], original["cdc"]
     colour, true_colour = figures["colorfulness"], original["colorfulness"]
     return {

@@ -40,19 +40,12 @@ def score_clip(
     stills: StillWriter | None = None,
     progress: Callable[[], None] = lambda: None,
 ) -> dict[str, Score | UserError]:
-    """Colour a clip with every method, and score it.
+    """Colour a clip with every method, and score it by the protocol.
 
-    Args:
-        film: the original.
-        painters: what is scored, by name.
-        protocol: which frames are scored, and at what size.
-        networks: LPIPS and Inception.
-        device: where all of it happens.
-        stills: keeps pictures of some frames.
-        progress: called after every frame.
+    `stills` keeps pictures of some frames; `progress` is called after each.
 
     Returns:
-        A method's score, or why it has none; and the original's, under `TRUTH`.
+        Each painter's score, or why it has none, by name; and the original's own, under `TRUTH`.
 
     Raises:
         UserError: the original cannot be read, is too small, or has nothing to score.
@@ -61,26 +54,18 @@ def score_clip(
     originals, truth = OriginalFrames(device), ClipMetrics(networks, device, truth=True)
     methods = {name: _Method(painter, ClipMetrics(networks, device)) for name, painter in painters.items()}
     for index, rgb in enumerate(protocol.originals(film, device)):
-        if protocol.is_reference(index):
-            originals.skip()
-            truth.skip()
-            for method in methods.values():
-                method.give(rgb)
-        else:
-            original = originals.prepare(rgb)
-            truth.update(index, rgb, original)
-            for name, method in methods.items():
-                painted = method.colour(index, original)
-                if stills and painted is not None:
-                    stills.save_if_kept(film.name, index, scored, name, painted, original)
+        original = originals.prepare(rgb, scored=not protocol.is_reference(index))
+        truth.update(index, rgb, original)
+        for name, method in methods.items():
+            painted = method.take(index, rgb, original)
+            if stills and painted is not None and original is not None:
+                stills.save(film.name, index, scored, name, painted, original)
         progress()
     if len(truth.rows) != len(scored):
         raise UserError(f"{film.name} ended after {len(truth.rows)} of {len(scored)} frames to score: mend the film")
-    own = truth.compute(None, originals.stopwatch.seconds)
-    results = {
-        name: m.result(f"{film.name} by {name}", own, originals.stopwatch.seconds) for name, m in methods.items()
-    }
-    return {**results, TRUTH: own}
+    seconds = originals.stopwatch.seconds
+    own = truth.compute(None, seconds)
+    return {name: m.result(f"{film.name} by {name}", own, seconds) for name, m in methods.items()} | {TRUTH: own}
 
 
 class _Method:
@@ -90,35 +75,32 @@ class _Method:
         self.painter, self.metrics = painter, clip_metrics
         self.error: UserError | None = None
 
-    def give(self, reference: Tensor) -> None:
-        """Let the method see a frame in colour, which is not scored."""
-        self.metrics.skip()
+    def take(self, index: int, rgb: Tensor, original: OriginalFrame | None) -> Tensor | None:
+        """Colour and score a frame, or observe it as a reference, where there is no original to compare it with."""
+        if self.error is not None:
+            return None
         try:
-            if self.error is None:
-                self.painter.start(reference)
-                self.painter.observe(reference)
+            painted = self._reference(rgb) if original is None else self._paint(rgb)
         except UserError as error:
             self.error = error
-
-    def colour(self, index: int, original: OriginalFrame) -> Tensor | None:
-        """Colour a frame and score it; None once the method has failed."""
-        try:
-            painted = None if self.error else self._paint(original.rgb)
-        except UserError as error:
-            self.error, painted = error, None
-        if painted is not None:
-            self.metrics.update(index, painted, original)
+            return None
+        self.metrics.update(index, painted, original)
         return painted
 
     def result(self, label: str, original: Score, shared_seconds: float) -> Score | UserError:
         """The clip's score, or why there is none."""
-        if self.error:
+        if self.error is not None:
             return self.error
         score = self.metrics.compute(original, shared_seconds)
         score.notices = [f"{label}: {line}" for line in score.notices] + getattr(self.painter, "notices", list)()
         if isinstance(self.painter, Predictions):
             score.seconds["method"] = None  # reading somebody's frames says nothing of the method
         return score
+
+    def _reference(self, rgb: Tensor) -> Tensor:
+        self.painter.start(rgb)
+        self.painter.observe(rgb)
+        return rgb
 
     def _paint(self, rgb: Tensor) -> Tensor:
         with self.metrics.method_time:

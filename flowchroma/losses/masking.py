@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from flowchroma.ops import processes
-from flowchroma.ops.warp import backward_warp, inside
+from flowchroma.ops.warp import backward_warp, points_inside
 
 
 def masked_mean(error: Tensor, weight: Tensor) -> Tensor:
@@ -44,4 +44,4 @@ def photometric_weight(luma: Tensor, previous_luma: Tensor, flow: Tensor, alpha:
         (B, 1, H, W), in [0, 1].
     """
     difference = (luma.float() - backward_warp(previous_luma, flow)) / 100
-    return torch.exp(-alpha * difference.square()) * inside(flow.float())
+    return torch.exp(-alpha * difference.square()) * points_inside(flow.float())
