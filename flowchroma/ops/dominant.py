@@ -69,24 +69,32 @@ def dominant_motion(
     now, then = luminance.Pyramid.of(luma), luminance.Pyramid.of(previous)
     with torch.autocast(now.luma.device.type, enabled=False):
         whole = now.luma.shape[-2:]
-        parameters = now.luma.new_zeros(len(now.luma), 8)
         sizes = {scale: [side // scale for side in whole] for scale in scales}
-        seen = [scale for scale in scales if min(sizes[scale]) >= _SMALLEST]
-        seen = [scale for scale in seen if scale == seen[0] or math.prod(sizes[scale]) <= _ENOUGH]
-        for scale in seen:
-            frame, unmoved = now.normalised(scale, _LOCAL), then.normalised(scale, _LOCAL)
-            grid, finer = (_grid(now.luma, now.at(s).shape[-2:]) for s in (scale, scale // 2))
-            still = _median(_energy(frame, unmoved))
-            for step in range(steps[scale == seen[-1]]):
-                begins = scale == seen[0] and step == 0
-                warped = unmoved if begins else then.warped(scale, finer.flow(parameters), _LOCAL)
-                energy = _energy(frame, warped)
-                spread = _median(energy)
-                weight = points_inside(grid.flow(parameters)) / (1 + energy / (spread + _FLOOR)) ** 3
-                found = parameters + _step(frame, warped, grid, weight)
-                # A fit that went astray is worse than none, and begins anew.
-                parameters = torch.where(spread.flatten(1) <= still.flatten(1), found, 0.0)
+        used = [scale for scale in scales if min(sizes[scale]) >= _SMALLEST]
+        used = [scale for scale in used if scale == used[0] or math.prod(sizes[scale]) <= _ENOUGH]
+        parameters = now.luma.new_zeros(len(now.luma), 8)
+        for scale in used:
+            parameters = _fit(now, then, scale, parameters, steps[scale == used[-1]], moved=scale != used[0])
         return _grid(now.luma, whole).flow(parameters)
+
+
+def _fit(
+    now: luminance.Pyramid, then: luminance.Pyramid, scale: int, parameters: Tensor, steps: int, moved: bool
+) -> Tensor:
+    """Improve the motion's parameters (B, 8) by some steps at one scale; where not `moved`, they are 0."""
+    frame, unmoved = now.normalised(scale, _LOCAL), then.normalised(scale, _LOCAL)
+    grid, finer = (_grid(now.luma, now.at(s).shape[-2:]) for s in (scale, scale // 2))
+    still = _median(_energy(frame, unmoved))
+    for _ in range(steps):
+        warped = then.warped(scale, finer.flow(parameters), _LOCAL) if moved else unmoved
+        moved = True
+        energy = _energy(frame, warped)
+        spread = _median(energy)
+        weight = points_inside(grid.flow(parameters)) / (1 + energy / (spread + _FLOOR)) ** 3
+        found = parameters + _step(frame, warped, grid, weight)
+        # A fit that went astray is worse than none, and begins anew.
+        parameters = torch.where(spread.flatten(1) <= still.flatten(1), found, 0.0)
+    return parameters
 
 
 def _energy(frame: Tensor, warped: Tensor) -> Tensor:

@@ -29,23 +29,21 @@ def write_page(runs: Sequence[Run], path: Path, metric: str = DEFAULT_METRIC, re
     ordered = sorted_by_metric(runs, metric)
     noise = seed_noise_of(ideas)
     styles = {id(run): series_style(i) for i, idea in enumerate(ideas) for run in idea.runs}
-    warnings = [line for line in (validation_mismatch(runs),) if line] + [*refused]
-    warnings += [f"{run.title} {_state(run)}" for run in ordered if run.state != "finished"]
-    data = {
-        "ideas": [{"name": _named(idea, i), **series_style(i)} for i, idea in enumerate(ideas)],
-        "metric": metric,
-        "unit": unit_of(metric),
-        "scores": [_scores(idea, noise, ideas[0], metric) for idea in ideas],
-        "curves": _curves(ordered, ideas, metric),
-    }
+    unfinished = [f"{run.title} {_state(run)}" for run in ordered if run.state != "finished"]
     page = render(
         _ROOM / "compare.html.j2",
         _ROOM / "compare.js",
         charts=True,
-        data=data,
+        data={
+            "ideas": [{"name": _named(idea, i), **series_style(i)} for i, idea in enumerate(ideas)],
+            "metric": metric,
+            "unit": unit_of(metric),
+            "scores": [_scores(idea, noise, ideas[0], metric) for idea in ideas],
+            "curves": _curves(ordered, ideas, metric),
+        },
         essentials=_essentials(runs, ideas),
         headline=comparison_summary(ideas, noise, metric),
-        warnings=warnings,
+        warnings=[line for line in (validation_mismatch(runs), *refused, *unfinished) if line],
         metric=metric,
         noise=noise,
         columns=[*differences(ordered)],
