@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -47,7 +48,7 @@ class PerceptualNetworks:
 def load_perceptual_networks(
     lpips: Sequence[str], fid: bool, folder: str | Path | None, download: bool, device: torch.device
 ) -> PerceptualNetworks:
-    """Load the networks whose weights are there; the others are told, with the reason.
+    """Load the networks whose weights are available; `absent` gives the reason for the others.
 
     Args:
         lpips: trunks of LPIPS, of "alex" and "vgg".
@@ -69,16 +70,14 @@ def load_perceptual_networks(
     place = None if folder is None else Path(folder)
     absent = {f"lpips_{net}": "not asked for" for net in LPIPS if net not in lpips}
     absent |= {} if fid else {"fid": "not asked for"}
-    wanted: dict[str, Callable[[], nn.Module]] = {
-        f"lpips_{net}": lambda net=net: load_lpips(net, place, download)  # type: ignore[misc]
-        for net in lpips
+    wanted: dict[str, Callable[[Path | None, bool], nn.Module]] = {
+        f"lpips_{net}": partial(load_lpips, net) for net in lpips
     }
-    if fid:
-        wanted["fid"] = lambda: load_inception(place, download)
+    wanted |= {"fid": load_inception} if fid else {}
     found: dict[str, nn.Module] = {}
     for key, load in wanted.items():
         try:
-            found[key] = load().to(device)
+            found[key] = load(place, download).to(device)
         except WeightsAbsent as error:
             absent[key] = str(error)
     inception = found.pop("fid", None)

@@ -13,7 +13,7 @@ from flowchroma.losses import EstimatedMotion, ExactMotion, Prediction, Previous
 from flowchroma.models import FlowChroma, contracts, roll_out
 from flowchroma.models.contracts import FlowNetwork, Fusion, Matcher
 from flowchroma.models.state import ColouredFrame, Known
-from flowchroma.training.stage import Shown, Stage, freeze
+from flowchroma.training.stage import Stage, ValidationPanel, freeze
 from flowchroma.types import Clip
 
 
@@ -82,7 +82,7 @@ class FusionStage(Stage):
     def predictions(self, clip: Clip) -> Iterator[Prediction]:
         """The clip rolled out; the first frame is judged where its colour was not given."""
         before: Tensor | None = None
-        first = self.first_judged(clip)
+        first = self.first_predicted(clip)
         own = clip.own_colours.view(-1, 1, 1, 1)
         for t, frame in enumerate(self._roll_out(clip, self._frames(clip), self.horizon)):
             luma, ab = frame.luma, frame.ab
@@ -116,14 +116,14 @@ class FusionStage(Stage):
                 "psnr_matched": signals.match.ab,
             }
 
-    def panel(self, clip: Clip, last: dict[str, Tensor]) -> Shown:
+    def panel(self, clip: Clip, last: dict[str, Tensor]) -> ValidationPanel:
         """Gray, propagated, matched, fused, truth and both confidences."""
         shown = super().panel(clip, last)
         maps = {
             "flow confidence": self._last.propagation.confidence[0].float().expand(3, -1, -1),
             "similarity": self._last.match.similarity[0].float().expand(3, -1, -1),
         }
-        return Shown({**shown.images, **maps}, shown.caption)
+        return ValidationPanel({**shown.images, **maps}, shown.caption)
 
     def _frames(self, clip: Clip) -> int:
         """How many frames of a training clip are rolled out at this step."""

@@ -19,7 +19,7 @@ from flowchroma.training.stage import Stage
 from flowchroma.types import Clip, Flow
 
 OCCLUSION = ("inside", "forward_backward")
-_LEAST_SEEN = 0.5  # share of a frame
+_MIN_VISIBLE = 0.5  # share of a frame
 
 
 class MemFlowStage(Stage):
@@ -135,5 +135,5 @@ class MemFlowStage(Stage):
 def _visible_by(flow: Tensor, back: Tensor) -> Tensor:
     seen = (~ops.occlusion(flow, back)).float()
     # Flows that disagree nearly everywhere are wrong, and a loss that looked away would leave them so.
-    trusted = seen.mean(dim=(1, 2, 3), keepdim=True) >= _LEAST_SEEN
+    trusted = seen.mean(dim=(1, 2, 3), keepdim=True) >= _MIN_VISIBLE
     return torch.where(trusted, seen, 1.0)

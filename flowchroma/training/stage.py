@@ -21,7 +21,7 @@ from flowchroma.weights.files import differences
 
 
 @dataclass(frozen=True)
-class Shown:
+class ValidationPanel:
     """What validation saw of a frame, for the panels: each (3, H, W), sRGB in [0, 1]."""
 
     images: dict[str, Tensor]
@@ -57,7 +57,7 @@ class Stage(LightningModule, ABC):
         self._trained = [trained]  # in a list, so that it is not registered twice
         self._optimizer, self._scheduler = optimizer, scheduler
         self._psnr = nn.ModuleDict({name: MeanPSNR(data_range=1.0) for name in ("psnr", *self.compared)})
-        self.shown: list[Shown] = []
+        self.shown: list[ValidationPanel] = []
 
     trains: ClassVar[Any]  # the contract that `model` fulfils: FlowNetwork, Matcher or Fusion
     uses: ClassVar[Mapping[str, Any]] = {}  # those of the frozen networks beside it, by argument
@@ -107,7 +107,7 @@ class Stage(LightningModule, ABC):
             self.log(f"train/{name}_weighted", _mean(v.weighted[name] for v in values), **shared)
         return total
 
-    def first_judged(self, clip: Clip) -> int:
+    def first_predicted(self, clip: Clip) -> int:
         """The first frame whose colour is to be found: 1 where all clips of the batch were given that of frame 0."""
         # One answer for all processes: they share a batch, and wait for each other in every frame.
         return 0 if processes.any_process(~clip.starts_coloured.all()) else 1
@@ -142,16 +142,16 @@ class Stage(LightningModule, ABC):
 
     test_step = validation_step
 
-    def panel(self, clip: Clip, last: dict[str, Tensor]) -> Shown:
+    def panel(self, clip: Clip, last: dict[str, Tensor]) -> ValidationPanel:
         """The first clip's last frame: gray, what was made of it, and the truth."""
         gray = (clip.luma[0, -1] / 100).expand(3, -1, -1)
         made = {name.removeprefix("psnr_"): rgb[0] for name, rgb in last.items() if name != "psnr"}
         own = {self.trained.__class__.__name__: last["psnr"][0]}
-        return Shown({"gray": gray, **made, **own, "truth": lab_to_rgb(clip.lab[0, -1])}, str(clip.names[0]))
+        return ValidationPanel({"gray": gray, **made, **own, "truth": lab_to_rgb(clip.lab[0, -1])}, str(clip.names[0]))
 
     def configure_optimizers(self) -> Any:
         """The optimizer over what learns, and its schedule by steps."""
-        optimizer = self._optimizer(learning(self.trained))
+        optimizer = self._optimizer(trainable_parameters(self.trained))
         if self._scheduler is None:
             return {"optimizer": optimizer}
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self._scheduler(optimizer), "interval": "step"}}
@@ -161,7 +161,7 @@ def _mean(values: Iterable[Tensor]) -> Tensor:
     return torch.stack(list(values)).mean()
 
 
-def learning(network: nn.Module) -> list[tuple[str, nn.Parameter]]:
+def trainable_parameters(network: nn.Module) -> list[tuple[str, nn.Parameter]]:
     """The parameters that learn, by name."""
     return [(name, parameter) for name, parameter in network.named_parameters() if parameter.requires_grad]
 

@@ -13,7 +13,7 @@ from flowchroma.losses import EstimatedMotion, ExactMotion, Prediction, Previous
 from flowchroma.models import contracts
 from flowchroma.models.contracts import Matcher
 from flowchroma.models.memflow import FlowEstimator
-from flowchroma.training.stage import Stage, freeze, learning
+from flowchroma.training.stage import Stage, freeze, trainable_parameters
 from flowchroma.types import Clip
 
 
@@ -60,7 +60,7 @@ class SwinTExCoStage(Stage):
         """Switch the network's mode; what is frozen stays in evaluation mode."""
         super().train(mode)
         for part in (self.flow, *self._trunk):
-            if part is not None and not learning(part):
+            if part is not None and not trainable_parameters(part):
                 part.eval()
         return self
 
@@ -71,7 +71,7 @@ class SwinTExCoStage(Stage):
 
     def predictions(self, clip: Clip) -> Iterator[Prediction]:
         """Every frame of the clip; the first only where the reference is another frame."""
-        first = self.first_judged(clip)
+        first = self.first_predicted(clip)
         memory = self.model.encode_references(clip.references)
         flows, exact = self._motion(clip)
         before = clip.ab[:, 0] if first else None
