@@ -15,7 +15,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from flowchroma.errors import UserError
 from flowchroma.ops import processes
-from flowchroma.training.files import LAST
+from flowchroma.training.checkpoint_files import LAST
 from flowchroma.training.random_state import random_state, set_random_state
 
 _log = logging.getLogger(__name__)

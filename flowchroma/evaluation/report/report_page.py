@@ -6,7 +6,7 @@ from typing import Any
 
 from flowchroma.evaluation.report.charts import chart_data, method_styles
 from flowchroma.evaluation.report.contents import Report, Still
-from flowchroma.evaluation.report.files import plain
+from flowchroma.evaluation.report.json_csv import plain
 from flowchroma.evaluation.report.ranking import rank
 from flowchroma.evaluation.report.summary import ranking_summary
 from flowchroma.pages import data_uri, render, write_atomically
