@@ -37,7 +37,7 @@ class FrameInspection:
         return {
             "truth": self.truth[0],
             "coloured": self.coloured[0],
-            "error": pictures.colour_error(self.coloured[0], self.truth[0]),
+            "error": pictures.ciede2000_heatmap(self.coloured[0], self.truth[0]),
             "flow": pictures.flow_colours(self.flow[0]),
             "flow confidence": pictures.gray(self.confidence[0]),
             "similarity": pictures.gray(self.similarity[0]),

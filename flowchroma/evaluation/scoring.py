@@ -120,7 +120,7 @@ def _frames_to_score(film: Film, protocol: Protocol) -> list[int]:
     if not (scored := protocol.scored(len(film))):
         raise UserError(f"{film.name} has {len(film)} frames, none of them to score: the reference is not scored")
     height, width = protocol.resize or film.size
-    if min(height, width) < metrics.SMALLEST:
-        least = f"{metrics.SMALLEST} x {metrics.SMALLEST}"
+    if min(height, width) < metrics.SSIM_MIN_SIDE:
+        least = f"{metrics.SSIM_MIN_SIDE} x {metrics.SSIM_MIN_SIDE}"
         raise UserError(f"{film.name} has frames of {width} x {height}, and SSIM needs {least} at least: leave it out")
     return scored

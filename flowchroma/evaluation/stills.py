@@ -9,7 +9,7 @@ from flowchroma.color import rgb_to_lab
 from flowchroma.colorizers.painter import shrink
 from flowchroma.evaluation.clip_metrics import OriginalFrame
 from flowchroma.metrics import ciede2000_map
-from flowchroma.pages.pictures import error_colours
+from flowchroma.pages.pictures import error_heatmap
 
 _SIDE = 240  # short side of a picture in pixels
 
@@ -34,7 +34,7 @@ class StillWriter:
         _save(shrink(original.rgb.float(), _SIDE), Path(f"{stem}_truth.jpg"))
         _save(shrink(painted.float(), _SIDE), Path(f"{stem}_{name}.jpg"))
         error = ciede2000_map(rgb_to_lab(painted), original.lab)
-        _save(error_colours(shrink(error, _SIDE)), Path(f"{stem}_{name}.error.jpg"))
+        _save(error_heatmap(shrink(error, _SIDE)), Path(f"{stem}_{name}.error.jpg"))
 
 
 def _save(image: Tensor, path: Path) -> None:
