@@ -9,23 +9,15 @@ from torch import Tensor
 from flowchroma.color import rgb_to_lab
 from flowchroma.metrics import ciede2000_map
 
-MAX_ERROR = 20.0  # CIEDE2000 at the bright end of an error's colours
+_MAX_ERROR = 20.0
 _LINE, _GAP = 16, 4  # pixels
 
 
-def error_heatmap(error: Tensor, maximum: float = MAX_ERROR) -> Tensor:
-    """Errors as colours: black for none, bright for `maximum` and above.
-
-    Args:
-        error: (1, 1, H, W).
-        maximum: in the error's unit.
-
-    Returns:
-        (1, 3, H, W) in [0, 255].
-    """
+def error_heatmap(error: Tensor) -> Tensor:
+    """CIEDE2000 (1, 1, H, W) as colours (1, 3, H, W) in [0, 255]: black for 0, bright for 20 and above."""
     import cv2
 
-    level = (error[0, 0] / maximum * 255).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
+    level = (error[0, 0] / _MAX_ERROR * 255).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
     return torch.from_numpy(cv2.applyColorMap(level, cv2.COLORMAP_INFERNO)).flip(-1).permute(2, 0, 1)[None]
 
 
