@@ -65,14 +65,7 @@ MEASURES = (
     Measure("ssim", "SSIM", "Structural similarity of 8-bit RGB.", "higher", 4),
     Measure("psnr_ab", "PSNR ab", "Peak signal-to-noise ratio of the chrominance in CIELAB.", "higher", 2, "dB"),
     Measure("ciede2000", "CIEDE2000", "Mean colour difference as eyes see it; about 1 is just noticeable.", "lower", 2),
-    Measure(
-        "lpips_alex",
-        "LPIPS alex",
-        "Perceptual distance, AlexNet trunk.",
-        "lower",
-        4,
-        absent=_WEIGHTS,
-    ),
+    Measure("lpips_alex", "LPIPS alex", "Perceptual distance, AlexNet trunk.", "lower", 4, absent=_WEIGHTS),
     Measure("lpips_vgg", "LPIPS vgg", "Perceptual distance, VGG16 trunk.", "lower", 4, absent=_WEIGHTS),
     Measure(
         "fid",

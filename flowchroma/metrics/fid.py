@@ -35,9 +35,7 @@ def frechet_distance(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -
 class FID(FrechetInceptionDistance):
     """Frechet inception distance over a whole set, from features that were computed before; sums in float64.
 
-    Args:
-        size: features an image, D.
-        **kwargs: torchmetrics' own.
+    `size` is D, the number of features of an image.
 
     Example:
         >>> metric = FID(size=1)
