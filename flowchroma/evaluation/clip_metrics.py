@@ -19,23 +19,14 @@ _Figures = Mapping[str, float | None]
 
 @dataclass
 class Score:
-    """What one method reached on one clip.
+    """One method's metrics of one clip."""
 
-    Args:
-        metrics: by key, over the clip.
-        frames: "frame" and the figures of each scored frame, by key.
-        seconds: per frame: "method", "metrics" (without networks), "networks".
-        notices: what a reader of the figures should know.
-        about: the method's parameters and weights.
-        features: of Inception, (frames, 2048).
-    """
-
-    metrics: dict[str, float | None]
-    frames: dict[str, list[float]]
-    seconds: dict[str, float | None]
-    notices: list[str] = field(default_factory=list)
-    about: dict[str, Any] = field(default_factory=dict)
-    features: np.ndarray | None = None
+    metrics: dict[str, float | None]  # by key, over the clip
+    frames: dict[str, list[float]]  # "frame" and the metrics of each scored frame, by key
+    seconds: dict[str, float | None]  # a frame: "method", "metrics" (without networks), "networks"
+    notices: list[str] = field(default_factory=list)  # what a reader of the metrics should know
+    about: dict[str, Any] = field(default_factory=dict)  # the method's parameters and weights
+    features: np.ndarray | None = None  # of Inception, (frames, 2048)
 
 
 @dataclass(frozen=True)

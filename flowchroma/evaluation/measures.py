@@ -17,27 +17,16 @@ def known(value: float | None) -> TypeGuard[float]:
 
 @dataclass(frozen=True)
 class Measure:
-    """A column of a report.
+    """A column of a report."""
 
-    Args:
-        key: Its name in files.
-        title: Its name for people.
-        about: One sentence on what is measured.
-        direction: Where better lies; "none" where no value is better than another.
-        digits: Decimals shown.
-        unit: Shown behind the title.
-        scale: Factor between files and what is shown.
-        absent: Why it may be missing.
-    """
-
-    key: str
-    title: str
-    about: str
-    direction: Direction
-    digits: int
-    unit: str = ""
-    scale: float = 1.0
-    absent: str = "not measured"
+    key: str  # in files
+    title: str  # for people
+    about: str  # one sentence on what is measured
+    direction: Direction  # where better lies; "none" where no value is better than another
+    digits: int  # decimals shown
+    unit: str = ""  # shown with the title
+    scale: float = 1.0  # what is shown, over what files hold
+    absent: str = "not measured"  # why it may be missing
 
     def show(self, value: float | None) -> str:
         """The value as people read it; a dash where there is none."""

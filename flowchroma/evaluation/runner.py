@@ -20,31 +20,16 @@ _RULES = 2  # raised when a figure changes its meaning: what was scored before i
 
 @dataclass(frozen=True)
 class EvaluatedMethod:
-    """A method that is scored.
-
-    Args:
-        start_clip: gives what colours the frames of a clip.
-        about: its parameters and weights, for the report; figures are kept as long as this stays the same.
-        frames: a short name for the frames of a clip that are already there; figures are kept as long as it does.
-    """
+    """A method to score. Its scores stay valid while `about`, and what `frames` gives for a clip, stay the same."""
 
     start_clip: Callable[[Film], FrameColorizer]
-    about: Mapping[str, Any] = field(default_factory=dict)
-    frames: Callable[[Film], str | None] = lambda film: None
+    about: Mapping[str, Any] = field(default_factory=dict)  # parameters and weights, for the report
+    frames: Callable[[Film], str | None] = lambda film: None  # a hash of a clip's coloured frames that lie on disk
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores clips that have no score yet.
-
-    Args:
-        films: the clips.
-        methods: by name.
-        protocol: how.
-        networks: LPIPS and Inception.
-        store: keeps the scores.
-        device: where all happens.
-    """
+    """Scores clips that have no score yet."""
 
     films: Sequence[Film]
     methods: Mapping[str, EvaluatedMethod]

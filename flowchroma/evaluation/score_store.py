@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 from flowchroma.errors import UserError
 from flowchroma.evaluation.clip_metrics import Score
 from flowchroma.evaluation.scoring import TRUTH
+from flowchroma.pages import write_atomically
 
 LOCKS = "locks"  # a folder beside those of the methods
 
@@ -38,7 +39,7 @@ class ScoreStore:
             place.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(f"{place}.lock"):
                 if not place.exists():
-                    _write(place, json.dumps(protocol, indent=1))
+                    write_atomically(place, json.dumps(protocol, indent=1))
         except OSError as error:
             raise UserError(f"cannot write to {folder}: {error.strerror or error}") from error
         there = _read(place)
@@ -87,7 +88,7 @@ class ScoreStore:
             "identity": dict(identity),
             **{f.name: getattr(score, f.name) for f in fields(score) if f.name != "features"},
         }
-        _write(self._place(method, clip, ".json"), json.dumps(kept))
+        write_atomically(self._place(method, clip, ".json"), json.dumps(kept))
 
     def features(self, method: str, clip: str) -> Path:
         """Where a clip's Inception features are, (frames, 2048)."""
@@ -125,12 +126,6 @@ def fingerprint(path: Path | None) -> str | None:
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
     return digest.hexdigest()
-
-
-def _write(path: Path, text: str) -> None:
-    side = path.with_name(f"{path.name}.part")
-    side.write_text(text, encoding="utf-8")
-    side.replace(path)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -17,14 +17,7 @@ _POINTS = 600  # of one curve: more than a screen has pixels for
 
 
 def write_page(runs: Sequence[Run], path: Path, metric: str = DEFAULT_METRIC, refused: Sequence[str] = ()) -> None:
-    """Write the page.
-
-    Args:
-        runs: all of them, those that did not finish too.
-        path: replaced at once when everything is written.
-        metric: what they are sorted and judged by.
-        refused: lines about what was asked for and is no run.
-    """
+    """Write the page on all runs, sorted by `metric`; `refused` are lines about what was asked for and is no run."""
     ideas = ideas_of(runs, metric)
     ordered = sorted_by_metric(runs, metric)
     noise = seed_noise_of(ideas)

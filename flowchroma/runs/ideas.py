@@ -15,17 +15,11 @@ _SURE = 0.95
 
 @dataclass(frozen=True)
 class Idea:
-    """Runs that differ by their seed alone.
+    """Runs that differ by their seed alone."""
 
-    Args:
-        label: what is special about it, `lr=0.001 model=unet`.
-        runs: all of them.
-        values: figures of the finished ones.
-    """
-
-    label: str
+    label: str  # the options that distinguish it: `lr=0.001 model=unet`
     runs: tuple[Run, ...]
-    values: tuple[float, ...]
+    values: tuple[float, ...]  # of the metric, in the finished runs
 
     @property
     def mean(self) -> float | None:
@@ -42,27 +36,17 @@ class Idea:
 
 @dataclass(frozen=True)
 class SeedNoise:
-    """How far apart two runs of one idea are, taken over all ideas with several seeds.
+    """How far apart runs of one idea are, over all ideas with several seeds."""
 
-    Args:
-        deviation: pooled standard deviation between seeds; None where no idea has two finished runs.
-        freedom: degrees of freedom behind it.
-        ideas: how many are compared.
-    """
-
-    deviation: float | None
-    freedom: int
-    ideas: int
+    deviation: float | None  # pooled standard deviation between seeds; None where no idea has two finished runs
+    freedom: int  # degrees of freedom of the deviation
+    ideas: int  # how many are compared
 
     def margin(self, one: int, other: int) -> float | None:
-        """What the means of two ideas must differ by to be told apart with 95 % confidence.
+        """What the means of ideas with `one` and `other` runs must differ by for 95 % confidence.
 
         Tukey and Kramer's test: the studentised range takes into account that the winner was picked among all of them.
         With two ideas it is the t-test with pooled variance.
-
-        Args:
-            one: runs of the first idea.
-            other: runs of the second.
         """
         if self.deviation is None or self.ideas < 2:
             return None

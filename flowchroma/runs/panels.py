@@ -17,19 +17,14 @@ _COMMON = ("gray", "truth")
 
 @dataclass(frozen=True)
 class Strip:
-    """One clip.
+    """The runs' pictures of one clip."""
 
-    Args:
-        clip: its name; empty where a panel does not say.
-        truth: the original, a data URI; empty where a panel does not say.
-        rows: what is shown of each run.
-        columns: a run's index in the list given, its panel's step, and a data URI a row, None where it has none.
-    """
-
-    clip: str
-    truth: str
-    rows: Sequence[str]
-    columns: Sequence[tuple[int, int, Sequence[str | None]]]
+    clip: str  # empty where a panel does not say
+    truth: str  # the original, a data URI; empty where a panel does not say
+    rows: Sequence[str]  # what is shown of each run
+    columns: Sequence[
+        tuple[int, int, Sequence[str | None]]
+    ]  # a run's index, its panel's step, a data URI or None a row
 
 
 def panel_strips(runs: Sequence[Run]) -> list[Strip]:

@@ -11,13 +11,7 @@ _TRAINED_ON = (".clips_per_film", ".clips_per_epoch", ".weight", ".train_films",
 
 
 def comparison_summary(ideas: Sequence[Idea], noise: SeedNoise, metric: str = DEFAULT_METRIC) -> str:
-    """Say who leads; nothing where no run has finished.
-
-    Args:
-        ideas: the best first.
-        noise: between seeds.
-        metric: what they were ranked by.
-    """
+    """Say which of the ideas, ranked by `metric`, leads; nothing where no run has finished."""
     ranked = [idea for idea in ideas if idea.mean is not None]
     if not ranked:
         return ""

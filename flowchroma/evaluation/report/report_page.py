@@ -20,10 +20,6 @@ _ARROWS = {"higher": "↑", "lower": "↓", "closest to 1": "→1", "none": ""}
 def write_html(report: Report, path: Path) -> None:
     """Write the page: who is best, on which clips, at which frames, what it looks like, and the protocol.
 
-    Args:
-        report: The evaluation.
-        path: Replaced at once when everything is written.
-
     Raises:
         UserError: A still cannot be read.
         ValueError: A measure is not one of `measures.MEASURES`.
