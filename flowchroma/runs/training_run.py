@@ -27,28 +27,19 @@ Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
 class Run:
     """One training run.
 
-    Args:
-        path: its directory.
-        state: "finished" with results, "unfinished" without (it may be running, or was killed), "failed" with what it
-            died of, "empty" where nothing but its directory came to be.
-        detail: of the state, one line.
-        config: as composed, flat: `optimizer.lr` -> 0.001. What the composed config says of the run itself is left out.
-        record: what the run wrote about itself: overrides, choices, git.
-        curves: metric -> its steps and values, as logged.
-        results: metric -> the figure of the best weights.
-        panels: step -> picture of a validation clip.
-        above: how many of the folders above it are named to tell it from other runs.
+    It is "finished" with results, "unfinished" without (it may be running, or was killed), "failed" with an error, and
+    "empty" where it wrote nothing into its directory.
     """
 
     path: Path
     state: State
-    detail: str = ""
-    config: Mapping[str, Any] = field(default_factory=dict)
-    record: Mapping[str, Any] = field(default_factory=dict)
-    curves: Mapping[str, Curve] = field(default_factory=dict)
-    results: Mapping[str, float] = field(default_factory=dict)
-    panels: Mapping[int, Path] = field(default_factory=dict)
-    above: int = 0
+    detail: str = ""  # of the state, one line
+    config: Mapping[str, Any] = field(default_factory=dict)  # as composed, flat: `optimizer.lr` -> 0.001
+    record: Mapping[str, Any] = field(default_factory=dict)  # what the run wrote about itself: overrides, choices, git
+    curves: Mapping[str, Curve] = field(default_factory=dict)  # metric -> its steps and values, as logged
+    results: Mapping[str, float] = field(default_factory=dict)  # metric -> its value with the best weights
+    panels: Mapping[int, Path] = field(default_factory=dict)  # step -> picture of a validation clip
+    above: int = 0  # how many parent folders are part of its title, to tell it from other runs
 
     @cached_property
     def name(self) -> str:

@@ -1,6 +1,6 @@
 """Stage two with a discriminator."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any, cast
 
@@ -8,9 +8,8 @@ import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.strategies import ParallelStrategy
 from lightning.pytorch.utilities import rank_zero_warn
-from torch import Tensor, nn
+from torch import Tensor
 from torch.func import functional_call
-from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from flowchroma.errors import UserError
@@ -18,7 +17,7 @@ from flowchroma.losses import LossValues, Prediction, WeightedSum, discriminator
 from flowchroma.models.contracts import Matcher
 from flowchroma.models.memflow import FlowEstimator
 from flowchroma.models.swintexco import Discriminator
-from flowchroma.training.stage import trainable_parameters
+from flowchroma.training.stage import OptimizerFactory, SchedulerFactory, trainable_parameters
 from flowchroma.training.swintexco import SwinTExCoStage
 from flowchroma.types import Clip
 
@@ -51,8 +50,8 @@ class AdversarialStage(SwinTExCoStage):
         self,
         model: Matcher,
         loss: WeightedSum | Callable[..., WeightedSum],
-        optimizer: Callable[[Iterable[tuple[str, nn.Parameter]]], Optimizer],
-        scheduler: Callable[[Optimizer], LRScheduler] | None = None,
+        optimizer: OptimizerFactory,
+        scheduler: SchedulerFactory | None = None,
         flow: FlowEstimator | None = None,
         adversarial: float = 0.015,
         after_epoch: int = 3,

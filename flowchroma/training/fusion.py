@@ -1,11 +1,9 @@
 """Stage three: the fusion of carried and matched colour."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, cast
 
 from torch import Tensor, nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 
 from flowchroma import ops
 from flowchroma.errors import UserError
@@ -13,7 +11,7 @@ from flowchroma.losses import EstimatedMotion, ExactMotion, Prediction, Previous
 from flowchroma.models import FlowChroma, contracts, roll_out
 from flowchroma.models.contracts import FlowNetwork, Fusion, Matcher
 from flowchroma.models.state import ColouredFrame, Known
-from flowchroma.training.stage import Stage, ValidationPanel, freeze
+from flowchroma.training.stage import OptimizerFactory, SchedulerFactory, Stage, ValidationPanel, freeze
 from flowchroma.types import Clip
 
 
@@ -32,11 +30,8 @@ class FusionStage(Stage):
         model: the fusion network.
         flow: the flow network; frozen here.
         matcher: the matching network; frozen here.
-        loss: see `Stage`.
-        optimizer: see `Stage`.
-        scheduler: see `Stage`.
-        recent: see `FlowChroma`.
-        every: see `FlowChroma`.
+        loss, optimizer, scheduler: see `Stage`.
+        recent, every: see `FlowChroma`.
         horizon: frames that gradients flow through; None for the whole clip.
         growth: frames of a clip that are rolled out, by the step from which on; None for all, always.
     """
@@ -51,8 +46,8 @@ class FusionStage(Stage):
         flow: FlowNetwork,
         matcher: Matcher,
         loss: WeightedSum,
-        optimizer: Callable[[Iterable[tuple[str, nn.Parameter]]], Optimizer],
-        scheduler: Callable[[Optimizer], LRScheduler] | None = None,
+        optimizer: OptimizerFactory,
+        scheduler: SchedulerFactory | None = None,
         recent: int = 8,
         every: int = 5,
         horizon: int | None = None,

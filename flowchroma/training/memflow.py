@@ -1,12 +1,10 @@
 """Stage one: flow that carries colour."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import Metric
 
 from flowchroma import ops
@@ -15,7 +13,7 @@ from flowchroma.losses import EstimatedMotion, ExactMotion, Prediction, Previous
 from flowchroma.metrics import AUSE, EndPointError, epe_map
 from flowchroma.models import contracts
 from flowchroma.models.memflow import FlowEstimator
-from flowchroma.training.stage import Stage
+from flowchroma.training.stage import OptimizerFactory, SchedulerFactory, Stage
 from flowchroma.types import Clip, Flow
 
 OCCLUSION = ("inside", "forward_backward")
@@ -32,9 +30,7 @@ class MemFlowStage(Stage):
 
     Args:
         model: the network.
-        loss: see `Stage`.
-        optimizer: see `Stage`.
-        scheduler: see `Stage`.
+        loss, optimizer, scheduler: see `Stage`.
         occlusion: which pixels the appearance of clips without exact flow judges: "inside", all whose flow stays within
             the frame; "forward_backward", of these the ones where the flow of the reversed clip, a second pass without
             gradient, leads back (Meister et al., UnFlow, AAAI 2018, section 3.2), unless they are less than half.
@@ -50,8 +46,8 @@ class MemFlowStage(Stage):
         self,
         model: FlowEstimator,
         loss: WeightedSum,
-        optimizer: Callable[[Iterable[tuple[str, nn.Parameter]]], Optimizer],
-        scheduler: Callable[[Optimizer], LRScheduler] | None = None,
+        optimizer: OptimizerFactory,
+        scheduler: SchedulerFactory | None = None,
         occlusion: str = "inside",
     ) -> None:
         super().__init__(model, model, loss, optimizer, scheduler)

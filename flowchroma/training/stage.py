@@ -19,6 +19,9 @@ from flowchroma.ops import processes
 from flowchroma.types import Clip
 from flowchroma.weights.files import differences
 
+OptimizerFactory = Callable[[Iterable[tuple[str, nn.Parameter]]], Optimizer]
+SchedulerFactory = Callable[[Optimizer], LRScheduler]
+
 
 @dataclass(frozen=True)
 class ValidationPanel:
@@ -47,8 +50,8 @@ class Stage(LightningModule, ABC):
         network: nn.Module,
         trained: nn.Module,
         loss: WeightedSum,
-        optimizer: Callable[[Iterable[tuple[str, nn.Parameter]]], Optimizer],
-        scheduler: Callable[[Optimizer], LRScheduler] | None = None,
+        optimizer: OptimizerFactory,
+        scheduler: SchedulerFactory | None = None,
     ) -> None:
         super().__init__()
         if not isinstance(loss, WeightedSum):

@@ -1,19 +1,17 @@
 """Stage two: colour by matching."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 
 from flowchroma.losses import EstimatedMotion, ExactMotion, Prediction, PreviousFrame, WeightedSum
 from flowchroma.models import contracts
 from flowchroma.models.contracts import Matcher
 from flowchroma.models.memflow import FlowEstimator
-from flowchroma.training.stage import Stage, freeze, trainable_parameters
+from flowchroma.training.stage import OptimizerFactory, SchedulerFactory, Stage, freeze, trainable_parameters
 from flowchroma.types import Clip
 
 
@@ -29,8 +27,7 @@ class SwinTExCoStage(Stage):
         model: the network.
         loss: see `Stage`; or a function that builds it, given the network's own trunk as `matching_trunk`, which then
             stays frozen.
-        optimizer: see `Stage`.
-        scheduler: see `Stage`.
+        optimizer, scheduler: see `Stage`.
         flow: the flow network; frozen here. The temporal term compares frames along it, and where a clip has exact
             motion along that. Without it clips without exact motion are not compared.
     """
@@ -43,8 +40,8 @@ class SwinTExCoStage(Stage):
         self,
         model: Matcher,
         loss: WeightedSum | Callable[..., WeightedSum],
-        optimizer: Callable[[Iterable[tuple[str, nn.Parameter]]], Optimizer],
-        scheduler: Callable[[Optimizer], LRScheduler] | None = None,
+        optimizer: OptimizerFactory,
+        scheduler: SchedulerFactory | None = None,
         flow: FlowEstimator | None = None,
     ) -> None:
         network = cast(Any, model)
