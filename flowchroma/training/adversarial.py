@@ -33,9 +33,10 @@ class AdversarialStage(SwinTExCoStage):
     The discriminator is trained from the first epoch on, the adversarial term added from `after_epoch` on. It logs
     `train/discriminator` beside what every stage logs, and `train/adversarial` while the term is added.
 
+    `model`, `loss`, `optimizer`, `scheduler` and `flow` are those of `SwinTExCoStage`; a second optimizer and schedule
+    are built for the discriminator, whose parameters are named "discriminator.".
+
     Args:
-        model, loss, optimizer, scheduler, flow: as in `SwinTExCoStage`; a second optimizer and schedule are built for
-            the discriminator, whose parameters are named "discriminator.".
         adversarial: weight of the adversarial term.
         after_epoch: epochs without the adversarial term.
         discriminator_width: see `Discriminator`.

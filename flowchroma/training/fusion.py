@@ -26,12 +26,12 @@ class FusionStage(Stage):
     Validation compares the fusion (`val/psnr`) with propagation alone and matching alone, each rolled out by itself,
     and with the first colour held in place.
 
+    `loss`, `optimizer` and `scheduler` are those of `Stage`, `recent` and `every` those of `FlowChroma`.
+
     Args:
         model: the fusion network.
         flow: the flow network; frozen here.
         matcher: the matching network; frozen here.
-        loss, optimizer, scheduler: see `Stage`.
-        recent, every: see `FlowChroma`.
         horizon: frames that gradients flow through; None for the whole clip.
         growth: frames of a clip that are rolled out, by the step from which on; None for all, always.
     """

@@ -28,9 +28,10 @@ class MemFlowStage(Stage):
     pixels, and `val/ause`, how well the flow's confidence ranks that error; over the others `val/ause_color`, how well
     it ranks the colour error of one step from the true colour.
 
+    `loss`, `optimizer` and `scheduler` are those of `Stage`.
+
     Args:
         model: the network.
-        loss, optimizer, scheduler: see `Stage`.
         occlusion: which pixels the appearance of clips without exact flow judges: "inside", all whose flow stays within
             the frame; "forward_backward", of these the ones where the flow of the reversed clip, a second pass without
             gradient, leads back (Meister et al., UnFlow, AAAI 2018, section 3.2), unless they are less than half.

@@ -23,11 +23,12 @@ class SwinTExCoStage(Stage):
     still teaches: the contextual term asks for the references' colours, the perceptual one for what the frame
     shows. He et al. (Deep Exemplar-based Colorization, SIGGRAPH 2018) train on foreign references by features alone.
 
+    `optimizer` and `scheduler` are those of `Stage`.
+
     Args:
         model: the network.
         loss: see `Stage`; or a function that builds it, given the network's own trunk as `matching_trunk`, which then
             stays frozen.
-        optimizer, scheduler: see `Stage`.
         flow: the flow network; frozen here. The temporal term compares frames along it, and where a clip has exact
             motion along that. Without it clips without exact motion are not compared.
     """
