@@ -31,8 +31,8 @@ def collect(evaluation: Evaluation, header: Mapping[str, Any], problems: Sequenc
     found = {name: _found(store, name, {c: ids[name] for c, ids in known.items()}) for name in evaluation.methods}
     left_out: list[str] = []
     for name in before:
-        found[name], said = _earlier(store, name, {clip: ids[TRUTH]["film"] for clip, ids in known.items()})
-        left_out += said
+        found[name], notes = _earlier(store, name, {clip: ids[TRUTH]["film"] for clip, ids in known.items()})
+        left_out += notes
     scores = {name: clips for name, clips in found.items() if clips}
     truth = _found(store, TRUTH, {clip: ids[TRUTH] for clip, ids in known.items()})
     methods = {name: _method(evaluation, name, clips, truth) for name, clips in scores.items()}
@@ -58,7 +58,7 @@ def collect(evaluation: Evaluation, header: Mapping[str, Any], problems: Sequenc
 def _identities(evaluation: Evaluation, film: Film) -> dict[str, dict[str, Any]] | None:
     try:
         return evaluation.identities(film)
-    except UserError:  # a film that cannot be read has been told as a problem
+    except UserError:  # reported as a problem already
         return None
 
 

@@ -1,4 +1,4 @@
-"""How a clip got its colours: flow, both confidences, and which source each pixel's colour came from."""
+"""Where a clip's colours came from: flow, confidence, similarity, and the source of each pixel's colour."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

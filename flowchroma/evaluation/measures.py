@@ -1,4 +1,4 @@
-"""What each figure of a report is called, and what it means to be good in it."""
+"""The measures of a report: names, units, and which values are better."""
 
 import math
 from dataclasses import dataclass

@@ -43,7 +43,7 @@ class Evaluation:
 
         Args:
             wait: whether to wait for the clips of other processes, and to score what these leave undone.
-            progress: told of frames done, by clip.
+            progress: called with a clip and its frames done.
 
         Returns:
             What could not be scored, one line each.

@@ -1,4 +1,4 @@
-"""Runs side by side: read from their directories, grouped into ideas, told apart from noise, drawn."""
+"""Comparison of runs: read from their directories, grouped into ideas, tested against noise between seeds, drawn."""
 
 from flowchroma.runs.comparison_page import write_page
 from flowchroma.runs.figures import curve_figure, idea_figure

@@ -120,14 +120,14 @@ def _order(values: Sequence[Any], i: int) -> int:
 def _essentials(runs: Sequence[Run], ideas: Sequence[Idea]) -> dict[str, str]:
     ended = sum(run.state == "finished" for run in runs)
     stages = sorted({str(run.config["stage.name"]) for run in runs if "stage.name" in run.config})
-    told = {"runs": f"{len(runs)}, {ended} finished", "ideas": str(len(ideas)), "stage": ", ".join(stages)}
-    return {key: value for key, value in told.items() if value}
+    facts = {"runs": f"{len(runs)}, {ended} finished", "ideas": str(len(ideas)), "stage": ", ".join(stages)}
+    return {key: value for key, value in facts.items() if value}
 
 
 def _about(run: Run) -> dict[str, Any]:
     git = run.record.get("git") or {}
     commit = f"{str(git.get('commit', ''))[:12]}{', with changes' if git.get('dirty') else ''}" if git else None
-    told = {
+    facts = {
         "state": _state(run),
         "typed": " ".join(map(str, run.record.get("overrides", ()))),
         "commit": commit,
@@ -135,7 +135,7 @@ def _about(run: Run) -> dict[str, Any]:
         "loss trunk": run.record.get("loss_trunk"),
         "directory": str(run.path),
     }
-    return {key: value for key, value in told.items() if value}
+    return {key: value for key, value in facts.items() if value}
 
 
 def _state(run: Run) -> str:

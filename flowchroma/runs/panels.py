@@ -46,16 +46,16 @@ def panel_strips(runs: Sequence[Run]) -> list[Strip]:
 
 
 def _strip(clip: str, columns: Sequence[tuple[int, int, dict[str, Any]]]) -> Strip:
-    told = [(i, step, _renamed(pictures)) for i, step, pictures in columns]
-    names = list(dict.fromkeys(name for _, _, pictures in told for name in pictures if name not in _COMMON))
+    renamed = [(i, step, _renamed(pictures)) for i, step, pictures in columns]
+    names = list(dict.fromkeys(name for _, _, pictures in renamed for name in pictures if name not in _COMMON))
     alike = {
         name
         for name in names[2:]  # its own picture and error stay
-        if len(told) > 1 and len({p[name].tobytes() if name in p else b"" for _, _, p in told}) == 1
+        if len(renamed) > 1 and len({p[name].tobytes() if name in p else b"" for _, _, p in renamed}) == 1
     }
     rows = [name for name in names if name not in alike]
-    truth = next((_uri(pictures["truth"]) for _, _, pictures in told if "truth" in pictures), "")
-    shown = [(i, step, [_uri(p[name]) if name in p else None for name in rows]) for i, step, p in told]
+    truth = next((_uri(pictures["truth"]) for _, _, pictures in renamed if "truth" in pictures), "")
+    shown = [(i, step, [_uri(p[name]) if name in p else None for name in rows]) for i, step, p in renamed]
     return Strip(clip, truth, rows, shown)
 
 

@@ -28,9 +28,9 @@ def comparison_summary(ideas: Sequence[Idea], noise: SeedNoise, metric: str = DE
         return f"{lead} No idea has two finished seeds: nothing tells this lead from noise."
     if noise.deviation == 0:
         return f"{lead} Seeds make no difference."
-    told = "more" if gap > margin else "less"
+    compared = "more" if gap > margin else "less"
     end = "" if gap > margin else ": more seeds would tell"
-    return f"{lead} That is {told} than the {_quantity(margin, metric)} that seeds alone explain{end}."
+    return f"{lead} That is {compared} than the {_quantity(margin, metric)} that seeds alone explain{end}."
 
 
 def validation_mismatch(runs: Sequence[Run]) -> str:

@@ -1,4 +1,4 @@
-"""A run as its directory tells it."""
+"""A run, read from its directory."""
 
 import csv
 import math

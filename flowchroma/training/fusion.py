@@ -20,8 +20,8 @@ class FusionStage(Stage):
 
     The colour of a frame is carried into the next, and gradients flow back with it, for `horizon` frames; they do not
     enter the memory of frames coloured before. Where the reference is the clip's first frame, that frame's colour is
-    given and not judged. Clips are taken as single shots: what the flow cannot explain has little confidence, and
-    starts no new stream.
+    given and not predicted. Clips are taken as single shots: what the flow cannot explain has little confidence, and
+    does not reset the memory.
 
     Validation compares the fusion (`val/psnr`) with propagation alone and matching alone, each rolled out by itself,
     and with the first colour held in place.
@@ -38,7 +38,7 @@ class FusionStage(Stage):
 
     trains = contracts.Fusion
     uses: ClassVar[Mapping[str, Any]] = {"flow": contracts.FlowNetwork, "matcher": contracts.Matcher}
-    compared = ("psnr_hold", "psnr_propagated", "psnr_matched")
+    baselines = ("psnr_hold", "psnr_propagated", "psnr_matched")
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class FusionStage(Stage):
     ) -> None:
         for network in (flow, matcher):
             freeze(cast(nn.Module, network))
-        # A stream is cut for a whole batch or not at all, so that losses would depend on who shares a batch.
+        # Memory is reset for a whole batch or not at all, so that losses would depend on which clips share a batch.
         cast(Any, flow).cut = None
         super().__init__(FlowChroma(flow, matcher, model, recent, every), model, loss, optimizer, scheduler)
         self.horizon, self.growth = horizon, dict(growth or {})
@@ -75,7 +75,7 @@ class FusionStage(Stage):
         return cast(FlowChroma, self.network)
 
     def predictions(self, clip: Clip) -> Iterator[Prediction]:
-        """The clip rolled out; the first frame is judged where its colour was not given."""
+        """The clip rolled out; the first frame counts where its colour was not given."""
         before: Tensor | None = None
         first = self.first_predicted(clip)
         own = clip.own_colours.view(-1, 1, 1, 1)
@@ -96,7 +96,7 @@ class FusionStage(Stage):
             before = ab
 
     def colours(self, clip: Clip) -> Iterator[dict[str, Tensor]]:
-        """The fusion's rollout, and what each input reaches without the other."""
+        """The fusion's roll-out, and each input rolled out alone."""
         carried = clip.ab[:, 0]
         for frame in self._roll_out(clip):
             signals = frame.signals

@@ -1,4 +1,4 @@
-"""What happens to a step whose loss or gradient is not a number."""
+"""Skips steps whose loss or gradient is not finite."""
 
 import csv
 from pathlib import Path
@@ -18,7 +18,7 @@ class Guard(Callback):
     """Skips steps whose loss or gradient is infinite or not a number, and ends a run that has too many of them.
 
     A skipped step changes no weight, no state of the optimizer and no average of the weights, in all processes alike;
-    the schedule goes on, so that a run has the length that was asked for. With several optimizers each is judged by its
+    the schedule goes on, so that a run has the length that was asked for. With several optimizers each is checked by its
     own gradient, and all of them by the losses of the step. `train/skipped_steps` is logged once there are any, and the
     clips of each are noted in a file.
 
@@ -43,7 +43,7 @@ class Guard(Callback):
         self._clips += getattr(batch, "names", ())
 
     def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
-        """Look at the loss, without waiting for the device."""
+        """Check the loss, without waiting for the device."""
         broken = ~torch.isfinite(loss.detach()).all()
         self._broken = broken if self._broken is None else self._broken | broken
 

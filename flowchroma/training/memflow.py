@@ -1,4 +1,4 @@
-"""Stage one: flow that carries colour."""
+"""Stage one: optical flow."""
 
 from collections.abc import Iterator, Sequence
 from typing import cast
@@ -32,7 +32,7 @@ class MemFlowStage(Stage):
 
     Args:
         model: the network.
-        occlusion: which pixels the appearance of clips without exact flow judges: "inside", all whose flow stays within
+        occlusion: which pixels the appearance terms compare in clips without exact flow: "inside", all whose flow stays within
             the frame; "forward_backward", of these the ones where the flow of the reversed clip, a second pass without
             gradient, leads back (Meister et al., UnFlow, AAAI 2018, section 3.2), unless they are less than half.
 
@@ -41,7 +41,7 @@ class MemFlowStage(Stage):
     """
 
     trains = contracts.FlowNetwork
-    compared = ("psnr_hold",)
+    baselines = ("psnr_hold",)
 
     def __init__(
         self,
@@ -58,9 +58,9 @@ class MemFlowStage(Stage):
         self.measured = nn.ModuleDict({"epe": EndPointError(), "ause": AUSE(), "ause_color": AUSE()})
 
     @property
-    def validated(self) -> list[str]:
-        """The metrics that validation may log: those of the flow only over clips that tell them."""
-        return [*super().validated, *(f"val/{name}" for name in self.measured)]
+    def validation_metrics(self) -> list[str]:
+        """The metrics that validation may log: those of the flow only where clips allow it."""
+        return [*super().validation_metrics, *(f"val/{name}" for name in self.measured)]
 
     @property
     def model(self) -> FlowEstimator:
@@ -95,7 +95,7 @@ class MemFlowStage(Stage):
             yield {"psnr": ab, "psnr_hold": clip.ab[:, 0]}
 
     def on_validation_epoch_end(self) -> None:
-        """Log what was measured of the flow itself: some clips have exact flow, others have not."""
+        """Log the flow's own metrics, each over the clips that have exact flow, or over those that have not."""
         for name in self.measured:
             metric = self._metric(name)
             # One process may have met such clips and another not; all of them have to log, or none.
@@ -131,6 +131,6 @@ class MemFlowStage(Stage):
 
 def _visible_by(flow: Tensor, back: Tensor) -> Tensor:
     seen = (~ops.occlusion(flow, back)).float()
-    # Flows that disagree nearly everywhere are wrong, and a loss that looked away would leave them so.
+    # Flows that disagree nearly everywhere are wrong, and a loss that left these pixels out would keep them so.
     trusted = seen.mean(dim=(1, 2, 3), keepdim=True) >= _MIN_VISIBLE
     return torch.where(trusted, seen, 1.0)

@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 class MetricsFile(Logger):
     """Writes what is logged as rows of a CSV file, with a column `step`.
 
-    A new run replaces the file. One that goes on is told so by `rewind`, which keeps the rows before its first step:
+    A new run replaces the file. In a resumed run `rewind` keeps the rows before its first step:
     those after it are written again. Unlike Lightning's own, the file is never half there: a new column is added in a
     copy, which then takes its place.
 
@@ -94,7 +94,7 @@ class MetricsFile(Logger):
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
-        """Write the rest. Where the run has failed already, a failure here is only told of."""
+        """Write the rest. Where the run has failed already, a failure here is only logged."""
         try:
             self.save()
         except UserError as error:

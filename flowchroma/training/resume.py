@@ -1,4 +1,4 @@
-"""Going on exactly where a run was left, and leaving it well."""
+"""Resuming a run exactly, and stopping it so that it can be resumed."""
 
 import logging
 import shutil
@@ -24,7 +24,7 @@ _STOPPING = ("SIGTERM", "SIGUSR1", "SIGINT")
 
 
 class Resumable(Callback):
-    """Saves a run so that it goes on to the bit, now and then and when it is told to stop.
+    """Saves a run so that it goes on to the bit, now and then and when a signal stops it.
 
     What Lightning's checkpoints lack is added to all of them: the random streams of every process, and where the epoch
     stands, so that clips that were trained on are not seen again. `last.ckpt` is saved between two steps, when all that
@@ -50,7 +50,7 @@ class Resumable(Callback):
                     signal.signal(getattr(signal, name), self._note)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Finish going on; save if it is time, and stop if the run is told to.
+        """Finish going on; save if it is time, and stop on a signal.
 
         Raises:
             UserError: to end the run, with 128 and the number of the signal as its code.
@@ -188,7 +188,7 @@ def _clips_a_batch(trainer: Trainer) -> int:
 
 
 def _move_paths(checkpoint: dict[str, Any], directory: Path) -> None:
-    """Let a run whose directory was moved know its best again: Lightning forgets the score of another folder's."""
+    """Keep the best score of a run whose directory was moved: Lightning drops that of another folder."""
     here = str(directory.resolve())
     for state in checkpoint.get("callbacks", {}).values():
         if isinstance(state, dict) and state.get("dirpath"):

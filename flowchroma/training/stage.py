@@ -25,7 +25,7 @@ SchedulerFactory = Callable[[Optimizer], LRScheduler]
 
 @dataclass(frozen=True)
 class ValidationPanel:
-    """What validation saw of a frame, for the panels: each (3, H, W), sRGB in [0, 1]."""
+    """Pictures of a validation_metrics frame, by name: each (3, H, W), sRGB in [0, 1]."""
 
     images: dict[str, Tensor]
     caption: str
@@ -59,21 +59,21 @@ class Stage(LightningModule, ABC):
         self.network, self.loss = network, loss
         self._trained = [trained]  # in a list, so that it is not registered twice
         self._optimizer, self._scheduler = optimizer, scheduler
-        self._psnr = nn.ModuleDict({name: MeanPSNR(data_range=1.0) for name in ("psnr", *self.compared)})
+        self._psnr = nn.ModuleDict({name: MeanPSNR(data_range=1.0) for name in ("psnr", *self.baselines)})
         self.shown: list[ValidationPanel] = []
 
     trains: ClassVar[Any]  # the contract that `model` fulfils: FlowNetwork, Matcher or Fusion
     uses: ClassVar[Mapping[str, Any]] = {}  # those of the frozen networks beside it, by argument
-    compared: Sequence[str] = ()  # further figures, as in "psnr_hold"
+    baselines: Sequence[str] = ()  # whose PSNR is validation_metrics, too, as "psnr_hold"
 
     @property
-    def validated(self) -> list[str]:
+    def validation_metrics(self) -> list[str]:
         """The metrics that validation may log."""
         return [f"val/{name}" for name in self._psnr]
 
     @property
     def psnr(self) -> dict[str, MeanPSNR]:
-        """The validated figures by name."""
+        """The validation_metrics figures by name."""
         return {name: cast(MeanPSNR, metric) for name, metric in self._psnr.items()}
 
     @property
@@ -88,18 +88,18 @@ class Stage(LightningModule, ABC):
 
     @abstractmethod
     def predictions(self, clip: Clip) -> Iterator[Prediction]:
-        """The frames of a training clip that the loss judges."""
+        """The frames of a training clip that the loss is computed on."""
 
     @abstractmethod
     def colours(self, clip: Clip) -> Iterator[dict[str, Tensor]]:
         """For each frame from the second on, ab (B, 2, H, W) by the name of its figure; `psnr` is the stage's own."""
 
     def losses(self, clip: Clip) -> list[LossValues]:
-        """What the loss says of each judged frame of a training batch."""
+        """The loss of each predicted frame of a training batch."""
         return [self.loss(prediction) for prediction in self.predictions(clip)]
 
     def training_step(self, clip: Clip, batch_idx: int) -> Tensor:
-        """Mean loss over the judged frames of a batch."""
+        """Mean loss over the predicted frames of a batch."""
         values = self.losses(clip)
         total = torch.stack([v.total for v in values]).mean()
         size = clip.lab.shape[0]

@@ -18,10 +18,9 @@ from flowchroma.types import Clip
 class SwinTExCoStage(Stage):
     """Trains SwinTExCo to find a frame's colour in references.
 
-    Where every reference of a clip is of another film, the film's own colours are not to be found there: the L1 term is
-    silent on that clip, as it would teach to guess, and to distrust what was found. What asks for no particular colour
-    still teaches: the contextual term asks for the references' colours, the perceptual one for what the frame
-    shows. He et al. (Deep Exemplar-based Colorization, SIGGRAPH 2018) train on foreign references by features alone.
+    Where every reference of a clip is of another film, the film's own colours cannot be found there: the L1 term leaves
+    that clip out, as it would train the network to guess, and to ignore what was matched. The contextual term, which
+    compares with the references, and the perceptual one, which compares content, are computed on all clips. He et al. (Deep Exemplar-based Colorization, SIGGRAPH 2018) train on foreign references by features alone.
 
     `optimizer` and `scheduler` are those of `Stage`.
 
@@ -35,7 +34,7 @@ class SwinTExCoStage(Stage):
 
     trains = contracts.Matcher
     uses: ClassVar[Mapping[str, Any]] = {"flow": contracts.FlowNetwork}
-    compared = ("psnr_hold",)
+    baselines = ("psnr_hold",)
 
     def __init__(
         self,
