@@ -18,8 +18,8 @@ from flowchroma.film.references import has_colour
 class Predictions:
     """Coloured frames on disk, as `FOLDER/CLIP/*.png` or `FOLDER/CLIP.mp4`, in the place of a `Painter`.
 
-    A folder of frames may leave out the reference frames. Frames are matched by the original's file names where both have
-    such, by their order else.
+    A folder of frames may leave out the reference frames. Frames are matched by the original's file names where both
+    have such, by their order else.
 
     Args:
         folder: holds the clips; or is itself the clip, where the set has but one.

@@ -19,8 +19,8 @@ def is_cut(luma: Tensor, previous: Tensor) -> Tensor:
     """Whether another scene begins.
 
     Thumbnails are normalised by their local mean and contrast, so that fades and flashes, also of a part of the frame,
-    change little. Their correlation, at the best of a few shifts, decides whether they show the same scene. Scenes that appear
-    out of a flat frame, such as black, begin anew; a flat frame itself does not.
+    change little. Their correlation, at the best of a few shifts, decides whether they show the same scene. Scenes that
+    appear out of a flat frame, such as black, begin anew; a flat frame itself does not.
 
     Args:
         luma: (B, 1, H, W), L in [0, 100], of frame t.

@@ -59,7 +59,7 @@ def lucas_kanade(
 
 @torch.no_grad()
 def refine_flow(flow: Tensor, luma: luminance.Luma, previous: luminance.Luma) -> Tensor:
-    """Correct a flow by the luminance left unexplained: one of `lucas_kanade`'s steps at half the size, one at the whole.
+    """Correct a flow from luminance: one of `lucas_kanade`'s steps at half the size, one at the whole.
 
     The second step is solved for every square of four pixels, from all of their equations. Only the corrections are
     averaged over their neighbourhood, so that the flow keeps its edges.

@@ -18,9 +18,9 @@ class Guard(Callback):
     """Skips steps whose loss or gradient is infinite or not a number, and ends a run that has too many of them.
 
     A skipped step changes no weight, no state of the optimizer and no average of the weights, in all processes alike;
-    the schedule goes on, so that a run has the length that was asked for. With several optimizers each is checked by its
-    own gradient, and all of them by the losses of the step. `train/skipped_steps` is logged once there are any, and the
-    clips of each are noted in a file.
+    the schedule goes on, so that a run has the length that was asked for. With several optimizers each is checked by
+    its own gradient, and all of them by the losses of the step. `train/skipped_steps` is logged once there are any, and
+    the clips of each are noted in a file.
 
     Args:
         path: where skipped steps are noted, as CSV: step, what was not finite, and the clips of all processes.

@@ -32,9 +32,10 @@ class MemFlowStage(Stage):
 
     Args:
         model: the network.
-        occlusion: which pixels the appearance terms compare in clips without exact flow: "inside", all whose flow stays within
-            the frame; "forward_backward", of these the ones where the flow of the reversed clip, a second pass without
-            gradient, leads back (Meister et al., UnFlow, AAAI 2018, section 3.2), unless they are less than half.
+        occlusion: which pixels the appearance terms compare in clips without exact flow: "inside", all whose flow stays
+            within the frame; "forward_backward", of these the ones where the flow of the reversed clip, a second pass
+            without gradient, leads back (Meister et al., UnFlow, AAAI 2018, section 3.2), unless they are less than
+            half.
 
     Raises:
         UserError: another `occlusion`.

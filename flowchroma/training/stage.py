@@ -25,7 +25,7 @@ SchedulerFactory = Callable[[Optimizer], LRScheduler]
 
 @dataclass(frozen=True)
 class ValidationPanel:
-    """Pictures of a validation_metrics frame, by name: each (3, H, W), sRGB in [0, 1]."""
+    """Pictures of a validated frame, by name: each (3, H, W), sRGB in [0, 1]."""
 
     images: dict[str, Tensor]
     caption: str
@@ -64,7 +64,7 @@ class Stage(LightningModule, ABC):
 
     trains: ClassVar[Any]  # the contract that `model` fulfils: FlowNetwork, Matcher or Fusion
     uses: ClassVar[Mapping[str, Any]] = {}  # those of the frozen networks beside it, by argument
-    baselines: Sequence[str] = ()  # whose PSNR is validation_metrics, too, as "psnr_hold"
+    baselines: Sequence[str] = ()  # whose PSNR is validated, too, as "psnr_hold"
 
     @property
     def validation_metrics(self) -> list[str]:
@@ -73,7 +73,7 @@ class Stage(LightningModule, ABC):
 
     @property
     def psnr(self) -> dict[str, MeanPSNR]:
-        """The validation_metrics figures by name."""
+        """The PSNR metrics by name."""
         return {name: cast(MeanPSNR, metric) for name, metric in self._psnr.items()}
 
     @property

@@ -20,7 +20,8 @@ class SwinTExCoStage(Stage):
 
     Where every reference of a clip is of another film, the film's own colours cannot be found there: the L1 term leaves
     that clip out, as it would train the network to guess, and to ignore what was matched. The contextual term, which
-    compares with the references, and the perceptual one, which compares content, are computed on all clips. He et al. (Deep Exemplar-based Colorization, SIGGRAPH 2018) train on foreign references by features alone.
+    compares with the references, and the perceptual one, which compares content, are computed on all clips. He et al.
+    (Deep Exemplar-based Colorization, SIGGRAPH 2018) train on foreign references by features alone.
 
     `optimizer` and `scheduler` are those of `Stage`.
 
