@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from flowchroma.errors import UserError
 from flowchroma.evaluation.clip_metrics import Score
 from flowchroma.evaluation.scoring import TRUTH
-from flowchroma.pages import write_atomically
+from flowchroma.files.atomic import write_atomically
 
 LOCKS = "locks"  # a folder beside those of the methods
 

@@ -1,6 +1,6 @@
 """Pages that people read: one HTML file each that needs nothing but itself, in one style."""
 
-from flowchroma.pages.html import data_uri, render, write_atomically
+from flowchroma.pages.html import data_uri, render
 from flowchroma.pages.series_style import series_style
 
-__all__ = ["data_uri", "render", "series_style", "write_atomically"]
+__all__ = ["data_uri", "render", "series_style"]

@@ -5,7 +5,6 @@ import mimetypes
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from flowchroma.errors import UserError
 
@@ -40,17 +39,6 @@ def render(template: Path, script: Path, charts: bool, **context: Any) -> str:
         plotly=Markup(get_plotlyjs()) if charts else "",
         **context,
     )
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a temporary file beside `path` and rename it: a reader never meets half a page."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    side = path.with_name(f".{path.name}.{uuid4().hex}.partial")  # another process may be writing the same one
-    try:
-        side.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
-        side.replace(path)
-    finally:
-        side.unlink(missing_ok=True)
 
 
 @lru_cache(maxsize=1)

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from flowchroma.pages import render, series_style, write_atomically
+from flowchroma.files.atomic import write_atomically
+from flowchroma.pages import render, series_style
 from flowchroma.runs.ideas import Idea, SeedNoise, differences, format_value, ideas_of, seed_noise_of
 from flowchroma.runs.panels import panel_strips
 from flowchroma.runs.significance import comparison_summary, validation_mismatch
-from flowchroma.runs.table import format_metric, metrics_of, sorted_by_metric
+from flowchroma.runs.table import format_metric, metrics_of, rank, sorted_by_metric
 from flowchroma.runs.training_run import DEFAULT_METRIC, Run, is_lower_better, unit_of
 
 _ROOM = Path(__file__).parent
@@ -100,8 +101,7 @@ def _rows(runs: Sequence[Run], styles: dict[int, dict[str, str]], metric: str) -
             podium = sorted(known, reverse=not is_lower_better(name))[:2]
             value = run.best_value(name)
             place = podium.index(value) + 1 if run.state == "finished" and len(known) > 1 and value in podium else 0
-            order = math.inf if value is None else value if is_lower_better(name) else -value
-            figures.append({"text": format_metric(run, name), "order": order, "place": place})
+            figures.append({"text": format_metric(run, name), "order": rank(run, name), "place": place})
         options = [{"text": format_value(values[i]), "order": _order(values, i)} for values in table.values()]
         rows.append({"run": run, "style": styles[id(run)], "options": options, "figures": figures})
     return rows

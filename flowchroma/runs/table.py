@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from flowchroma.pages import write_atomically
+from flowchroma.files.atomic import write_atomically
 from flowchroma.runs.ideas import differences, format_value, short_names
 from flowchroma.runs.training_run import DEFAULT_METRIC, Run, is_lower_better
 
@@ -20,7 +20,7 @@ _STATES = {"finished": "", "unfinished": "yellow", "failed": "red", "empty": "di
 
 def sorted_by_metric(runs: Sequence[Run], metric: str = DEFAULT_METRIC) -> list[Run]:
     """The best finished run first, then unfinished ones by what they reached so far, then those without a figure."""
-    return sorted(runs, key=lambda run: (run.state != "finished", _rank(run, metric)))
+    return sorted(runs, key=lambda run: (run.state != "finished", rank(run, metric)))
 
 
 def metrics_of(runs: Sequence[Run], first: str = DEFAULT_METRIC) -> list[str]:
@@ -108,7 +108,8 @@ def _width(name: str, cells: Sequence[str]) -> int:
     return max(map(len, (name.removeprefix("val/"), *cells))) + 2
 
 
-def _rank(run: Run, metric: str) -> float:
+def rank(run: Run, metric: str) -> float:
+    """A run's value of a metric, negated where more is better: the best is the lowest, none the highest."""
     value = run.best_value(metric)
     if value is None:
         return math.inf

@@ -3,7 +3,7 @@
 import csv
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -100,7 +100,7 @@ def read_run(path: Path, upgrade: Upgrade = dict) -> Run:
     panels = {int(p.stem): p for p in sorted((path / "panels").glob("*.png")) if p.stem.isdigit()}
     run = Run(path, "empty", "", config, record, curves, results, panels)
     state, detail = _state(run)
-    return Run(path, state, detail, config, record, curves, results, panels)
+    return replace(run, state=state, detail=detail)
 
 
 def flattened(config: Mapping[str, Any], above: str = "") -> dict[str, Any]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from flowchroma.evaluation.report import MethodScores, Report, write_csv, write_json
-from flowchroma.pages import write_atomically
+from flowchroma.files.atomic import write_atomically
 
 NAN, INF = math.nan, math.inf
 

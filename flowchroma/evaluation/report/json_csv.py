@@ -11,7 +11,7 @@ from typing import Any
 
 from flowchroma.evaluation.measures import BY_KEY, known
 from flowchroma.evaluation.report.contents import Report
-from flowchroma.pages import write_atomically
+from flowchroma.files.atomic import write_atomically
 
 
 def write_json(report: Report, path: Path) -> None:

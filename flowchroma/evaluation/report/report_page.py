@@ -9,7 +9,8 @@ from flowchroma.evaluation.report.contents import Report, Still
 from flowchroma.evaluation.report.json_csv import plain
 from flowchroma.evaluation.report.ranking import rank
 from flowchroma.evaluation.report.summary import ranking_summary
-from flowchroma.pages import data_uri, render, write_atomically
+from flowchroma.files.atomic import write_atomically
+from flowchroma.pages import data_uri, render
 
 _ROOM = Path(__file__).parent
 _ESSENTIAL = ("set", "clips", "reference", "size")
