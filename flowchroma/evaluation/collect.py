@@ -117,11 +117,11 @@ def _stills(store: ScoreStore, films: Sequence[Film], methods: Sequence[str]) ->
         folder = store.folder / "stills" / film.name
         for truth in sorted(folder.glob("*_truth.jpg")):
             frame = truth.name.split("_")[0]
-            shown, errors = (_there(folder, frame, methods, suffix) for suffix in (".jpg", ".error.jpg"))
+            shown, errors = (_existing(folder, frame, methods, suffix) for suffix in (".jpg", ".error.jpg"))
             stills.append(Still(film.name, int(frame), truth, shown, errors))
     return stills
 
 
-def _there(folder: Path, frame: str, methods: Sequence[str], suffix: str) -> dict[str, Path]:
+def _existing(folder: Path, frame: str, methods: Sequence[str], suffix: str) -> dict[str, Path]:
     paths = {name: folder / f"{frame}_{name}{suffix}" for name in methods}
     return {name: path for name, path in paths.items() if path.is_file()}

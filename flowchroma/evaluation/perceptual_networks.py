@@ -19,17 +19,11 @@ LPIPS = ("alex", "vgg")
 
 @dataclass(frozen=True)
 class PerceptualNetworks:
-    """LPIPS and Inception networks.
+    """LPIPS and Inception networks."""
 
-    Args:
-        lpips: by trunk, "alex" or "vgg".
-        inception: for the features of FID; None for no FID.
-        absent: the reason why a figure cannot be had, by its key.
-    """
-
-    lpips: dict[str, nn.Module] = field(default_factory=dict)
-    inception: nn.Module | None = None
-    absent: dict[str, str] = field(default_factory=dict)
+    lpips: dict[str, nn.Module] = field(default_factory=dict)  # by trunk, "alex" or "vgg"
+    inception: nn.Module | None = None  # for the features of FID; None for no FID
+    absent: dict[str, str] = field(default_factory=dict)  # why a measure is unavailable, by its key
 
     def distances(self, prediction: Tensor, target: Tensor) -> dict[str, float]:
         """LPIPS by key, of one frame (1, 3, H, W) uint8."""
@@ -41,7 +35,7 @@ class PerceptualNetworks:
 
     @property
     def keys(self) -> list[str]:
-        """The figures that can be had."""
+        """The measures that are available."""
         return [*(f"lpips_{net}" for net in self.lpips), *(["fid"] if self.inception is not None else [])]
 
 

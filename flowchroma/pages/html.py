@@ -8,7 +8,7 @@ from typing import Any
 
 from flowchroma.errors import UserError
 
-_ROOM = Path(__file__).parent
+_FOLDER = Path(__file__).parent
 
 
 def render(template: Path, script: Path, charts: bool, **context: Any) -> str:
@@ -25,7 +25,7 @@ def render(template: Path, script: Path, charts: bool, **context: Any) -> str:
     from plotly.offline import get_plotlyjs
 
     environment = Environment(
-        loader=FileSystemLoader([template.parent, _ROOM]),
+        loader=FileSystemLoader([template.parent, _FOLDER]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -33,8 +33,8 @@ def render(template: Path, script: Path, charts: bool, **context: Any) -> str:
     )
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}  # and in the order given
     return environment.get_template(template.name).render(
-        style=Markup((_ROOM / "base.css").read_text(encoding="utf-8")),
-        base=Markup((_ROOM / "base.js").read_text(encoding="utf-8")),
+        style=Markup((_FOLDER / "base.css").read_text(encoding="utf-8")),
+        base=Markup((_FOLDER / "base.js").read_text(encoding="utf-8")),
         script=Markup(script.read_text(encoding="utf-8")),
         plotly=Markup(get_plotlyjs()) if charts else "",
         **context,

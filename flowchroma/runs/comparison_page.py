@@ -13,7 +13,7 @@ from flowchroma.runs.significance import comparison_summary, validation_mismatch
 from flowchroma.runs.table import format_metric, metrics_of, rank, sorted_by_metric
 from flowchroma.runs.training_run import DEFAULT_METRIC, Run, is_lower_better, unit_of
 
-_ROOM = Path(__file__).parent
+_FOLDER = Path(__file__).parent
 _POINTS = 600  # of one curve: more than a screen has pixels for
 
 
@@ -25,8 +25,8 @@ def write_page(runs: Sequence[Run], path: Path, metric: str = DEFAULT_METRIC, re
     styles = {id(run): series_style(i) for i, idea in enumerate(ideas) for run in idea.runs}
     unfinished = [f"{run.title} {_state(run)}" for run in ordered if run.state != "finished"]
     page = render(
-        _ROOM / "compare.html.j2",
-        _ROOM / "compare.js",
+        _FOLDER / "compare.html.j2",
+        _FOLDER / "compare.js",
         charts=True,
         data={
             "ideas": [{"name": _named(idea, i), **series_style(i)} for i, idea in enumerate(ideas)],

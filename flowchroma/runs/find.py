@@ -36,10 +36,10 @@ def find_runs(places: Sequence[str | Path], upgrade: Upgrade = dict) -> FoundRun
         elif not runs:
             refused.append(f"{place}: no run, and no folder of runs: a run has a config.yaml")
         found |= {run.resolve(): read_run(run, upgrade) for run in runs if run.resolve() not in found}
-    return FoundRuns(_told_apart(list(found.values())), refused)
+    return FoundRuns(_with_unique_titles(list(found.values())), refused)
 
 
-def _told_apart(runs: list[Run]) -> list[Run]:
+def _with_unique_titles(runs: list[Run]) -> list[Run]:
     """Give runs of one title those of the folders above them as well, until they differ."""
     longest = max((len(run.path.resolve().parts) for run in runs), default=1)
     for _ in range(longest - 1):

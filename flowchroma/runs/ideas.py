@@ -10,7 +10,7 @@ from flowchroma.runs.option_effects import changes_result
 from flowchroma.runs.training_run import DEFAULT_METRIC, Run, is_lower_better
 
 _ABSENT = object()
-_SURE = 0.95
+_CONFIDENCE_LEVEL = 0.95
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class SeedNoise:
             return None
         from scipy.stats import studentized_range
 
-        quantile = float(studentized_range.ppf(_SURE, self.ideas, self.freedom))
+        quantile = float(studentized_range.ppf(_CONFIDENCE_LEVEL, self.ideas, self.freedom))
         return quantile / math.sqrt(2) * self.deviation * math.sqrt(1 / one + 1 / other)
 
 

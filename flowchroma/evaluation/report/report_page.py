@@ -12,7 +12,7 @@ from flowchroma.evaluation.report.summary import ranking_summary
 from flowchroma.files.atomic import write_atomically
 from flowchroma.pages import data_uri, render
 
-_ROOM = Path(__file__).parent
+_FOLDER = Path(__file__).parent
 _ESSENTIAL = ("set", "clips", "reference", "size")
 _ELSEWHERE = ("absent", "error maps", "problems")  # said beside the table, the stills, and at the top
 _ARROWS = {"higher": "↑", "lower": "↓", "closest to 1": "→1", "none": ""}
@@ -29,8 +29,8 @@ def write_html(report: Report, path: Path) -> None:
     data = chart_data(report, table)
     protocol = plain(report.protocol)
     page = render(
-        _ROOM / "page.html.j2",
-        _ROOM / "page.js",
+        _FOLDER / "page.html.j2",
+        _FOLDER / "page.js",
         charts=bool(data["byClip"] or data["byFrame"]),
         table=table,
         notes={key: i for i, key in enumerate(table.notes, start=1)},
