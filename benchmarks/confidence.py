@@ -105,7 +105,7 @@ def judged(network: FlowEstimator, frames: Iterable[Tensor]) -> Iterator[Judged]
         else:
             chained = ops.backward_warp(chained, flow.carrier)
             once = ops.backward_warp(before, flow.carrier)
-            trusted = flow.confidence * ops.inside(flow.carrier)
+            trusted = flow.confidence * ops.points_inside(flow.carrier)
             errors = [torch.linalg.vector_norm(x - ab, dim=1, keepdim=True) for x in (once, chained)]
             yield Judged(index, flow, trusted, errors[0], errors[1])
         before = ab

@@ -12,12 +12,12 @@ from flowchroma.app.options import command
 from flowchroma.app.records import upgrade_record
 from flowchroma.errors import UserError
 from flowchroma.runs import (
+    comparison_summary,
     find_runs,
     ideas_of,
-    noise_of,
     print_table,
-    unlike,
-    verdict,
+    seed_noise_of,
+    validation_mismatch,
     write_page,
     write_table,
 )
@@ -40,7 +40,7 @@ def run(places: Sequence[str], config: DictConfig) -> None:
     found = find_runs(places, upgrade_record)
     if not found.runs:
         raise UserError("; ".join(found.refused))
-    if not any(run.figure(config.metric) is not None for run in found.runs):
+    if not any(run.best_value(config.metric) is not None for run in found.runs):
         known = sorted({name for run in found.runs for name in (*run.results, *run.curves) if name.startswith("val/")})
         # Runs that all stopped too early have nothing to sort by, and are listed all the same.
         if known:
@@ -53,7 +53,7 @@ def run(places: Sequence[str], config: DictConfig) -> None:
         raise UserError(f"cannot write to {output}: {error.strerror or error}") from error
     ideas = ideas_of(found.runs, config.metric)
     print_table(found.runs, config.metric)
-    for line in (verdict(ideas, noise_of(ideas), config.metric), unlike(found.runs)):
+    for line in (comparison_summary(ideas, seed_noise_of(ideas), config.metric), validation_mismatch(found.runs)):
         if line:
             Console().print(line, soft_wrap=True, highlight=False, markup=False)
     Console().print(f"Read {output / 'comparison.html'}", soft_wrap=True, highlight=False, markup=False)

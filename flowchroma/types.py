@@ -97,7 +97,7 @@ class Match:
     similarity: Tensor  # (B, 1, H, W), in [0, 1]
     difference: Tensor  # (B, 1, H, W), of L between what was found and the frame, at least 0
     source: Tensor  # (B, 1, H, W), int64: which of the memory's images the best position is of
-    # The same by votes of single pixels, see `ops.vote`: sharper, and further off where it is wrong. None if not read.
+    # The same by votes of single pixels (`ops.patch_votes`): sharper, and further off where wrong. None if not read.
     voted: "Match | None" = None
 
     @property

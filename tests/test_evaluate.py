@@ -8,7 +8,7 @@ from PIL import Image
 
 from flowchroma import evaluate
 from flowchroma.app import entrants
-from flowchroma.evaluation import Store
+from flowchroma.evaluation import ScoreStore
 
 QUICK = ("lpips=[]", "fid=false", "download=false")
 
@@ -172,7 +172,7 @@ def test_a_full_disk_is_one_line(tmp_path, run, films, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Store, "put", full)
+    monkeypatch.setattr(ScoreStore, "put", full)
     code, _, err = run("method=gray", "data=folder", f"data.root={films}", "output=out", *QUICK)
     assert code == 1
     assert "cannot write to out: No space left on device" in err

@@ -62,10 +62,10 @@ def build_trainer(config: DictConfig, stage: Stage) -> Trainer:
     Raises:
         UserError: validation of this stage logs no `optimized_metric`.
     """
-    if config.optimized_metric not in stage.validated:
+    if config.optimized_metric not in stage.validation_metrics:
         raise UserError(
             f"optimized_metric={config.optimized_metric} is not logged by stage={config.stage.name}: choose from"
-            f" {', '.join(stage.validated)}"
+            f" {', '.join(stage.validation_metrics)}"
         )
     settings: Any = OmegaConf.merge(config.trainer)
     if settings.max_steps > 0:

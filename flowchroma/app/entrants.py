@@ -14,11 +14,11 @@ from flowchroma.app.settings import CONF
 from flowchroma.app.systems import load_run
 from flowchroma.colorizers import Painter
 from flowchroma.errors import UserError
-from flowchroma.evaluation import LOCKS, TRUTH, Entrant, Predictions, Protocol, find_clip, fingerprint
+from flowchroma.evaluation import LOCKS, TRUTH, EvaluatedMethod, Predictions, Protocol, find_clip, fingerprint
 from flowchroma.film import Film
 
 
-def methods(config: DictConfig, protocol: Protocol, device: torch.device) -> dict[str, Entrant]:
+def methods(config: DictConfig, protocol: Protocol, device: torch.device) -> dict[str, EvaluatedMethod]:
     """The methods and runs that the options name, ready to colour."""
     named = config.get("method") or {}  # Hydra leaves nothing of an empty list
     made = {}
@@ -39,11 +39,11 @@ def methods(config: DictConfig, protocol: Protocol, device: torch.device) -> dic
             about["parameters"] = sum(p.numel() for p in colorizer.parameters())
             about["weights, SHA-256"] = _fingerprint(colorizer)
         painter = colorizer if isinstance(colorizer, Painter) else Painter(colorizer, protocol.size)
-        entrants[name] = Entrant(lambda film, painter=painter: painter, about)  # type: ignore[misc]
+        entrants[name] = EvaluatedMethod(lambda film, painter=painter: painter, about)  # type: ignore[misc]
     return entrants
 
 
-def predictions(config: DictConfig, protocol: Protocol, alone: bool) -> dict[str, Entrant]:
+def predictions(config: DictConfig, protocol: Protocol, alone: bool) -> dict[str, EvaluatedMethod]:
     """Frames that were coloured elsewhere, if the options name a folder of them.
 
     Args:
@@ -70,7 +70,7 @@ def predictions(config: DictConfig, protocol: Protocol, alone: bool) -> dict[str
             return None
 
     about = {"predictions": str(config.predictions)}
-    return {name: Entrant(lambda film: Predictions(folder, film, protocol, alone), about, frames)}
+    return {name: EvaluatedMethod(lambda film: Predictions(folder, film, protocol, alone), about, frames)}
 
 
 def with_runs(arguments: list[str]) -> list[str]:

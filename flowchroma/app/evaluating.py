@@ -17,7 +17,7 @@ from flowchroma import __version__
 from flowchroma.app.entrants import methods, predictions
 from flowchroma.app.settings import pick_device
 from flowchroma.errors import UserError
-from flowchroma.evaluation import Evaluation, Protocol, Store, find_judges
+from flowchroma.evaluation import Evaluation, Protocol, ScoreStore, load_perceptual_networks
 
 
 def prepare_evaluation(config: DictConfig, number: int = 0, processes: int = 1) -> tuple[Evaluation, dict[str, Any]]:
@@ -36,13 +36,13 @@ def prepare_evaluation(config: DictConfig, number: int = 0, processes: int = 1) 
         device = torch.device("cuda", number % torch.cuda.device_count())
     if processes > 1:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))
-    store = Store(
+    store = ScoreStore(
         Path(config.output), {"set": name, **asdict(protocol), "resize": protocol.resize and [*protocol.resize]}
     )
     entrants = {**methods(config, protocol, device), **predictions(config, protocol, len(films) == 1)}
     if not entrants:
         raise UserError("nothing to score: give method=NAME, or predictions=FOLDER; see --help")
-    judges = find_judges(config.lpips, config.fid, config.weights, config.download, device)
+    networks = load_perceptual_networks(config.lpips, config.fid, config.weights, config.download, device)
     header = {
         "set": name,
         "clips": f"{len(films)} of {listed}",
@@ -58,7 +58,7 @@ def prepare_evaluation(config: DictConfig, number: int = 0, processes: int = 1) 
             "python": platform.python_version(),
         },
     }
-    return Evaluation(films, entrants, protocol, judges, store, device), header
+    return Evaluation(films, entrants, protocol, networks, store, device), header
 
 
 def count_processes(config: DictConfig) -> int:

@@ -12,7 +12,7 @@ from flowchroma.app.records import read_record
 from flowchroma.errors import UserError
 from flowchroma.files.checkpoints import damage
 from flowchroma.runs.option_effects import NETWORK, OPTIMIZER, changes_continuation, is_within
-from flowchroma.training.files import LAST, PREVIOUS
+from flowchroma.training.checkpoint_files import LAST, PREVIOUS
 from flowchroma.weights.files import WEIGHTS
 
 

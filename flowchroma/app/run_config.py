@@ -11,8 +11,8 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from flowchroma.app.settings import HOME
-from flowchroma.runs.naming import name_of
-from flowchroma.runs.run import is_lower_better
+from flowchroma.runs.naming import run_name
+from flowchroma.runs.training_run import is_lower_better
 
 
 class Experiments(SearchPathPlugin):
@@ -43,7 +43,7 @@ def special_overrides() -> list[str]:
 
 Plugins.instance().register(Experiments)
 OmegaConf.register_new_resolver(
-    "name_of", lambda stage, model, seed: name_of(stage, model, seed, special_overrides()), replace=True
+    "name_of", lambda stage, model, seed: run_name(stage, model, seed, special_overrides()), replace=True
 )
 OmegaConf.register_new_resolver(
     "group_of", lambda alone: Path(HydraConfig.get().sweep.dir).name if in_sweep() else alone, replace=True

@@ -1,26 +1,26 @@
 """Methods scored on whole clips by one protocol, and the report of it."""
 
 from flowchroma.evaluation.collect import collect
-from flowchroma.evaluation.judges import Judges, find_judges
+from flowchroma.evaluation.perceptual_networks import PerceptualNetworks, load_perceptual_networks
 from flowchroma.evaluation.predictions import Predictions, find_clip
 from flowchroma.evaluation.protocol import Protocol
-from flowchroma.evaluation.runner import Entrant, Evaluation
-from flowchroma.evaluation.scores import LOCKS, Store, fingerprint, identify
+from flowchroma.evaluation.runner import EvaluatedMethod, Evaluation
+from flowchroma.evaluation.score_store import LOCKS, ScoreStore, fingerprint, short_hash
 from flowchroma.evaluation.scoring import TRUTH, score_clip
 
 __all__ = [
     "LOCKS",
     "TRUTH",
-    "Entrant",
+    "EvaluatedMethod",
     "Evaluation",
-    "Judges",
+    "PerceptualNetworks",
     "Predictions",
     "Protocol",
-    "Store",
+    "ScoreStore",
     "collect",
     "find_clip",
-    "find_judges",
     "fingerprint",
-    "identify",
+    "load_perceptual_networks",
     "score_clip",
+    "short_hash",
 ]

@@ -8,10 +8,11 @@ import numpy as np
 import torch
 
 from flowchroma.errors import UserError
+from flowchroma.evaluation.clip_metrics import Score, mean_of
 from flowchroma.evaluation.report import MethodScores, Report, Still
 from flowchroma.evaluation.runner import Evaluation
-from flowchroma.evaluation.scores import Store, identify
-from flowchroma.evaluation.scoring import TRUTH, Score, mean_of
+from flowchroma.evaluation.score_store import ScoreStore, short_hash
+from flowchroma.evaluation.scoring import TRUTH
 from flowchroma.film import Film
 from flowchroma.metrics import FID
 
@@ -25,13 +26,13 @@ def collect(evaluation: Evaluation, header: Mapping[str, Any], problems: Sequenc
         problems: what could not be scored.
     """
     store, films = evaluation.store, evaluation.films
-    before = [name for name in store.methods() if name not in evaluation.entrants and name != TRUTH]
+    before = [name for name in store.methods() if name not in evaluation.methods and name != TRUTH]
     known = {film.name: ids for film in films if (ids := _identities(evaluation, film)) is not None}
-    found = {name: _found(store, name, {c: ids[name] for c, ids in known.items()}) for name in evaluation.entrants}
+    found = {name: _found(store, name, {c: ids[name] for c, ids in known.items()}) for name in evaluation.methods}
     left_out: list[str] = []
     for name in before:
-        found[name], said = _earlier(store, name, {clip: ids[TRUTH]["film"] for clip, ids in known.items()})
-        left_out += said
+        found[name], notes = _earlier(store, name, {clip: ids[TRUTH]["film"] for clip, ids in known.items()})
+        left_out += notes
     scores = {name: clips for name, clips in found.items() if clips}
     truth = _found(store, TRUTH, {clip: ids[TRUTH] for clip, ids in known.items()})
     methods = {name: _method(evaluation, name, clips, truth) for name, clips in scores.items()}
@@ -47,7 +48,7 @@ def collect(evaluation: Evaluation, header: Mapping[str, Any], problems: Sequenc
         "the originals' own": {
             key: mean_of(s.metrics.get(key) for s in truth.values()) for key in ("colorfulness", "cdc", "warp_error")
         },
-        "absent": evaluation.judges.absent,
+        "absent": evaluation.networks.absent,
         "problems": [*problems, *left_out, *notices],
         "error maps": "CIEDE2000, from black for 0 to bright for 20 and above",
     }
@@ -57,22 +58,22 @@ def collect(evaluation: Evaluation, header: Mapping[str, Any], problems: Sequenc
 def _identities(evaluation: Evaluation, film: Film) -> dict[str, dict[str, Any]] | None:
     try:
         return evaluation.identities(film)
-    except UserError:  # a film that cannot be read has been told as a problem
+    except UserError:  # reported as a problem already
         return None
 
 
-def _found(store: Store, name: str, identities: Mapping[str, Mapping[str, Any]]) -> dict[str, Score]:
+def _found(store: ScoreStore, name: str, identities: Mapping[str, Mapping[str, Any]]) -> dict[str, Score]:
     """A method's scores by clip."""
     found = {clip: store.get(name, clip, identity) for clip, identity in identities.items()}
     return {clip: score for clip, score in found.items() if score is not None}
 
 
-def _earlier(store: Store, name: str, films: Mapping[str, str]) -> tuple[dict[str, Score], list[str]]:
+def _earlier(store: ScoreStore, name: str, films: Mapping[str, str]) -> tuple[dict[str, Score], list[str]]:
     """The scores of a method of an earlier run that belong into one row, and a line on those that do not."""
     every = _found(store, name, {clip: {} for clip in films})
     alike: dict[str, dict[str, Score]] = {}
     for clip, score in _found(store, name, {clip: {"film": film} for clip, film in films.items()}).items():
-        alike.setdefault(identify(score.about), {})[clip] = score
+        alike.setdefault(short_hash(score.about), {})[clip] = score
     kept = max(alike.values(), key=len, default={})
     if not (lost := [clip for clip in every if clip not in kept]):
         return kept, []
@@ -84,7 +85,7 @@ def _method(evaluation: Evaluation, name: str, clips: Mapping[str, Score], truth
     keys = dict.fromkeys(key for score in clips.values() for key in score.metrics)
     mean = {key: mean_of(score.metrics.get(key) for score in clips.values()) for key in keys}
     mean["fid"] = _fid(evaluation.store, name, [clip for clip in clips if clip in truth])
-    mean |= dict.fromkeys(evaluation.judges.absent) | {k: v for k, v in mean.items() if v is not None}
+    mean |= dict.fromkeys(evaluation.networks.absent) | {k: v for k, v in mean.items() if v is not None}
     seconds = mean_of(score.seconds["method"] for score in clips.values())
     return MethodScores(
         clips={clip: score.metrics for clip, score in clips.items()},
@@ -95,7 +96,7 @@ def _method(evaluation: Evaluation, name: str, clips: Mapping[str, Score], truth
     )
 
 
-def _fid(store: Store, name: str, clips: Sequence[str]) -> float | None:
+def _fid(store: ScoreStore, name: str, clips: Sequence[str]) -> float | None:
     """FID over all the clips' scored frames; None where features were not kept."""
     paths = [(store.features(name, clip), store.features(TRUTH, clip)) for clip in clips]
     if not paths or not all(path.is_file() for pair in paths for path in pair):
@@ -110,17 +111,17 @@ def _fid(store: Store, name: str, clips: Sequence[str]) -> float | None:
     return float(distance.compute()) if distance is not None and frames > 1 else None
 
 
-def _stills(store: Store, films: Sequence[Film], methods: Sequence[str]) -> list[Still]:
+def _stills(store: ScoreStore, films: Sequence[Film], methods: Sequence[str]) -> list[Still]:
     stills = []
     for film in films:
         folder = store.folder / "stills" / film.name
         for truth in sorted(folder.glob("*_truth.jpg")):
             frame = truth.name.split("_")[0]
-            shown, errors = (_there(folder, frame, methods, suffix) for suffix in (".jpg", ".error.jpg"))
+            shown, errors = (_existing(folder, frame, methods, suffix) for suffix in (".jpg", ".error.jpg"))
             stills.append(Still(film.name, int(frame), truth, shown, errors))
     return stills
 
 
-def _there(folder: Path, frame: str, methods: Sequence[str], suffix: str) -> dict[str, Path]:
+def _existing(folder: Path, frame: str, methods: Sequence[str], suffix: str) -> dict[str, Path]:
     paths = {name: folder / f"{frame}_{name}{suffix}" for name in methods}
     return {name: path for name, path in paths.items() if path.is_file()}

@@ -1,4 +1,4 @@
-"""How a clip got its colours: flow, both confidences, and which source each pixel's colour came from."""
+"""Where a clip's colours came from: flow, confidence, similarity, and the source of each pixel's colour."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class FrameInspection:
         return {
             "truth": self.truth[0],
             "coloured": self.coloured[0],
-            "error": pictures.colour_error(self.coloured[0], self.truth[0]),
+            "error": pictures.ciede2000_heatmap(self.coloured[0], self.truth[0]),
             "flow": pictures.flow_colours(self.flow[0]),
             "flow confidence": pictures.gray(self.confidence[0]),
             "similarity": pictures.gray(self.similarity[0]),
@@ -59,7 +59,7 @@ def inspect_clip(system: FlowChroma, frames: Tensor) -> list[FrameInspection]:
     """
     lab = rgb_to_lab(frames)[:, None]  # a batch of one
     found = torch.zeros_like(lab[0, :, :1])
-    seen = []
+    inspected = []
     coloured = roll_out(system, lab[:, :, :1], [lab[:1]], {0: Known(lab[0, :, 1:])})
     for number, (luma, ab, signals) in enumerate((frame.luma, frame.ab, frame.signals) for frame in coloured):
         if signals is None:  # the first frame
@@ -69,13 +69,13 @@ def inspect_clip(system: FlowChroma, frames: Tensor) -> list[FrameInspection]:
         # Where both colours are alike the older one counts: it was there already.
         share = torch.where(signals.propagation.confidence > 0, matched.nan_to_num(), 1.0)
         found = torch.lerp(ops.backward_warp(found, flow), torch.ones_like(found), share)
-        seen.append(
+        inspected.append(
             FrameInspection(
                 number, frames[number][None], lab_to_rgb(into_gamut(torch.cat([luma, ab], dim=1))), flow,
                 signals.propagation.confidence, signals.match.similarity, matched, found, corrected,
             )
         )  # fmt: skip
-    return seen
+    return inspected
 
 
 def nearest_match(ab: Tensor, signals: Signals) -> Tensor:
@@ -111,17 +111,17 @@ def mixture(ab: Tensor, carried: Propagation, matched: Tensor) -> tuple[Tensor, 
     return share.masked_fill(alike, torch.nan), rest
 
 
-def shares(inside: FrameInspection) -> dict[str, float]:
+def shares(frame: FrameInspection) -> dict[str, float]:
     """How much of a frame was carried, matched, or is alike in both: fractions of its pixels that add up to 1."""
-    alike = torch.isnan(inside.matched)
-    matched = inside.matched.nan_to_num().sum() / inside.matched.numel()
+    alike = torch.isnan(frame.matched)
+    matched = frame.matched.nan_to_num().sum() / frame.matched.numel()
     same = alike.float().mean()
     return {"carried": float(1 - same - matched), "matched": float(matched), "alike": float(same)}
 
 
-def sheet(seen: Sequence[FrameInspection]) -> object:
+def sheet(frames: Sequence[FrameInspection]) -> object:
     """The frames below each other as a PIL image. In both sources, blue is carried, orange matched, gray alike."""
-    return pictures.sheet([(f"frame {inside.number}", inside.pictures()) for inside in seen])
+    return pictures.sheet([(f"frame {frame.number}", frame.pictures()) for frame in frames])
 
 
 def _plain(colour: tuple[float, float, float]) -> Tensor:

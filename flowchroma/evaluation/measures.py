@@ -1,4 +1,4 @@
-"""What each figure of a report is called, and what it means to be good in it."""
+"""The measures of a report: names, units, and which values are better."""
 
 import math
 from dataclasses import dataclass
@@ -17,27 +17,16 @@ def known(value: float | None) -> TypeGuard[float]:
 
 @dataclass(frozen=True)
 class Measure:
-    """A column of a report.
+    """A column of a report."""
 
-    Args:
-        key: Its name in files.
-        title: Its name for people.
-        about: One sentence on what is measured.
-        direction: Where better lies; "none" where no value is better than another.
-        digits: Decimals shown.
-        unit: Shown behind the title.
-        scale: Factor between files and what is shown.
-        absent: Why it may be missing.
-    """
-
-    key: str
-    title: str
-    about: str
-    direction: Direction
-    digits: int
-    unit: str = ""
-    scale: float = 1.0
-    absent: str = "not measured"
+    key: str  # in files
+    title: str  # for people
+    about: str  # one sentence on what is measured
+    direction: Direction  # where better lies; "none" where no value is better than another
+    digits: int  # decimals shown
+    unit: str = ""  # shown with the title
+    scale: float = 1.0  # what is shown, over what files hold
+    absent: str = "not measured"  # why it may be missing
 
     def show(self, value: float | None) -> str:
         """The value as people read it; a dash where there is none."""
@@ -65,14 +54,7 @@ MEASURES = (
     Measure("ssim", "SSIM", "Structural similarity of 8-bit RGB.", "higher", 4),
     Measure("psnr_ab", "PSNR ab", "Peak signal-to-noise ratio of the chrominance in CIELAB.", "higher", 2, "dB"),
     Measure("ciede2000", "CIEDE2000", "Mean colour difference as eyes see it; about 1 is just noticeable.", "lower", 2),
-    Measure(
-        "lpips_alex",
-        "LPIPS alex",
-        "Perceptual distance, AlexNet trunk.",
-        "lower",
-        4,
-        absent=_WEIGHTS,
-    ),
+    Measure("lpips_alex", "LPIPS alex", "Perceptual distance, AlexNet trunk.", "lower", 4, absent=_WEIGHTS),
     Measure("lpips_vgg", "LPIPS vgg", "Perceptual distance, VGG16 trunk.", "lower", 4, absent=_WEIGHTS),
     Measure(
         "fid",

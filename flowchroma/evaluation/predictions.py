@@ -1,4 +1,4 @@
-"""Somebody else's frames, checked before they are scored."""
+"""Frames coloured elsewhere, checked before they are scored."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -18,8 +18,8 @@ from flowchroma.film.references import has_colour
 class Predictions:
     """Coloured frames on disk, as `FOLDER/CLIP/*.png` or `FOLDER/CLIP.mp4`, in the place of a `Painter`.
 
-    A folder of frames may leave out the reference frames. Frames are told by the original's file names where both have
-    such, by their order else.
+    A folder of frames may leave out the reference frames. Frames are matched by the original's file names where both
+    have such, by their order else.
 
     Args:
         folder: holds the clips; or is itself the clip, where the set has but one.

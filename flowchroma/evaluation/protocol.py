@@ -11,7 +11,7 @@ from torch import Tensor
 
 from flowchroma.errors import UserError
 
-JUDGE = "OpenCV DIS medium on the original's luminance"
+WARP_ERROR_FLOW = "OpenCV DIS medium on the original's luminance"
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Protocol:
             "scored on": "8-bit RGB as written; mean over frames, then over clips",
             "colour computed at": f"short side {self.size}",
             "PSNR ab": "peak 220 CIELAB units",
-            "warp error's flow": JUDGE,
+            "warp error's flow": WARP_ERROR_FLOW,
         }
 
 

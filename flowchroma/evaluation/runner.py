@@ -1,4 +1,4 @@
-"""A set of clips and the methods that enter: who scores what, in which process, and what is left to do."""
+"""A set of clips and the methods to evaluate on them: which process scores what, and what is left to do."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,49 +7,35 @@ from typing import Any
 import torch
 
 from flowchroma.errors import UserError
-from flowchroma.evaluation.judges import Judges
+from flowchroma.evaluation.clip_metrics import Score
+from flowchroma.evaluation.perceptual_networks import PerceptualNetworks
 from flowchroma.evaluation.protocol import Protocol
-from flowchroma.evaluation.scores import Store, fingerprint, identify
-from flowchroma.evaluation.scoring import TRUTH, Paints, Score, score_clip
-from flowchroma.evaluation.thumbnails import Stills
+from flowchroma.evaluation.score_store import ScoreStore, fingerprint, short_hash
+from flowchroma.evaluation.scoring import TRUTH, FrameColorizer, score_clip
+from flowchroma.evaluation.stills import StillWriter
 from flowchroma.film import Film
 
 _RULES = 2  # raised when a figure changes its meaning: what was scored before is then scored again
 
 
 @dataclass(frozen=True)
-class Entrant:
-    """A method that is scored.
+class EvaluatedMethod:
+    """A method to score. Its scores stay valid while `about`, and what `frames` gives for a clip, stay the same."""
 
-    Args:
-        begin: gives what paints a clip.
-        about: its parameters and weights, for the report; figures are kept as long as this stays the same.
-        frames: a short name for the frames of a clip that are already there; figures are kept as long as it does.
-    """
-
-    begin: Callable[[Film], Paints]
-    about: Mapping[str, Any] = field(default_factory=dict)
-    frames: Callable[[Film], str | None] = lambda film: None
+    start_clip: Callable[[Film], FrameColorizer]
+    about: Mapping[str, Any] = field(default_factory=dict)  # parameters and weights, for the report
+    frames: Callable[[Film], str | None] = lambda film: None  # a hash of a clip's coloured frames that lie on disk
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores clips that have no score yet.
-
-    Args:
-        films: the clips.
-        entrants: by name.
-        protocol: how.
-        judges: the networks that judge.
-        store: keeps the scores.
-        device: where all happens.
-    """
+    """Scores clips that have no score yet."""
 
     films: Sequence[Film]
-    entrants: Mapping[str, Entrant]
+    methods: Mapping[str, EvaluatedMethod]
     protocol: Protocol
-    judges: Judges
-    store: Store
+    networks: PerceptualNetworks
+    store: ScoreStore
     device: torch.device
 
     def run(self, wait: bool, progress: Callable[[str, int], None] = lambda clip, frames: None) -> list[str]:
@@ -57,7 +43,7 @@ class Evaluation:
 
         Args:
             wait: whether to wait for the clips of other processes, and to score what these leave undone.
-            progress: told of frames done, by clip.
+            progress: called with a clip and its frames done.
 
         Returns:
             What could not be scored, one line each.
@@ -80,29 +66,29 @@ class Evaluation:
         Raises:
             UserError: the film cannot be read.
         """
-        original = identify([_RULES, len(film), film.size, fingerprint(film.path)])
-        own = {"film": original, "method": identify([{}, self.judges.keys]), "frames": None}
+        original = short_hash([_RULES, len(film), film.size, fingerprint(film.path)])
+        own = {"film": original, "method": short_hash([{}, self.networks.keys]), "frames": None}
         return {TRUTH: own} | {
-            name: own | {"method": identify([dict(e.about), self.judges.keys]), "frames": e.frames(film)}
-            for name, e in self.entrants.items()
+            name: own | {"method": short_hash([dict(e.about), self.networks.keys]), "frames": e.frames(film)}
+            for name, e in self.methods.items()
         }
 
     def _score(self, film: Film, progress: Callable[[str, int], None]) -> list[str]:
         identities = self.identities(film)
         missing = [name for name, own in identities.items() if self.store.get(name, film.name, own) is None]
-        names = [name for name in self.entrants if name in missing] or missing
+        names = [name for name in self.methods if name in missing] or missing
         if not names:
             return []
         problems, painters = [], {}
         for name in names:
             try:
                 if name != TRUTH:
-                    painters[name] = self.entrants[name].begin(film)
+                    painters[name] = self.methods[name].start_clip(film)
             except UserError as error:
                 problems.append(f"{film.name} by {name} is not scored: {error}")
         if not painters and names != [TRUTH]:
             return problems
-        stills = Stills(self.store.folder / "stills")
+        stills = StillWriter(self.store.folder / "stills")
         done = 0
 
         def count() -> None:
@@ -110,10 +96,10 @@ class Evaluation:
             done += 1
             progress(film.name, done)
 
-        scores = score_clip(film, painters, self.protocol, self.judges, self.device, stills, count)
+        scores = score_clip(film, painters, self.protocol, self.networks, self.device, stills, count)
         for name, score in scores.items():
             if isinstance(score, Score):
-                score.about = dict(self.entrants[name].about) if name in self.entrants else {}
+                score.about = dict(self.methods[name].about) if name in self.methods else {}
                 self.store.put(name, film.name, identities[name], score)
             else:
                 problems.append(f"{film.name} by {name} is not scored: {score}")

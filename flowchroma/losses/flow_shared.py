@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from flowchroma.losses.prediction import Prediction, PreviousFrame
-from flowchroma.ops.warp import inside
+from flowchroma.ops.warp import points_inside
 
 _EPSILON = 0.01
 _POWER = 0.4
@@ -23,7 +23,7 @@ def visible_weight(p: Prediction, flow: Tensor) -> Tensor:
     That is `exact.visible` of items with exact motion; of the others `estimate.visible` (1 where there is none), and 0
     where `flow` leaves the frame.
     """
-    weight = inside(flow.detach())
+    weight = points_inside(flow.detach())
     if p.estimate is not None and p.estimate.visible is not None:
         weight = weight * p.estimate.visible
     return weight if p.exact is None else torch.where(p.has_exact, p.exact.visible.float(), weight)

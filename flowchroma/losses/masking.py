@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from flowchroma.ops import processes
-from flowchroma.ops.warp import backward_warp, inside
+from flowchroma.ops.warp import backward_warp, points_inside
 
 
 def masked_mean(error: Tensor, weight: Tensor) -> Tensor:
@@ -19,7 +19,7 @@ def total_weight(weight: Tensor) -> Tensor:
     Of several processes it is the sum over all of them divided by their number, so that the mean of their losses, and
     so of their gradients, is that of the whole batch, however unequal their sums.
     """
-    return processes.total(weight.detach().sum()).clamp(min=1) / processes.count()
+    return processes.all_reduce_sum(weight.detach().sum()).clamp(min=1) / processes.world_size()
 
 
 @torch.no_grad()
@@ -39,4 +39,4 @@ def photometric_weight(luma: Tensor, previous_luma: Tensor, flow: Tensor, alpha:
         (B, 1, H, W), in [0, 1].
     """
     difference = (luma.float() - backward_warp(previous_luma, flow)) / 100
-    return torch.exp(-alpha * difference.square()) * inside(flow.float())
+    return torch.exp(-alpha * difference.square()) * points_inside(flow.float())

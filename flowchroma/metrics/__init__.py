@@ -16,7 +16,7 @@ from flowchroma.metrics.classes import (
 from flowchroma.metrics.color_difference import ciede2000, ciede2000_map
 from flowchroma.metrics.fid import FID, frechet_distance
 from flowchroma.metrics.flow import ause, epe, epe_map, fl_all
-from flowchroma.metrics.image import SMALLEST, colorfulness, psnr, psnr_ab, ssim
+from flowchroma.metrics.image import SSIM_MIN_SIDE, colorfulness, psnr, psnr_ab, ssim
 from flowchroma.metrics.perceptual import inception_features, lpips_distance
 from flowchroma.metrics.temporal import CdcStream, cdc, histograms, jensen_shannon, warp_error
 
@@ -24,7 +24,7 @@ __all__ = [
     "AUSE",
     "FID",
     "LPIPS",
-    "SMALLEST",
+    "SSIM_MIN_SIDE",
     "CdcStream",
     "EndPointError",
     "FlAll",

@@ -1,4 +1,4 @@
-"""The functions' means over a data set, also over several processes."""
+"""torchmetrics classes over the functions: their means over a data set, also over several processes."""
 
 from collections.abc import Callable
 
@@ -15,10 +15,6 @@ from flowchroma.metrics.temporal import cdc, histograms, warp_error
 
 class MeanPSNR(Mean):
     """Mean of the images' `psnr` in dB; infinite as soon as one image equals its target.
-
-    Args:
-        data_range: see `psnr`.
-        **kwargs: torchmetrics' own.
 
     Example:
         >>> metric = MeanPSNR(data_range=1.0)
@@ -39,18 +35,7 @@ class MeanPSNR(Mean):
 
 
 class MeanPSNRab(Mean):
-    """Mean of the images' `psnr_ab` in dB.
-
-    Args:
-        data_range: see `psnr_ab`.
-        **kwargs: torchmetrics' own.
-
-    Example:
-        >>> metric = MeanPSNRab()
-        >>> metric.update(torch.full((1, 2, 2, 2), 22.0), torch.zeros(1, 2, 2, 2))
-        >>> metric.compute()
-        tensor(20., dtype=torch.float64)
-    """
+    """Mean of the images' `psnr_ab` in dB."""
 
     higher_is_better = True
 
@@ -64,42 +49,21 @@ class MeanPSNRab(Mean):
 
 
 class MeanSSIM(MeanOfPairs):
-    """Mean of the images' `ssim`.
-
-    Example:
-        >>> metric = MeanSSIM()
-        >>> metric.update(torch.zeros(2, 3, 16, 16), torch.zeros(2, 3, 16, 16))
-        >>> metric.compute()
-        tensor(1., dtype=torch.float64)
-    """
+    """Mean of the images' `ssim`."""
 
     higher_is_better = True
     _measure = staticmethod(ssim)
 
 
 class MeanCIEDE2000(MeanOfPairs):
-    """Mean of the images' `ciede2000`; its images are CIELAB.
-
-    Example:
-        >>> metric = MeanCIEDE2000()
-        >>> metric.update(torch.zeros(1, 3, 2, 2), torch.tensor([100.0, 0, 0]).view(1, 3, 1, 1).expand(1, 3, 2, 2))
-        >>> metric.compute()
-        tensor(100., dtype=torch.float64)
-    """
+    """Mean of the images' `ciede2000`; its images are CIELAB."""
 
     higher_is_better = False
     _measure = staticmethod(ciede2000)
 
 
 class MeanColorfulness(Mean):
-    """Mean of the images' `colorfulness`.
-
-    Example:
-        >>> metric = MeanColorfulness()
-        >>> metric.update(torch.zeros(1, 3, 2, 2, dtype=torch.uint8))
-        >>> metric.compute()
-        tensor(0., dtype=torch.float64)
-    """
+    """Mean of the images' `colorfulness`."""
 
     def update(self, image: Tensor) -> None:
         """Add images, (B, 3, H, W); see `colorfulness`."""
@@ -107,14 +71,7 @@ class MeanColorfulness(Mean):
 
 
 class MeanCDC(Mean):
-    """Mean of the clips' `cdc`. Clips of one frame do not count.
-
-    Example:
-        >>> metric = MeanCDC()
-        >>> metric.update(torch.zeros(5, 3, 4, 4, dtype=torch.uint8))
-        >>> metric.compute()
-        tensor(0., dtype=torch.float64)
-    """
+    """Mean of the clips' `cdc`. Clips of one frame do not count."""
 
     higher_is_better = False
 
@@ -125,15 +82,7 @@ class MeanCDC(Mean):
 
 
 class MeanWarpError(MeanOfMasked):
-    """Mean of the frames' `warp_error`. Frames without a pixel seen in both do not count.
-
-    Example:
-        >>> metric = MeanWarpError()
-        >>> frame, flow, mask = torch.zeros(1, 3, 4, 4), torch.zeros(1, 2, 4, 4), torch.ones(1, 1, 4, 4)
-        >>> metric.update(frame, frame + 0.5, flow, mask)
-        >>> metric.compute()
-        tensor(0.2500, dtype=torch.float64)
-    """
+    """Mean of the frames' `warp_error`. Frames without a pixel seen in both do not count."""
 
     higher_is_better = False
 
@@ -143,61 +92,28 @@ class MeanWarpError(MeanOfMasked):
 
 
 class EndPointError(MeanOfMasked):
-    """Mean of the flows' `epe` in pixels. Flows without a known pixel do not count.
-
-    Example:
-        >>> metric = EndPointError()
-        >>> metric.update(torch.tensor([3.0, 4.0]).view(1, 2, 1, 1), torch.zeros(1, 2, 1, 1))
-        >>> metric.compute()
-        tensor(5., dtype=torch.float64)
-    """
+    """Mean of the flows' `epe` in pixels. Flows without a known pixel do not count."""
 
     higher_is_better = False
     _measure = staticmethod(epe)
 
 
 class FlAll(MeanOfMasked):
-    """Mean of the flows' `fl_all` in percent. Flows without a known pixel do not count.
-
-    Example:
-        >>> metric = FlAll()
-        >>> metric.update(torch.tensor([3.0, 4.0]).view(1, 2, 1, 1), torch.zeros(1, 2, 1, 1))
-        >>> metric.compute()
-        tensor(100., dtype=torch.float64)
-    """
+    """Mean of the flows' `fl_all` in percent. Flows without a known pixel do not count."""
 
     higher_is_better = False
     _measure = staticmethod(fl_all)
 
 
 class AUSE(MeanOfMasked):
-    """Mean of the images' `ause`. Images without a known pixel do not count.
-
-    Example:
-        >>> metric = AUSE()
-        >>> error = torch.rand(2, 1, 8, 8)
-        >>> metric.update(error, 1 - error)
-        >>> metric.compute()
-        tensor(0., dtype=torch.float64)
-    """
+    """Mean of the images' `ause`. Images without a known pixel do not count."""
 
     higher_is_better = False
     _measure = staticmethod(ause)
 
 
 class LPIPS(Mean):
-    """Mean of the images' `lpips_distance`.
-
-    Args:
-        network: see `flowchroma.weights.load_lpips`.
-        **kwargs: torchmetrics' own.
-
-    Example:
-        >>> metric = LPIPS(lambda prediction, target: (prediction - target).abs().mean(dim=(1, 2, 3)))
-        >>> metric.update(torch.zeros(1, 3, 4, 4), torch.ones(1, 3, 4, 4))
-        >>> metric.compute()
-        tensor(2., dtype=torch.float64)
-    """
+    """Mean of the images' `lpips_distance`."""
 
     higher_is_better = False
 

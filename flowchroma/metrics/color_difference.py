@@ -51,22 +51,26 @@ def ciede2000_map(prediction: Tensor, target: Tensor) -> Tensor:
     dl, dc = l2 - l1, c2 - c1
     dh = 2 * (c1 * c2).sqrt() * torch.sin(turn / 2)
     luma, chroma = (l1 + l2) / 2, (c1 + c2) / 2
-    tone = (
+    lightness = (luma - 50).square()
+    dl = dl / (1 + 0.015 * lightness / (20 + lightness).sqrt())
+    dc = dc / (1 + 0.045 * chroma)
+    dh = dh / (1 + 0.015 * chroma * _hue_weight(hue))
+    # Below exp(-50) the term is nothing, and denormal numbers are slow.
+    blueness = torch.exp(-((hue - math.radians(275)) / math.radians(25)).square().clamp(max=50))
+    rotation = -2 * _seventh(chroma) * torch.sin(math.radians(60) * blueness)
+    squared = dl.square() + dc.square() + dh.square() + rotation * dc * dh
+    return squared.clamp(min=0).sqrt()[:, None]  # rounding may leave a square just below 0
+
+
+def _hue_weight(hue: Tensor) -> Tensor:
+    """T of the paper, equation 15."""
+    return (
         1
         - 0.17 * torch.cos(hue - math.radians(30))
         + 0.24 * torch.cos(2 * hue)
         + 0.32 * torch.cos(3 * hue + math.radians(6))
         - 0.20 * torch.cos(4 * hue - math.radians(63))
     )
-    lightness = (luma - 50).square()
-    dl = dl / (1 + 0.015 * lightness / (20 + lightness).sqrt())
-    dc = dc / (1 + 0.045 * chroma)
-    dh = dh / (1 + 0.015 * chroma * tone)
-    # Below exp(-50) the term is nothing, and denormal numbers are slow.
-    blueness = torch.exp(-((hue - math.radians(275)) / math.radians(25)).square().clamp(max=50))
-    rotation = -2 * _seventh(chroma) * torch.sin(math.radians(60) * blueness)
-    squared = dl.square() + dc.square() + dh.square() + rotation * dc * dh
-    return squared.clamp(min=0).sqrt()[:, None]  # rounding may leave a square just below 0
 
 
 def _length(a: Tensor, b: Tensor) -> Tensor:
@@ -88,12 +92,12 @@ def _hues(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     """
     circle = 2 * math.pi
     # Hues from 0 on, as in the paper: it decides which arc is taken between opposite ones.
-    first, second = _around(first), _around(second)
+    first, second = _wrapped(first), _wrapped(second)
     turn = second - first
     turn = turn - circle * torch.round(turn / circle)
-    return turn, _around(first + turn / 2)
+    return turn, _wrapped(first + turn / 2)
 
 
-def _around(angle: Tensor) -> Tensor:
+def _wrapped(angle: Tensor) -> Tensor:
     """An angle in [0, 2 pi); torch.remainder is slower."""
     return angle - 2 * math.pi * torch.floor(angle / (2 * math.pi))

@@ -35,9 +35,7 @@ def frechet_distance(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -
 class FID(FrechetInceptionDistance):
     """Frechet inception distance over a whole set, from features that were computed before; sums in float64.
 
-    Args:
-        size: features an image, D.
-        **kwargs: torchmetrics' own.
+    `size` is D, the number of features of an image.
 
     Example:
         >>> metric = FID(size=1)
@@ -63,11 +61,11 @@ class FID(FrechetInceptionDistance):
         real = self._statistics("real", "real")
         return frechet_distance(*real, *self._statistics("fake", "predicted"))
 
-    def _statistics(self, side: str, said: str) -> tuple[Tensor, Tensor]:
+    def _statistics(self, side: str, label: str) -> tuple[Tensor, Tensor]:
         """Mean and sample covariance of one side."""
         count = int(getattr(self, f"{side}_features_num_samples"))
         if count < 2:
-            raise UserError(f"FID needs at least 2 {said} frames, not {count}: score a larger set or leave FID out")
+            raise UserError(f"FID needs at least 2 {label} frames, not {count}: score a larger set or leave FID out")
         mean = getattr(self, f"{side}_features_sum") / count
         outer = getattr(self, f"{side}_features_cov_sum")
         return mean, (outer - count * torch.outer(mean, mean)) / (count - 1)

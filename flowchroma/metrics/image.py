@@ -7,7 +7,7 @@ from torch import Tensor
 
 AB_RANGE = 220.0  # ab in about [-110, 110]
 _RADIUS = 5  # of SSIM's Gaussian window: 3.5 times its sigma of 1.5, as in scikit-image
-SMALLEST = 2 * _RADIUS + 1  # side of an image that SSIM's window fits into
+SSIM_MIN_SIDE = 2 * _RADIUS + 1  # side of an image that SSIM's window fits into
 _GAUSSIAN = [math.exp(-0.5 * (offset / 1.5) ** 2) for offset in range(-_RADIUS, _RADIUS + 1)]
 _WINDOW = [value / sum(_GAUSSIAN) for value in _GAUSSIAN]
 
@@ -75,7 +75,7 @@ def ssim(prediction: Tensor, target: Tensor) -> Tensor:
         tensor([1.], dtype=torch.float64)
     """
     _check_pair(prediction, target)
-    if min(prediction.shape[-2:]) < SMALLEST:
+    if min(prediction.shape[-2:]) < SSIM_MIN_SIDE:
         raise ValueError(f"SSIM needs 11 x 11 pixels at least, not {tuple(prediction.shape[-2:])}")
     # A plane at a time: what is computed on the way then stays in the processor's cache.
     planes = zip(_values(prediction).flatten(0, 1), _values(target).flatten(0, 1), strict=True)

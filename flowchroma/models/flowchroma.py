@@ -123,5 +123,5 @@ def propagate(
         nothing = torch.zeros_like(luma)
         return Propagation(nothing.expand(-1, 2, -1, -1), nothing)
     left = error_model.carried_confidence(ops.backward_warp(confidence, flow.carrier), flow.confidence)
-    carried = ops.carry(ab, flow.carrier, error_model.sharpness)
-    return Propagation(carried, left * ops.inside(flow.carrier) * (flow.confidence > 0))
+    carried = ops.sharp_backward_warp(ab, flow.carrier, error_model.sharpness)
+    return Propagation(carried, left * ops.points_inside(flow.carrier) * (flow.confidence > 0))

@@ -35,7 +35,7 @@ class ReferenceMemory:
 class FlowState:
     """What the flow network keeps of the frame before, on its own padded grid."""
 
-    pyramid: Any  # an ops.light.Pyramid of luminance (B, 1, H', W'), L in [0, 100], padded
+    pyramid: Any  # an ops.luminance.Pyramid of luminance (B, 1, H', W'), L in [0, 100], padded
     features: Tensor  # (B, C, h, w)
     keys: Tensor  # (B, M, D) stored attention keys; M is 0 before the first step
     values: Tensor  # (B, M, D)

@@ -1,18 +1,18 @@
 """Pure tensor functions, without parameters."""
 
-from flowchroma.ops.attention import Matches, MemoryRead, Neighbourhood, match, match_cells
-from flowchroma.ops.consistency import forward_backward_error, light_fitted, motion_boundary, occlusion, visible
+from flowchroma.ops.attention import Matches, MemoryRead, Neighbourhood, match, match_coarse_to_fine
+from flowchroma.ops.consistency import forward_backward_error, match_exposure, motion_boundary, occlusion, visible
 from flowchroma.ops.correlation import Correlation, CorrelationOnDemand, CorrelationPyramid, correlate
 from flowchroma.ops.cut import is_cut
 from flowchroma.ops.dis import dis_flow
 from flowchroma.ops.dominant import dominant_motion
-from flowchroma.ops.enlarging import conv_of_enlarged
 from flowchroma.ops.entropy import certainty
-from flowchroma.ops.lucas_kanade import lucas_kanade, polish
+from flowchroma.ops.lucas_kanade import lucas_kanade, refine_flow
 from flowchroma.ops.padding import Padding, pad_to_multiple
-from flowchroma.ops.upsampling import between_upsample, convex_upsample
-from flowchroma.ops.voting import elect, patches, vote
-from flowchroma.ops.warp import backward_warp, carry, inside, pixel_grid, resized, sample_at
+from flowchroma.ops.upsampled_conv import upsampled_conv
+from flowchroma.ops.upsampling import convex_upsample, convex_upsample_2x
+from flowchroma.ops.voting import extract_patches, merge_votes, patch_votes
+from flowchroma.ops.warp import backward_warp, pixel_grid, points_inside, rescale_flow, sample_at, sharp_backward_warp
 from flowchroma.ops.window import window_mean
 
 __all__ = [
@@ -24,31 +24,31 @@ __all__ = [
     "Neighbourhood",
     "Padding",
     "backward_warp",
-    "between_upsample",
-    "carry",
     "certainty",
-    "conv_of_enlarged",
     "convex_upsample",
+    "convex_upsample_2x",
     "correlate",
     "dis_flow",
     "dominant_motion",
-    "elect",
+    "extract_patches",
     "forward_backward_error",
-    "inside",
     "is_cut",
-    "light_fitted",
     "lucas_kanade",
     "match",
-    "match_cells",
+    "match_coarse_to_fine",
+    "match_exposure",
+    "merge_votes",
     "motion_boundary",
     "occlusion",
     "pad_to_multiple",
-    "patches",
+    "patch_votes",
     "pixel_grid",
-    "polish",
-    "resized",
+    "points_inside",
+    "refine_flow",
+    "rescale_flow",
     "sample_at",
+    "sharp_backward_warp",
+    "upsampled_conv",
     "visible",
-    "vote",
     "window_mean",
 ]

@@ -107,7 +107,7 @@ def _match_part(
     return read, best, place
 
 
-def match_cells(
+def match_coarse_to_fine(
     queries: Tensor, keys: Tensor, values: Tensor, temperature: Tensor | float, cells: int, top: int, chunk: int = 512
 ) -> Matches:
     """`match` from coarse to fine, at a fraction of its cost and memory.
@@ -120,7 +120,7 @@ def match_cells(
         keys: (B, M, C), unit length, M a multiple of 4.
         values: (B, M, V).
         temperature: as in `match`.
-        cells: key cells that are looked into.
+        cells: key cells whose positions are compared.
         top: keys that a query reads, the best of those compared.
         chunk: query cells compared at a time.
 
@@ -160,7 +160,7 @@ def _take(table: Tensor, cells: Tensor) -> Tensor:
 
 
 class MemoryRead:
-    """Attention with one head, asked again and again while only the newest values change.
+    """Attention with one head for several reads in which only the newest values change.
 
     Without gradient, and where the table of the newest keys' weights fits, it is computed once and the remembered
     values are read once. Elsewhere each read is PyTorch's attention, whose back ends never hold all scores. The numbers

@@ -6,7 +6,7 @@ Ruder et al. 2016, section 3, and Sundaram et al. 2010 for the first two.
 import torch
 from torch import Tensor
 
-from flowchroma.ops.warp import backward_warp, inside
+from flowchroma.ops.warp import backward_warp, points_inside
 
 
 def forward_backward_error(flow: Tensor, back: Tensor) -> tuple[Tensor, Tensor]:
@@ -39,7 +39,7 @@ def occlusion(flow: Tensor, back: Tensor) -> Tensor:
         or where either is not a number.
     """
     error, bound = forward_backward_error(flow, back)
-    return ~((error <= bound) & (inside(flow) > 0))
+    return ~((error <= bound) & (points_inside(flow) > 0))
 
 
 def motion_boundary(flow: Tensor) -> Tensor:
@@ -62,7 +62,7 @@ def visible(flow: Tensor, back: Tensor) -> Tensor:
     return ~(occlusion(flow, back) | motion_boundary(flow))
 
 
-def light_fitted(warped: Tensor, luma: Tensor) -> Tensor:
+def match_exposure(warped: Tensor, luma: Tensor) -> Tensor:
     """Give a warped frame the light of the frame that it should equal: one gain and one offset for all of it.
 
     Least squares, then once more with every pixel weighed by 1 / (1 + |difference|), so that what is uncovered, which

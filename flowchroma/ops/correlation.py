@@ -55,13 +55,8 @@ def correlate(first: Tensor, second: Tensor, levels: int, radius: int, volume_li
 class CorrelationPyramid:
     """All pairs at once: (h * w)^2 * 4 / 3 numbers, 5.2 GiB for a frame of 1920 x 1080 at an eighth.
 
-    The published network pools the volume; correlating with pooled features is the same by linearity, and cheaper.
-
-    Args:
-        first: see `correlate`.
-        second: see `correlate`.
-        levels: see `correlate`.
-        radius: see `correlate`.
+    The published network pools the volume; correlating with pooled features is the same by linearity, and cheaper. Its
+    arguments are those of `correlate`.
     """
 
     def __init__(self, first: Tensor, second: Tensor, levels: int, radius: int) -> None:
@@ -90,13 +85,7 @@ class CorrelationOnDemand:
 
     Interpolating the volume is interpolating scalar products: each lookup takes the products of a position with the
     (2 * radius + 2)^2 features around its match, and blends neighbouring ones. Memory is the pooled features and one
-    piece of gathered ones; gradients gather them again.
-
-    Args:
-        first: see `correlate`.
-        second: see `correlate`.
-        levels: see `correlate`.
-        radius: see `correlate`.
+    piece of gathered ones; gradients gather them again. Its arguments are those of `correlate`.
     """
 
     def __init__(self, first: Tensor, second: Tensor, levels: int, radius: int) -> None:

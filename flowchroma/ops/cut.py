@@ -16,11 +16,11 @@ _ALIKE = 0.45
 
 @torch.no_grad()
 def is_cut(luma: Tensor, previous: Tensor) -> Tensor:
-    """Tell whether another scene begins.
+    """Whether another scene begins.
 
     Thumbnails are normalised by their local mean and contrast, so that fades and flashes, also of a part of the frame,
-    change little. Their correlation, at the best of a few shifts, tells whether they show the same. Scenes that appear
-    out of a flat frame, such as black, begin anew; a flat frame itself does not.
+    change little. Their correlation, at the best of a few shifts, decides whether they show the same scene. Scenes that
+    appear out of a flat frame, such as black, begin anew; a flat frame itself does not.
 
     Args:
         luma: (B, 1, H, W), L in [0, 100], of frame t.

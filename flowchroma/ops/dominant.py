@@ -7,8 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from flowchroma.ops import light
-from flowchroma.ops.warp import inside
+from flowchroma.ops import luminance
+from flowchroma.ops.warp import points_inside
 from flowchroma.ops.window import window_mean
 
 _SMALLEST = 8  # pixels a side of a shrunk frame
@@ -42,8 +42,8 @@ class _Grid(NamedTuple):
 
 @torch.no_grad()
 def dominant_motion(
-    luma: light.Luma,
-    previous: light.Luma,
+    luma: luminance.Luma,
+    previous: luminance.Luma,
     *,
     scales: Sequence[int] = (16, 8, 4, 2),
     steps: tuple[int, int] = (1, 2),
@@ -66,27 +66,35 @@ def dominant_motion(
         (B, 2, H, W), pixels, (x, y), of frame t back to t - 1; begun anew from zero where it explains
         less of a frame than none. Without gradient.
     """
-    now, then = light.Pyramid.of(luma), light.Pyramid.of(previous)
+    now, then = luminance.Pyramid.of(luma), luminance.Pyramid.of(previous)
     with torch.autocast(now.luma.device.type, enabled=False):
         whole = now.luma.shape[-2:]
-        parameters = now.luma.new_zeros(len(now.luma), 8)
         sizes = {scale: [side // scale for side in whole] for scale in scales}
-        seen = [scale for scale in scales if min(sizes[scale]) >= _SMALLEST]
-        seen = [scale for scale in seen if scale == seen[0] or math.prod(sizes[scale]) <= _ENOUGH]
-        for scale in seen:
-            frame, unmoved = now.normalised(scale, _LOCAL), then.normalised(scale, _LOCAL)
-            grid, finer = (_grid(now.luma, now.at(s).shape[-2:]) for s in (scale, scale // 2))
-            still = _median(_energy(frame, unmoved))
-            for step in range(steps[scale == seen[-1]]):
-                begins = scale == seen[0] and step == 0
-                warped = unmoved if begins else then.warped(scale, finer.flow(parameters), _LOCAL)
-                energy = _energy(frame, warped)
-                spread = _median(energy)
-                weight = inside(grid.flow(parameters)) / (1 + energy / (spread + _FLOOR)) ** 3
-                found = parameters + _step(frame, warped, grid, weight)
-                # A fit that went astray is worse than none, and begins anew.
-                parameters = torch.where(spread.flatten(1) <= still.flatten(1), found, 0.0)
+        used = [scale for scale in scales if min(sizes[scale]) >= _SMALLEST]
+        used = [scale for scale in used if scale == used[0] or math.prod(sizes[scale]) <= _ENOUGH]
+        parameters = now.luma.new_zeros(len(now.luma), 8)
+        for scale in used:
+            parameters = _fit(now, then, scale, parameters, steps[scale == used[-1]], moved=scale != used[0])
         return _grid(now.luma, whole).flow(parameters)
+
+
+def _fit(
+    now: luminance.Pyramid, then: luminance.Pyramid, scale: int, parameters: Tensor, steps: int, moved: bool
+) -> Tensor:
+    """Improve the motion's parameters (B, 8) by some steps at one scale; where not `moved`, they are 0."""
+    frame, unmoved = now.normalised(scale, _LOCAL), then.normalised(scale, _LOCAL)
+    grid, finer = (_grid(now.luma, now.at(s).shape[-2:]) for s in (scale, scale // 2))
+    still = _median(_energy(frame, unmoved))
+    for _ in range(steps):
+        warped = then.warped(scale, finer.flow(parameters), _LOCAL) if moved else unmoved
+        moved = True
+        energy = _energy(frame, warped)
+        spread = _median(energy)
+        weight = points_inside(grid.flow(parameters)) / (1 + energy / (spread + _FLOOR)) ** 3
+        found = parameters + _step(frame, warped, grid, weight)
+        # A fit that went astray is worse than none, and begins anew.
+        parameters = torch.where(spread.flatten(1) <= still.flatten(1), found, 0.0)
+    return parameters
 
 
 def _energy(frame: Tensor, warped: Tensor) -> Tensor:
@@ -94,7 +102,7 @@ def _energy(frame: Tensor, warped: Tensor) -> Tensor:
 
 
 def _step(frame: Tensor, warped: Tensor, grid: _Grid, weight: Tensor) -> Tensor:
-    rows = grid.rows(*light.gradient((frame + warped) / 2))
+    rows = grid.rows(*luminance.gradient((frame + warped) / 2))
     weighed = rows * weight.flatten(2)
     damping = _DAMPING * rows.shape[2] * torch.eye(8, dtype=rows.dtype, device=rows.device)
     right = weighed @ (frame - warped).flatten(2).transpose(1, 2)

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from flowchroma.ops import light
-from flowchroma.ops.warp import backward_warp, resized
+from flowchroma.ops import luminance
+from flowchroma.ops.warp import backward_warp, rescale_flow
 from flowchroma.ops.window import window_mean
 
 _SMALLEST = 8  # pixels a side of the coarsest level
@@ -16,8 +16,8 @@ _DAMPING = 0.1  # of the squared gradient of normalised luminance; keeps flat re
 
 @torch.no_grad()
 def lucas_kanade(
-    luma: light.Luma,
-    previous: light.Luma,
+    luma: luminance.Luma,
+    previous: luminance.Luma,
     *,
     levels: int = 4,
     finest: int = 0,
@@ -41,25 +41,25 @@ def lucas_kanade(
         smoothing: radius of the averaging.
 
     Returns:
-        (B, 2, h, w), (x, y), in pixels of the finest level, of frame t back to t - 1; `resized` gives it for the whole
-        frame. Without gradient.
+        (B, 2, h, w), (x, y), in pixels of the finest level, of frame t back to t - 1, for `rescale_flow`.
+        Without gradient.
     """
-    now, then = light.Pyramid.of(luma), light.Pyramid.of(previous)
+    now, then = luminance.Pyramid.of(luma), luminance.Pyramid.of(previous)
     with torch.autocast(now.luma.device.type, enabled=False):
         coarsest = max(0, min(levels - 1, int(math.log2(min(now.luma.shape[-2:]) / _SMALLEST))))
         flow = torch.zeros_like(now.at(2**coarsest)).expand(-1, 2, -1, -1)
         for level in range(coarsest, min(finest, coarsest) - 1, -1):
             frame, before = now.normalised(2**level), then.normalised(2**level)
-            flow = resized(flow, frame.shape[-2:])
+            flow = rescale_flow(flow, frame.shape[-2:])
             for _ in range(iterations):
-                step = _solved(light.equations(frame, backward_warp(before, flow)), radius)
+                step = _solved(luminance.normal_equations(frame, backward_warp(before, flow)), radius)
                 flow = window_mean(flow + step, smoothing)
         return flow
 
 
 @torch.no_grad()
-def polish(flow: Tensor, luma: light.Luma, previous: light.Luma) -> Tensor:
-    """Correct a flow by what the light still tells: one of `lucas_kanade`'s steps at half the size, one at the whole.
+def refine_flow(flow: Tensor, luma: luminance.Luma, previous: luminance.Luma) -> Tensor:
+    """Correct a flow from luminance: one of `lucas_kanade`'s steps at half the size, one at the whole.
 
     The second step is solved for every square of four pixels, from all of their equations. Only the corrections are
     averaged over their neighbourhood, so that the flow keeps its edges.
@@ -73,11 +73,12 @@ def polish(flow: Tensor, luma: light.Luma, previous: light.Luma) -> Tensor:
         The corrected flow, (B, 2, H, W). Without gradient.
     """
     with torch.autocast(flow.device.type, enabled=False):
-        flow, now, then = light.at_least_float32(flow), light.Pyramid.of(luma), light.Pyramid.of(previous)
+        flow, now, then = luminance.at_least_float32(flow), luminance.Pyramid.of(luma), luminance.Pyramid.of(previous)
         size, frame = flow.shape[-2:], now.normalised(2)
-        equations = light.equations(frame, backward_warp(then.normalised(2), resized(flow, frame.shape[-2:])))
-        flow = flow + resized(window_mean(_solved(equations, 2), 1), size)
-        equations = light.equations(now.normalised(1), backward_warp(then.normalised(1), flow))
+        warped = backward_warp(then.normalised(2), rescale_flow(flow, frame.shape[-2:]))
+        equations = luminance.normal_equations(frame, warped)
+        flow = flow + rescale_flow(window_mean(_solved(equations, 2), 1), size)
+        equations = luminance.normal_equations(now.normalised(1), backward_warp(then.normalised(1), flow))
         # In an eighth of the time that pooling takes a CPU.
         rows = equations[..., ::2, :] + equations[..., 1::2, :]
         step = _solved((rows[..., ::2] + rows[..., 1::2]) / 4, 1)
@@ -85,4 +86,4 @@ def polish(flow: Tensor, luma: light.Luma, previous: light.Luma) -> Tensor:
 
 
 def _solved(equations: Tensor, radius: int) -> Tensor:
-    return light.solved(window_mean(equations, radius), _DAMPING)[0].clamp(-1, 1)
+    return luminance.solve(window_mean(equations, radius), _DAMPING)[0].clamp(-1, 1)

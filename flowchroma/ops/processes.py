@@ -1,15 +1,17 @@
-"""Sums over the processes that share a batch, so that they learn what one process with the whole batch would."""
+"""Values over the processes that share a batch, so that they learn what one process with the whole batch would."""
+
+from typing import Any
 
 from torch import Tensor, distributed
 
 
-def count() -> int:
+def world_size() -> int:
     """How many processes train together."""
     return distributed.get_world_size() if _together() else 1
 
 
-def total(value: Tensor) -> Tensor:
-    """Sum of a tensor without gradient over all processes, each of which has to ask for it."""
+def all_reduce_sum(value: Tensor) -> Tensor:
+    """Sum of a tensor without gradient over all processes, each of which has to call this."""
     if not _together():
         return value
     value = value.detach().clone()
@@ -17,9 +19,18 @@ def total(value: Tensor) -> Tensor:
     return value
 
 
-def anywhere(flag: Tensor) -> bool:
-    """Whether a boolean scalar is true in any of the processes, each of which has to ask."""
-    return bool(total(flag.float()) > 0)
+def any_process(flag: Tensor) -> bool:
+    """Whether a boolean scalar is true in any of the processes, each of which has to call this."""
+    return bool(all_reduce_sum(flag.float()) > 0)
+
+
+def gather(value: Any) -> list[Any]:
+    """A picklable value of each process, by rank; each has to call this."""
+    if not _together():
+        return [value]
+    gathered: list[Any] = [None] * world_size()
+    distributed.all_gather_object(gathered, value)
+    return gathered
 
 
 def _together() -> bool:

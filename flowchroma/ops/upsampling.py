@@ -28,7 +28,7 @@ def convex_upsample(flow: Tensor, weights: Tensor, factor: int = 8) -> Tensor:
     return fine.permute(0, 1, 4, 2, 5, 3).reshape(batch, 2, height * factor, width * factor)
 
 
-def between_upsample(flow: Tensor, weights: Tensor) -> Tensor:
+def convex_upsample_2x(flow: Tensor, weights: Tensor) -> Tensor:
     """Enlarge a flow twice; each fine pixel is a convex combination of the four coarse ones that it lies between.
 
     Args:

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 _PATIENCE = 40.0  # a vote's logarithm never falls lower, so that some vote always counts
 
 
-def patches(image: Tensor, stride: int) -> Tensor:
+def extract_patches(image: Tensor, stride: int) -> Tensor:
     """Square patches of twice the stride around each of a grid's cells.
 
     Args:
@@ -28,10 +28,10 @@ def patches(image: Tensor, stride: int) -> Tensor:
 
 
 @torch.no_grad()
-def vote(
+def patch_votes(
     luma: Tensor, coloured: Tensor, place: Tensor, similarity: Tensor, temperature: Tensor | float, noise: float
 ) -> Tensor:
-    """What each cell's patch says of the pixels that it covers, to be summed over patches by `elect`.
+    """What each cell's patch says of the pixels that it covers, to be summed over patches by `merge_votes`.
 
     Args:
         luma: (B, N, P), L in [0, 100], patches of the frame, P = (2 stride)^2.
@@ -55,8 +55,8 @@ def vote(
     return torch.cat([(weights * kind).sum(dim=2) for kind in kinds], dim=2)
 
 
-def elect(votes: Tensor, stride: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Sum `vote` over overlapping patches.
+def merge_votes(votes: Tensor, stride: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Sum `patch_votes` over overlapping patches.
 
     Args:
         votes: (B, 5 P, H / stride, W / stride).

@@ -55,7 +55,7 @@ def backward_warp(image: Tensor, flow: Tensor) -> Tensor:
         return sample_at(image.to(flow.dtype), pixel_grid(height, width, like=flow) + flow)
 
 
-def carry(image: Tensor, flow: Tensor, sharpness: float) -> Tensor:
+def sharp_backward_warp(image: Tensor, flow: Tensor, sharpness: float) -> Tensor:
     """`backward_warp` that blurs less: what is carried from frame to frame is interpolated again in each of them.
 
     Between two samples a linear interpolation misses a function f by f'' q (1 - q) / 2, q being the share of the way:
@@ -78,7 +78,7 @@ def carry(image: Tensor, flow: Tensor, sharpness: float) -> Tensor:
     return value - sharpness * (missed[0] * xx + missed[1] * yy)
 
 
-def resized(flow: Tensor, size: Sequence[int]) -> Tensor:
+def rescale_flow(flow: Tensor, size: Sequence[int]) -> Tensor:
     """A flow (B, 2, h, w) on another grid of the same frame: (B, 2, *size), in that grid's pixels."""
     height, width = size
     if (height, width) == flow.shape[-2:]:
@@ -88,7 +88,7 @@ def resized(flow: Tensor, size: Sequence[int]) -> Tensor:
     return ratio * F.interpolate(flow, size=(height, width), mode="bilinear", antialias=smaller)
 
 
-def inside(flow: Tensor) -> Tensor:
+def points_inside(flow: Tensor) -> Tensor:
     """Where `flow` (B, 2, H, W) points to a place within the frame: (B, 1, H, W), 1 or 0."""
     height, width = flow.shape[-2:]
     x, y = (pixel_grid(height, width, like=flow) + flow).unbind(1)

@@ -1,6 +1,6 @@
-"""Pages that people read: one HTML file each that needs nothing but itself, in the house's style."""
+"""Pages that people read: one HTML file each that needs nothing but itself, in one style."""
 
-from flowchroma.pages.html import data_uri, render, write_whole
-from flowchroma.pages.series import look
+from flowchroma.pages.html import data_uri, render
+from flowchroma.pages.series_style import series_style
 
-__all__ = ["data_uri", "look", "render", "write_whole"]
+__all__ = ["data_uri", "render", "series_style"]

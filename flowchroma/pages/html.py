@@ -5,19 +5,18 @@ import mimetypes
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from flowchroma.errors import UserError
 
-_ROOM = Path(__file__).parent
+_FOLDER = Path(__file__).parent
 
 
 def render(template: Path, script: Path, charts: bool, **context: Any) -> str:
-    """A page: base.html.j2 filled by a template that extends it, with the house's style and script inside.
+    """A page: base.html.j2 filled by a template that extends it, with base.css and base.js inside.
 
     Args:
         template: extends "base.html.j2", and may use what "macros.html.j2" has.
-        script: of the page itself; runs after house.js and plotly.
+        script: of the page itself; runs after base.js and plotly.
         charts: whether it draws any: plotly is 5 MB.
         context: what the template names; `data` is what the scripts read, as plain values.
     """
@@ -26,7 +25,7 @@ def render(template: Path, script: Path, charts: bool, **context: Any) -> str:
     from plotly.offline import get_plotlyjs
 
     environment = Environment(
-        loader=FileSystemLoader([template.parent, _ROOM]),
+        loader=FileSystemLoader([template.parent, _FOLDER]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -34,23 +33,12 @@ def render(template: Path, script: Path, charts: bool, **context: Any) -> str:
     )
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}  # and in the order given
     return environment.get_template(template.name).render(
-        style=Markup((_ROOM / "house.css").read_text(encoding="utf-8")),
-        house=Markup((_ROOM / "house.js").read_text(encoding="utf-8")),
+        style=Markup((_FOLDER / "base.css").read_text(encoding="utf-8")),
+        base=Markup((_FOLDER / "base.js").read_text(encoding="utf-8")),
         script=Markup(script.read_text(encoding="utf-8")),
         plotly=Markup(get_plotlyjs()) if charts else "",
         **context,
     )
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a side file and put it in place: a reader never meets half a page."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    side = path.with_name(f".{path.name}.{uuid4().hex}.partial")  # another process may be writing the same one
-    try:
-        side.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
-        side.replace(path)
-    finally:
-        side.unlink(missing_ok=True)
 
 
 @lru_cache(maxsize=1)

@@ -9,30 +9,22 @@ from torch import Tensor
 from flowchroma.color import rgb_to_lab
 from flowchroma.metrics import ciede2000_map
 
-WORST = 20.0  # CIEDE2000 at the bright end of an error's colours
+_MAX_ERROR = 20.0
 _LINE, _GAP = 16, 4  # pixels
 
 
-def error_colours(error: Tensor, worst: float = WORST) -> Tensor:
-    """Errors as colours: black for none, bright for `worst` and above.
-
-    Args:
-        error: (1, 1, H, W).
-        worst: in the error's unit.
-
-    Returns:
-        (1, 3, H, W) in [0, 255].
-    """
+def error_heatmap(error: Tensor) -> Tensor:
+    """CIEDE2000 (1, 1, H, W) as colours (1, 3, H, W) in [0, 255]: black for 0, bright for 20 and above."""
     import cv2
 
-    level = (error[0, 0] / worst * 255).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
+    level = (error[0, 0] / _MAX_ERROR * 255).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
     return torch.from_numpy(cv2.applyColorMap(level, cv2.COLORMAP_INFERNO)).flip(-1).permute(2, 0, 1)[None]
 
 
-def colour_error(rgb: Tensor, truth: Tensor) -> Tensor:
+def ciede2000_heatmap(rgb: Tensor, truth: Tensor) -> Tensor:
     """The CIEDE2000 of two pictures, (3, H, W) in [0, 1], as colours: (3, H, W) in [0, 1]."""
     error = ciede2000_map(rgb_to_lab(rgb[None]), rgb_to_lab(truth[None]))
-    return error_colours(error)[0].float() / 255
+    return error_heatmap(error)[0].float() / 255
 
 
 def flow_colours(flow: Tensor) -> Tensor:

@@ -1,29 +1,29 @@
-"""Runs side by side: read from their directories, grouped into ideas, told apart from noise, drawn."""
+"""Comparison of runs: read from their directories, grouped into ideas, tested against noise between seeds, drawn."""
 
 from flowchroma.runs.comparison_page import write_page
 from flowchroma.runs.figures import curve_figure, idea_figure
-from flowchroma.runs.find import Found, find_runs
-from flowchroma.runs.ideas import Idea, Noise, differences, ideas_of, noise_of
-from flowchroma.runs.run import MONITOR, Run, read_run
-from flowchroma.runs.significance import unlike, verdict
+from flowchroma.runs.find import FoundRuns, find_runs
+from flowchroma.runs.ideas import Idea, SeedNoise, differences, ideas_of, seed_noise_of
+from flowchroma.runs.significance import comparison_summary, validation_mismatch
 from flowchroma.runs.table import print_table, write_table
+from flowchroma.runs.training_run import DEFAULT_METRIC, Run, read_run
 
 __all__ = [
-    "MONITOR",
-    "Found",
+    "DEFAULT_METRIC",
+    "FoundRuns",
     "Idea",
-    "Noise",
     "Run",
+    "SeedNoise",
+    "comparison_summary",
     "curve_figure",
     "differences",
     "find_runs",
     "idea_figure",
     "ideas_of",
-    "noise_of",
     "print_table",
     "read_run",
-    "unlike",
-    "verdict",
+    "seed_noise_of",
+    "validation_mismatch",
     "write_page",
     "write_table",
 ]

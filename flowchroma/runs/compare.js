@@ -1,6 +1,6 @@
 "use strict";
 (() => {
-  const { data, config, byId, plain, shorten, widest, fill, spike, layout } = house;
+  const { data, config, byId, plain, shorten, widest, fill, spike, layout } = base;
   const ideas = data.ideas;
   const hidden = new Set();
   const redraws = [];
@@ -92,6 +92,6 @@
     byId("curves-smoothing").addEventListener("change", drawCurves);
     redraws.push(drawCurves);
   }
-  const seen = new Set(Object.values(data.curves).flat().map((of) => of.idea));
-  house.legends(ideas.filter((_, i) => seen.has(i)), hidden, redraws);
+  const seen = new Set(Object.values(data.curves).flattened().map((of) => of.idea));
+  base.legends(ideas.filter((_, i) => seen.has(i)), hidden, redraws);
 })();

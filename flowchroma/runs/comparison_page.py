@@ -5,68 +5,60 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from flowchroma.pages import look, render, write_whole
-from flowchroma.runs.ideas import Idea, Noise, differences, ideas_of, noise_of, shown
-from flowchroma.runs.panels import strips
-from flowchroma.runs.run import MONITOR, Run, is_lower_better, unit_of
-from flowchroma.runs.significance import unlike, verdict
-from flowchroma.runs.table import in_order, metrics_of, shown_figure
+from flowchroma.files.atomic import write_atomically
+from flowchroma.pages import render, series_style
+from flowchroma.runs.ideas import Idea, SeedNoise, differences, format_value, ideas_of, seed_noise_of
+from flowchroma.runs.panels import panel_strips
+from flowchroma.runs.significance import comparison_summary, validation_mismatch
+from flowchroma.runs.table import format_metric, metrics_of, rank, sorted_by_metric
+from flowchroma.runs.training_run import DEFAULT_METRIC, Run, is_lower_better, unit_of
 
-_ROOM = Path(__file__).parent
+_FOLDER = Path(__file__).parent
 _POINTS = 600  # of one curve: more than a screen has pixels for
 
 
-def write_page(runs: Sequence[Run], path: Path, metric: str = MONITOR, refused: Sequence[str] = ()) -> None:
-    """Write the page.
-
-    Args:
-        runs: all of them, those that did not finish too.
-        path: replaced at once when everything is written.
-        metric: what they are sorted and judged by.
-        refused: lines about what was asked for and is no run.
-    """
+def write_page(runs: Sequence[Run], path: Path, metric: str = DEFAULT_METRIC, refused: Sequence[str] = ()) -> None:
+    """Write the page on all runs, sorted by `metric`; `refused` are lines about what was asked for and is no run."""
     ideas = ideas_of(runs, metric)
-    ordered = in_order(runs, metric)
-    noise = noise_of(ideas)
-    looks = {id(run): look(i) for i, idea in enumerate(ideas) for run in idea.runs}
-    stories = [line for line in (unlike(runs),) if line] + [*refused]
-    stories += [f"{run.title} {_state(run)}" for run in ordered if run.state != "finished"]
-    data = {
-        "ideas": [{"name": _named(idea, i), **look(i)} for i, idea in enumerate(ideas)],
-        "metric": metric,
-        "unit": unit_of(metric),
-        "scores": [_scores(idea, noise, ideas[0], metric) for idea in ideas],
-        "curves": _curves(ordered, ideas, metric),
-    }
+    ordered = sorted_by_metric(runs, metric)
+    noise = seed_noise_of(ideas)
+    styles = {id(run): series_style(i) for i, idea in enumerate(ideas) for run in idea.runs}
+    unfinished = [f"{run.title} {_state(run)}" for run in ordered if run.state != "finished"]
     page = render(
-        _ROOM / "compare.html.j2",
-        _ROOM / "compare.js",
+        _FOLDER / "compare.html.j2",
+        _FOLDER / "compare.js",
         charts=True,
-        data=data,
+        data={
+            "ideas": [{"name": _named(idea, i), **series_style(i)} for i, idea in enumerate(ideas)],
+            "metric": metric,
+            "unit": unit_of(metric),
+            "scores": [_scores(idea, noise, ideas[0], metric) for idea in ideas],
+            "curves": _curves(ordered, ideas, metric),
+        },
         essentials=_essentials(runs, ideas),
-        verdict=verdict(ideas, noise, metric),
-        stories=stories,
+        headline=comparison_summary(ideas, noise, metric),
+        warnings=[line for line in (validation_mismatch(runs), *refused, *unfinished) if line],
         metric=metric,
         noise=noise,
         columns=[*differences(ordered)],
         metrics=[(name, unit_of(name), is_lower_better(name)) for name in metrics_of(ordered, metric)],
-        rows=_rows(ordered, looks, metric),
+        rows=_rows(ordered, styles, metric),
         scored=any(idea.values for idea in ideas),
-        strips=strips(ordered),
-        ordered=[(run, looks[id(run)]) for run in ordered],
-        abouts=[(run, looks[id(run)], _about(run)) for run in ordered],
+        strips=panel_strips(ordered),
+        ordered=[(run, styles[id(run)]) for run in ordered],
+        abouts=[(run, styles[id(run)], _about(run)) for run in ordered],
     )
-    write_whole(path, page)
+    write_atomically(path, page)
 
 
 def _named(idea: Idea, number: int) -> str:
     return idea.label or idea.runs[0].name.rsplit("-seed", 1)[0] or f"idea {number + 1}"
 
 
-def _scores(idea: Idea, noise: Noise, best: Idea, metric: str) -> dict[str, Any]:
+def _scores(idea: Idea, noise: SeedNoise, best: Idea, metric: str) -> dict[str, Any]:
     """An idea's runs, their mean, and what the mean of the best must exceed it by."""
     margin = noise.margin(len(best.values), len(idea.values)) if idea.values and best.values else None
-    runs = [run.title for run in idea.runs if run.state == "finished" and run.figure(metric) is not None]
+    runs = [run.title for run in idea.runs if run.state == "finished" and run.best_value(metric) is not None]
     return {
         "runs": runs,
         "values": [*idea.values],
@@ -98,21 +90,20 @@ def _thinned(steps: list[int], values: list[float]) -> dict[str, list[Any]]:
     }
 
 
-def _rows(runs: Sequence[Run], looks: dict[int, dict[str, str]], metric: str) -> list[dict[str, Any]]:
+def _rows(runs: Sequence[Run], styles: dict[int, dict[str, str]], metric: str) -> list[dict[str, Any]]:
     table, metrics = differences(runs), metrics_of(runs, metric)
     ended = [run for run in runs if run.state == "finished"]
     rows = []
     for i, run in enumerate(runs):
         figures = []
         for name in metrics:
-            known = {value for value in (other.figure(name) for other in ended) if value is not None}
+            known = {value for value in (other.best_value(name) for other in ended) if value is not None}
             podium = sorted(known, reverse=not is_lower_better(name))[:2]
-            value = run.figure(name)
+            value = run.best_value(name)
             place = podium.index(value) + 1 if run.state == "finished" and len(known) > 1 and value in podium else 0
-            order = math.inf if value is None else value if is_lower_better(name) else -value
-            figures.append({"text": shown_figure(run, name), "order": order, "place": place})
-        options = [{"text": shown(values[i]), "order": _order(values, i)} for values in table.values()]
-        rows.append({"run": run, "look": looks[id(run)], "options": options, "figures": figures})
+            figures.append({"text": format_metric(run, name), "order": rank(run, name), "place": place})
+        options = [{"text": format_value(values[i]), "order": _order(values, i)} for values in table.values()]
+        rows.append({"run": run, "style": styles[id(run)], "options": options, "figures": figures})
     return rows
 
 
@@ -129,14 +120,14 @@ def _order(values: Sequence[Any], i: int) -> int:
 def _essentials(runs: Sequence[Run], ideas: Sequence[Idea]) -> dict[str, str]:
     ended = sum(run.state == "finished" for run in runs)
     stages = sorted({str(run.config["stage.name"]) for run in runs if "stage.name" in run.config})
-    told = {"runs": f"{len(runs)}, {ended} finished", "ideas": str(len(ideas)), "stage": ", ".join(stages)}
-    return {key: value for key, value in told.items() if value}
+    facts = {"runs": f"{len(runs)}, {ended} finished", "ideas": str(len(ideas)), "stage": ", ".join(stages)}
+    return {key: value for key, value in facts.items() if value}
 
 
 def _about(run: Run) -> dict[str, Any]:
     git = run.record.get("git") or {}
     commit = f"{str(git.get('commit', ''))[:12]}{', with changes' if git.get('dirty') else ''}" if git else None
-    told = {
+    facts = {
         "state": _state(run),
         "typed": " ".join(map(str, run.record.get("overrides", ()))),
         "commit": commit,
@@ -144,7 +135,7 @@ def _about(run: Run) -> dict[str, Any]:
         "loss trunk": run.record.get("loss_trunk"),
         "directory": str(run.path),
     }
-    return {key: value for key, value in told.items() if value}
+    return {key: value for key, value in facts.items() if value}
 
 
 def _state(run: Run) -> str:

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from flowchroma.pages import look
-from flowchroma.runs.ideas import Idea, noise_of
-from flowchroma.runs.run import MONITOR, is_lower_better, unit_of
+from flowchroma.pages import series_style
+from flowchroma.runs.ideas import Idea, seed_noise_of
+from flowchroma.runs.training_run import DEFAULT_METRIC, is_lower_better, unit_of
 
 
-def idea_figure(ideas: Sequence[Idea], metric: str = MONITOR) -> Any:
+def idea_figure(ideas: Sequence[Idea], metric: str = DEFAULT_METRIC) -> Any:
     """A dot for each finished run, a bar for each idea's mean, and what seeds alone can make of its lag.
 
     Args:
@@ -21,11 +21,11 @@ def idea_figure(ideas: Sequence[Idea], metric: str = MONITOR) -> Any:
     from plotly import graph_objects
 
     drawn = graph_objects.Figure()
-    noise = noise_of(ideas)
+    noise = seed_noise_of(ideas)
     sign = -1 if is_lower_better(metric) else 1
     ranked = [(i, idea) for i, idea in enumerate(ideas) if idea.mean is not None]
     for i, idea in ranked:
-        of_idea = {"color": look(i)["color"]}
+        of_idea = {"color": series_style(i)["color"]}
         margin = noise.margin(len(ranked[0][1].values), len(idea.values)) if i else None
         drawn.add_scatter(
             x=[idea.mean],
@@ -39,7 +39,7 @@ def idea_figure(ideas: Sequence[Idea], metric: str = MONITOR) -> Any:
             x=list(idea.values),
             y=[idea.label] * len(idea.values),
             mode="markers",
-            marker={"symbol": look(i)["symbol"], "size": 9, "opacity": 0.6, **of_idea},
+            marker={"symbol": series_style(i)["symbol"], "size": 9, "opacity": 0.6, **of_idea},
             name=idea.label,
         )
     if ranked:
@@ -47,7 +47,7 @@ def idea_figure(ideas: Sequence[Idea], metric: str = MONITOR) -> Any:
     return _laid_out(drawn, metric, height=150 + 44 * len(ranked)).update_yaxes(autorange="reversed", title="")
 
 
-def curve_figure(ideas: Sequence[Idea], metric: str = MONITOR) -> Any:
+def curve_figure(ideas: Sequence[Idea], metric: str = DEFAULT_METRIC) -> Any:
     """A line for each run, coloured by its idea; returns a `plotly.graph_objects.Figure`."""
     from plotly import graph_objects
 
@@ -56,7 +56,7 @@ def curve_figure(ideas: Sequence[Idea], metric: str = MONITOR) -> Any:
         for run in idea.runs:
             if metric in run.curves:
                 steps, values = run.curves[metric]
-                line = {"color": look(i)["color"], "dash": look(i)["dash"]}
+                line = {"color": series_style(i)["color"], "dash": series_style(i)["dash"]}
                 drawn.add_scatter(x=steps, y=values, mode="lines", line=line, name=run.title)
     return _laid_out(drawn, metric, height=400).update_layout(showlegend=True).update_xaxes(title="step")
 

@@ -4,20 +4,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from flowchroma.runs.run import Run, Upgrade, is_run, read_run
+from flowchroma.runs.training_run import Run, Upgrade, is_run, read_run
 
 _DEEPEST = 4  # outputs/STAGE/MODEL/TIME
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundRuns:
     """Runs in the order given, and a line for whatever was none."""
 
     runs: list[Run]
     refused: list[str]
 
 
-def find_runs(places: Sequence[str | Path], upgrade: Upgrade = dict) -> Found:
+def find_runs(places: Sequence[str | Path], upgrade: Upgrade = dict) -> FoundRuns:
     """Read every run at or below some places, each once.
 
     Args:
@@ -36,10 +36,10 @@ def find_runs(places: Sequence[str | Path], upgrade: Upgrade = dict) -> Found:
         elif not runs:
             refused.append(f"{place}: no run, and no folder of runs: a run has a config.yaml")
         found |= {run.resolve(): read_run(run, upgrade) for run in runs if run.resolve() not in found}
-    return Found(_told_apart(list(found.values())), refused)
+    return FoundRuns(_with_unique_titles(list(found.values())), refused)
 
 
-def _told_apart(runs: list[Run]) -> list[Run]:
+def _with_unique_titles(runs: list[Run]) -> list[Run]:
     """Give runs of one title those of the folders above them as well, until they differ."""
     longest = max((len(run.path.resolve().parts) for run in runs), default=1)
     for _ in range(longest - 1):

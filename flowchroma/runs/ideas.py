@@ -7,25 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from flowchroma.runs.option_effects import changes_result
-from flowchroma.runs.run import MONITOR, Run, is_lower_better
+from flowchroma.runs.training_run import DEFAULT_METRIC, Run, is_lower_better
 
 _ABSENT = object()
-_SURE = 0.95
+_CONFIDENCE_LEVEL = 0.95
 
 
 @dataclass(frozen=True)
 class Idea:
-    """Runs that differ by their seed alone.
+    """Runs that differ by their seed alone."""
 
-    Args:
-        label: what is special about it, `lr=0.001 model=unet`.
-        runs: all of them.
-        values: figures of the finished ones.
-    """
-
-    label: str
+    label: str  # the options that distinguish it: `lr=0.001 model=unet`
     runs: tuple[Run, ...]
-    values: tuple[float, ...]
+    values: tuple[float, ...]  # of the metric, in the finished runs
 
     @property
     def mean(self) -> float | None:
@@ -41,34 +35,24 @@ class Idea:
 
 
 @dataclass(frozen=True)
-class Noise:
-    """How far apart two runs of one idea are, taken over all ideas with several seeds.
+class SeedNoise:
+    """How far apart runs of one idea are, over all ideas with several seeds."""
 
-    Args:
-        deviation: pooled standard deviation between seeds; None where no idea has two finished runs.
-        freedom: degrees of freedom behind it.
-        ideas: how many are compared.
-    """
-
-    deviation: float | None
-    freedom: int
-    ideas: int
+    deviation: float | None  # pooled standard deviation between seeds; None where no idea has two finished runs
+    freedom: int  # degrees of freedom of the deviation
+    ideas: int  # how many are compared
 
     def margin(self, one: int, other: int) -> float | None:
-        """What the means of two ideas must differ by to be told apart with 95 % confidence.
+        """What the means of ideas with `one` and `other` runs must differ by for 95 % confidence.
 
         Tukey and Kramer's test: the studentised range takes into account that the winner was picked among all of them.
         With two ideas it is the t-test with pooled variance.
-
-        Args:
-            one: runs of the first idea.
-            other: runs of the second.
         """
         if self.deviation is None or self.ideas < 2:
             return None
         from scipy.stats import studentized_range
 
-        quantile = float(studentized_range.ppf(_SURE, self.ideas, self.freedom))
+        quantile = float(studentized_range.ppf(_CONFIDENCE_LEVEL, self.ideas, self.freedom))
         return quantile / math.sqrt(2) * self.deviation * math.sqrt(1 / one + 1 / other)
 
 
@@ -112,7 +96,7 @@ def _differ(values: Sequence[Any]) -> bool:
     return len({_hashable(value) for value in values}) > 1
 
 
-def ideas_of(runs: Sequence[Run], metric: str = MONITOR) -> list[Idea]:
+def ideas_of(runs: Sequence[Run], metric: str = DEFAULT_METRIC) -> list[Idea]:
     """Group runs that differ by their seed alone; the best mean first, ideas without a finished run last."""
     table = differences(runs)
     table.pop("seed", None)
@@ -123,27 +107,27 @@ def ideas_of(runs: Sequence[Run], metric: str = MONITOR) -> list[Idea]:
         # A run that left no config is no other run's twin.
         identity = (*(_hashable(value) for value in values.values()), None if run.config else run.path)
         groups.setdefault(identity, []).append(run)
-        labels[identity] = label(values) if run.config else ""
+        labels[identity] = options_label(values) if run.config else ""
     ideas = []
     for identity, members in groups.items():
-        figures = [run.figure(metric) for run in members if run.state == "finished"]
+        figures = [run.best_value(metric) for run in members if run.state == "finished"]
         known = tuple(figure for figure in figures if figure is not None)
         ideas.append(Idea(labels[identity] or _plain_name(members[0]), tuple(members), known))
     sign = 1 if is_lower_better(metric) else -1
     return sorted(ideas, key=lambda idea: math.inf if idea.mean is None else sign * idea.mean)
 
 
-def noise_of(ideas: Sequence[Idea]) -> Noise:
+def seed_noise_of(ideas: Sequence[Idea]) -> SeedNoise:
     """The spread between seeds, pooled over the ideas."""
     freedom = sum(max(len(idea.values) - 1, 0) for idea in ideas)
     squares = sum(idea.spread**2 * (len(idea.values) - 1) for idea in ideas if idea.spread is not None)
     compared = sum(idea.mean is not None for idea in ideas)
-    return Noise(math.sqrt(squares / freedom) if freedom else None, freedom, compared)
+    return SeedNoise(math.sqrt(squares / freedom) if freedom else None, freedom, compared)
 
 
-def label(values: dict[str, Any]) -> str:
+def options_label(values: dict[str, Any]) -> str:
     """`lr=0.001 model=unet`."""
-    return " ".join(f"{name}={shown(values[key])}" for key, name in short_names(values).items())
+    return " ".join(f"{name}={format_value(values[key])}" for key, name in short_names(values).items())
 
 
 def short_names(keys: Iterable[str]) -> dict[str, str]:
@@ -152,7 +136,7 @@ def short_names(keys: Iterable[str]) -> dict[str, str]:
     return {key: key if [*last.values()].count(name) > 1 else name for key, name in last.items()}
 
 
-def shown(value: Any) -> str:
+def format_value(value: Any) -> str:
     """A config's value as people read it."""
     if value is None:
         return "—"

@@ -11,7 +11,7 @@ LONGEST = 80
 _NUMBER = re.compile(r"[-+]?[0-9]*\.?[0-9]+(e[-+]?[0-9]+)?", re.IGNORECASE)
 
 
-def name_of(stage: str, model: str, seed: int, overrides: Iterable[str]) -> str:
+def run_name(stage: str, model: str, seed: int, overrides: Iterable[str]) -> str:
     """A short name from the options that were typed.
 
     Args:
@@ -24,8 +24,8 @@ def name_of(stage: str, model: str, seed: int, overrides: Iterable[str]) -> str:
         Such as `fusion-unet-lr1e-4-seed1`: safe as a file's name, and at most 80 characters long.
     """
     typed = [override.lstrip("+~").partition("=") for override in overrides]
-    said = [part for part in typed if part[0] not in ("stage", "model", "seed") and changes_result(part[0])]
-    parts = [_part(key, value) for key, _, value in said]
+    naming = [part for part in typed if part[0] not in ("stage", "model", "seed") and changes_result(part[0])]
+    parts = [_part(key, value) for key, _, value in naming]
     head, tail = "-".join([stage, model, *parts]), f"-seed{seed}"
     return f"{head[: LONGEST - len(tail)].rstrip('-')}{tail}"
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flowchroma.pages.pictures import colour_error, to_image
-from flowchroma.runs.run import Run
+from flowchroma.pages.pictures import ciede2000_heatmap, to_image
+from flowchroma.runs.training_run import Run
 
 _GAP = 2  # pixels around each picture of a panel, as torchvision's make_grid leaves them
 _KEY = "caption"
@@ -17,22 +17,17 @@ _COMMON = ("gray", "truth")
 
 @dataclass(frozen=True)
 class Strip:
-    """One clip.
+    """The runs' pictures of one clip."""
 
-    Args:
-        clip: its name; empty where a panel does not say.
-        truth: the original, a data URI; empty where a panel does not say.
-        rows: what is shown of each run.
-        columns: a run's index in the list given, its panel's step, and a data URI a row, None where it has none.
-    """
-
-    clip: str
-    truth: str
-    rows: Sequence[str]
-    columns: Sequence[tuple[int, int, Sequence[str | None]]]
+    clip: str  # empty where a panel does not say
+    truth: str  # the original, a data URI; empty where a panel does not say
+    rows: Sequence[str]  # what is shown of each run
+    columns: Sequence[
+        tuple[int, int, Sequence[str | None]]
+    ]  # a run's index, its panel's step, a data URI or None a row
 
 
-def strips(runs: Sequence[Run]) -> list[Strip]:
+def panel_strips(runs: Sequence[Run]) -> list[Strip]:
     """The runs' last panels, those of one clip and size together. A finished run's last one shows its best weights.
 
     A panel's caption says what is in it. One without, of an earlier version, is shown whole.
@@ -51,16 +46,16 @@ def strips(runs: Sequence[Run]) -> list[Strip]:
 
 
 def _strip(clip: str, columns: Sequence[tuple[int, int, dict[str, Any]]]) -> Strip:
-    told = [(i, step, _renamed(pictures)) for i, step, pictures in columns]
-    names = list(dict.fromkeys(name for _, _, pictures in told for name in pictures if name not in _COMMON))
+    renamed = [(i, step, _renamed(pictures)) for i, step, pictures in columns]
+    names = list(dict.fromkeys(name for _, _, pictures in renamed for name in pictures if name not in _COMMON))
     alike = {
         name
         for name in names[2:]  # its own picture and error stay
-        if len(told) > 1 and len({p[name].tobytes() if name in p else b"" for _, _, p in told}) == 1
+        if len(renamed) > 1 and len({p[name].tobytes() if name in p else b"" for _, _, p in renamed}) == 1
     }
     rows = [name for name in names if name not in alike]
-    truth = next((_uri(pictures["truth"]) for _, _, pictures in told if "truth" in pictures), "")
-    shown = [(i, step, [_uri(p[name]) if name in p else None for name in rows]) for i, step, p in told]
+    truth = next((_uri(pictures["truth"]) for _, _, pictures in renamed if "truth" in pictures), "")
+    shown = [(i, step, [_uri(p[name]) if name in p else None for name in rows]) for i, step, p in renamed]
     return Strip(clip, truth, rows, shown)
 
 
@@ -77,7 +72,7 @@ def _renamed(pictures: dict[str, Any]) -> dict[str, Any]:
 def _error(picture: Any, truth: Any) -> Any:
     from torchvision.transforms.functional import to_tensor
 
-    return to_image(colour_error(to_tensor(picture), to_tensor(truth)))
+    return to_image(ciede2000_heatmap(to_tensor(picture), to_tensor(truth)))
 
 
 def _open(path: Path) -> tuple[str, dict[str, Any]] | None:

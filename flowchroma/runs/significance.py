@@ -2,22 +2,16 @@
 
 from collections.abc import Sequence
 
-from flowchroma.runs.ideas import Idea, Noise
-from flowchroma.runs.run import MONITOR, Run, is_lower_better, unit_of
+from flowchroma.runs.ideas import Idea, SeedNoise
+from flowchroma.runs.training_run import DEFAULT_METRIC, Run, is_lower_better, unit_of
 
 # What decides which clips a run is validated on. The same set may lie under another root.
 _CLIPS = ("data.size", "data.val_", "data.sources.")
 _TRAINED_ON = (".clips_per_film", ".clips_per_epoch", ".weight", ".train_films", ".train_list")
 
 
-def verdict(ideas: Sequence[Idea], noise: Noise, metric: str = MONITOR) -> str:
-    """Say who leads; nothing where no run has finished.
-
-    Args:
-        ideas: the best first.
-        noise: between seeds.
-        metric: what they were ranked by.
-    """
+def comparison_summary(ideas: Sequence[Idea], noise: SeedNoise, metric: str = DEFAULT_METRIC) -> str:
+    """Say which of the ideas, ranked by `metric`, leads; nothing where no run has finished."""
     ranked = [idea for idea in ideas if idea.mean is not None]
     if not ranked:
         return ""
@@ -34,12 +28,12 @@ def verdict(ideas: Sequence[Idea], noise: Noise, metric: str = MONITOR) -> str:
         return f"{lead} No idea has two finished seeds: nothing tells this lead from noise."
     if noise.deviation == 0:
         return f"{lead} Seeds make no difference."
-    told = "more" if gap > margin else "less"
+    compared = "more" if gap > margin else "less"
     end = "" if gap > margin else ": more seeds would tell"
-    return f"{lead} That is {told} than the {_quantity(margin, metric)} that seeds alone explain{end}."
+    return f"{lead} That is {compared} than the {_quantity(margin, metric)} that seeds alone explain{end}."
 
 
-def unlike(runs: Sequence[Run]) -> str:
+def validation_mismatch(runs: Sequence[Run]) -> str:
     """Why the figures of some runs are not of the same clips; nothing where they are, as far as their configs tell."""
     keys = {key: {str(run.config.get(key)) for run in runs if run.config} for run in runs for key in run.config}
     changed = [key for key, values in keys.items() if len(values) > 1 and key.startswith(_CLIPS)]

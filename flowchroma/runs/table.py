@@ -11,27 +11,27 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from flowchroma.pages import write_whole
-from flowchroma.runs.ideas import differences, short_names, shown
-from flowchroma.runs.run import MONITOR, Run, is_lower_better
+from flowchroma.files.atomic import write_atomically
+from flowchroma.runs.ideas import differences, format_value, short_names
+from flowchroma.runs.training_run import DEFAULT_METRIC, Run, is_lower_better
 
 _STATES = {"finished": "", "unfinished": "yellow", "failed": "red", "empty": "dim"}
 
 
-def in_order(runs: Sequence[Run], metric: str = MONITOR) -> list[Run]:
+def sorted_by_metric(runs: Sequence[Run], metric: str = DEFAULT_METRIC) -> list[Run]:
     """The best finished run first, then unfinished ones by what they reached so far, then those without a figure."""
-    return sorted(runs, key=lambda run: (run.state != "finished", _rank(run, metric)))
+    return sorted(runs, key=lambda run: (run.state != "finished", rank(run, metric)))
 
 
-def metrics_of(runs: Sequence[Run], first: str = MONITOR) -> list[str]:
+def metrics_of(runs: Sequence[Run], first: str = DEFAULT_METRIC) -> list[str]:
     """The validated figures that any run has, `first` first."""
     names = {name for run in runs for name in (*run.results, *run.curves) if name.startswith("val/")}
-    return sorted(names, key=lambda name: (name != first, name != MONITOR, name))
+    return sorted(names, key=lambda name: (name != first, name != DEFAULT_METRIC, name))
 
 
-def write_table(runs: Sequence[Run], path: Path, metric: str = MONITOR) -> None:
+def write_table(runs: Sequence[Run], path: Path, metric: str = DEFAULT_METRIC) -> None:
     """Write one row a run: run, state, detail, seed, model, what differs, figures, overrides, commit, directory."""
-    ordered = in_order(runs, metric)
+    ordered = sorted_by_metric(runs, metric)
     table, metrics = differences(ordered), metrics_of(ordered, metric)
     rows = []
     for i, run in enumerate(ordered):
@@ -58,21 +58,21 @@ def write_table(runs: Sequence[Run], path: Path, metric: str = MONITOR) -> None:
     writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_whole(path, text.getvalue())
+    write_atomically(path, text.getvalue())
 
 
-def print_table(runs: Sequence[Run], metric: str = MONITOR, console: Console | None = None) -> None:
+def print_table(runs: Sequence[Run], metric: str = DEFAULT_METRIC, console: Console | None = None) -> None:
     """Print the runs, and below them why some did not finish; further options and figures as far as there is room."""
     console = console or Console()
-    ordered = in_order(runs, metric)
+    ordered = sorted_by_metric(runs, metric)
     columns = {"run": [run.title for run in ordered]}
     options = differences(ordered)
-    last = {metric: [shown_figure(run, metric) for run in ordered]}
+    last = {metric: [format_metric(run, metric) for run in ordered]}
     if any(run.state != "finished" for run in ordered):
         last["state"] = [run.state for run in ordered]
     room = console.width - sum(_width(*column) for column in (*columns.items(), *last.items()))
-    wanted = {name: [shown(value) for value in options[key]] for key, name in short_names(options).items()}
-    further = {name: [shown_figure(run, name) for run in ordered] for name in metrics_of(ordered, metric)[1:]}
+    wanted = {name: [format_value(value) for value in options[key]] for key, name in short_names(options).items()}
+    further = {name: [format_metric(run, name) for run in ordered] for name in metrics_of(ordered, metric)[1:]}
     for place, more in ((columns, wanted), (last, further)):
         for name, cells in more.items():
             room -= _width(name, cells)
@@ -96,9 +96,9 @@ def print_table(runs: Sequence[Run], metric: str = MONITOR, console: Console | N
             console.print(line, style=_STATES[run.state], soft_wrap=True, highlight=False, markup=False)
 
 
-def shown_figure(run: Run, metric: str) -> str:
+def format_metric(run: Run, metric: str) -> str:
     """A figure as people read it; "so far" is marked with an asterisk."""
-    value = run.figure(metric)
+    value = run.best_value(metric)
     if value is None:
         return "—"
     return f"{value:.3f}{'' if run.state == 'finished' else '*'}"
@@ -108,15 +108,16 @@ def _width(name: str, cells: Sequence[str]) -> int:
     return max(map(len, (name.removeprefix("val/"), *cells))) + 2
 
 
-def _rank(run: Run, metric: str) -> float:
-    value = run.figure(metric)
+def rank(run: Run, metric: str) -> float:
+    """A run's value of a metric, negated where more is better: the best is the lowest, none the highest."""
+    value = run.best_value(metric)
     if value is None:
         return math.inf
     return value if is_lower_better(metric) else -value
 
 
 def _figure(run: Run, metric: str) -> float | str:
-    value = run.figure(metric)
+    value = run.best_value(metric)
     return "" if value is None else round(value, 6)
 
 

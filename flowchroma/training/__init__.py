@@ -3,7 +3,7 @@
 from flowchroma.training.adversarial import AdversarialStage
 from flowchroma.training.average import Average
 from flowchroma.training.callbacks import CountSkipped, Panels, Progress
-from flowchroma.training.files import CheckpointFiles
+from flowchroma.training.checkpoint_files import CheckpointFiles
 from flowchroma.training.fusion import FusionStage
 from flowchroma.training.guard import Guard
 from flowchroma.training.loggers import Wandb, close_loggers, log_config

@@ -1,6 +1,6 @@
-"""Stage two with a discriminator: colour that also has to look real."""
+"""Stage two with a discriminator."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any, cast
 
@@ -8,9 +8,8 @@ import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.strategies import ParallelStrategy
 from lightning.pytorch.utilities import rank_zero_warn
-from torch import Tensor, nn
+from torch import Tensor
 from torch.func import functional_call
-from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from flowchroma.errors import UserError
@@ -18,32 +17,28 @@ from flowchroma.losses import LossValues, Prediction, WeightedSum, discriminator
 from flowchroma.models.contracts import Matcher
 from flowchroma.models.memflow import FlowEstimator
 from flowchroma.models.swintexco import Discriminator
-from flowchroma.training.stage import learning
+from flowchroma.training.stage import OptimizerFactory, SchedulerFactory, trainable_parameters
 from flowchroma.training.swintexco import SwinTExCoStage
 from flowchroma.types import Clip
 
 
 class AdversarialStage(SwinTExCoStage):
-    """Trains SwinTExCo against a discriminator that sees each frame beside the one before it.
+    """Trains SwinTExCo against a discriminator that is given each frame with the one before it.
 
-    The two losses never share a gradient: the discriminator judges the network's colour cut off from the network, and
-    the network hears a discriminator whose weights are constants. So one backward pass of their sum serves both, and
-    reaches every parameter once, which several processes need that do not search for unused ones. Each side then takes
-    its own step. The published program steps the discriminator first; here both step from the same place.
+    The discriminator is trained on the network's colour without gradient, and the adversarial term is computed with the
+    discriminator's weights as constants. One backward pass of the sum of both losses then reaches every parameter once,
+    as DDP needs that does not search for unused ones, and each optimizer takes its own step. The published program
+    steps the discriminator first; here both gradients are taken at the same weights.
 
-    The discriminator learns from the first epoch on, so that it has something to say when the network starts to listen.
+    The discriminator is trained from the first epoch on, the adversarial term added from `after_epoch` on. It logs
+    `train/discriminator` beside what every stage logs, and `train/adversarial` while the term is added.
 
-    It logs `train/discriminator` beside what every stage logs, and `train/adversarial` once the network listens.
+    `model`, `loss`, `optimizer`, `scheduler` and `flow` are those of `SwinTExCoStage`; a second optimizer and schedule
+    are built for the discriminator, whose parameters are named "discriminator.".
 
     Args:
-        model: see `SwinTExCoStage`.
-        loss: see `SwinTExCoStage`.
-        optimizer: builds one optimizer for the network and another for the discriminator, whose parameters are named
-            "discriminator.".
-        scheduler: builds a schedule for each, stepped once a step.
-        flow: see `SwinTExCoStage`.
         adversarial: weight of the adversarial term.
-        after_epoch: epochs before the network listens.
+        after_epoch: epochs without the adversarial term.
         discriminator_width: see `Discriminator`.
         clip: largest norm of the gradient of the network, and of that of the discriminator; None or 0 for any.
         accumulate: batches whose gradients make a step.
@@ -56,8 +51,8 @@ class AdversarialStage(SwinTExCoStage):
         self,
         model: Matcher,
         loss: WeightedSum | Callable[..., WeightedSum],
-        optimizer: Callable[[Iterable[tuple[str, nn.Parameter]]], Optimizer],
-        scheduler: Callable[[Optimizer], LRScheduler] | None = None,
+        optimizer: OptimizerFactory,
+        scheduler: SchedulerFactory | None = None,
         flow: FlowEstimator | None = None,
         adversarial: float = 0.015,
         after_epoch: int = 3,
@@ -76,72 +71,68 @@ class AdversarialStage(SwinTExCoStage):
         self.clip, self.accumulate = clip, accumulate
 
     @property
-    def listens(self) -> bool:
-        """Whether the network hears the discriminator by now."""
+    def uses_adversarial_term(self) -> bool:
+        """Whether the adversarial term is added in this epoch."""
         return self.adversarial > 0 and self.current_epoch >= self.after_epoch
 
     def setup(self, stage: str) -> None:
-        """Tell the trainer, which would have refused it before, how many batches make a step: it counts by that."""
+        """Set how many batches make a step, by which the trainer counts; it refuses this as its own option."""
         if stage == "fit":
             self.trainer.accumulate_grad_batches = self.accumulate
 
     def teardown(self, stage: str) -> None:
-        """Take that back, so that the trainer may fit again."""
+        """Reset it, so that the trainer may fit again."""
         self.trainer.accumulate_grad_batches = 1
 
     def on_train_start(self) -> None:
-        """Say so where the run ends before the network listens."""
+        """Warn where the run ends before the adversarial term is added."""
         steps = self.trainer.max_steps * self.accumulate / self.trainer.num_training_batches
         ends = [epochs for epochs in (self.trainer.max_epochs, steps) if epochs is not None and epochs >= 0]
         if self.adversarial and ends and min(ends) <= self.after_epoch:
             rank_zero_warn(
-                f"the run ends after {min(ends):.2g} epochs, and the network hears its discriminator from epoch "
+                f"the run ends after {min(ends):.2g} epochs, and the adversarial term is added from epoch "
                 f"{self.after_epoch} on: set stage.module.after_epoch lower, or train longer"
             )
 
     def losses(self, clip: Clip) -> list[LossValues]:
-        """See `Stage.losses`; with the adversarial term, which is one for the batch, once the network listens."""
-        judged = list(self.predictions(clip))
-        values = [self.loss(prediction) for prediction in judged]
-        real, made = _pairs(judged)
-        says_real = self.discriminator(real)
-        self._against = discriminator_loss(says_real, self.discriminator(made.detach()))
-        if not self.listens:
+        """As `Stage.losses`, with the batch's adversarial term; keeps the discriminator's own loss."""
+        predictions = list(self.predictions(clip))
+        values = [self.loss(prediction) for prediction in predictions]
+        real, predicted = _pairs(predictions)
+        real_scores = self.discriminator(real)
+        self._discriminator_loss = discriminator_loss(real_scores, self.discriminator(predicted.detach()))
+        if not self.uses_adversarial_term:
             return values
-        term = generator_loss(says_real.detach(), self._heard(made))
+        constants = {name: parameter.detach() for name, parameter in self.discriminator.named_parameters()}
+        scores = functional_call(self.discriminator, constants, (predicted,))
+        term = generator_loss(real_scores.detach(), scores)
         return [value.plus("adversarial", term, self.adversarial) for value in values]
 
     def training_step(self, clip: Clip, batch_idx: int) -> Tensor:
-        """Teach both sides; return the network's loss."""
+        """Train the network and the discriminator; return the network's loss."""
         total = super().training_step(clip, batch_idx)
-        against = self._against
-        shared: dict[str, Any] = {"batch_size": clip.lab.shape[0], "sync_dist": True}
-        self.log("train/discriminator", against.detach(), prog_bar=True, **shared)
-        self._learn(total + against, last=(batch_idx + 1) % self.accumulate == 0 or self.trainer.is_last_batch)
+        own = self._discriminator_loss
+        self.log("train/discriminator", own.detach(), prog_bar=True, batch_size=clip.lab.shape[0], sync_dist=True)
+        self._step(total + own, last=(batch_idx + 1) % self.accumulate == 0 or self.trainer.is_last_batch)
         return total.detach()
 
     def configure_optimizers(self) -> Any:
         """One optimizer for the network and one for the discriminator, each with its schedule.
 
         Raises:
-            UserError: the trainer scales losses for float16, of which the two sides would need one scale each.
+            UserError: the trainer scales losses for float16, and the two optimizers would need a scale each.
         """
         if self.trainer.precision == "16-mixed":
             raise UserError(
                 "a network and its discriminator are not trained in 16-mixed: use trainer.precision=bf16-mixed"
             )
-        sides = [learning(self.trained), [(f"discriminator.{k}", p) for k, p in learning(self.discriminator)]]
-        optimizers = [self._optimizer(side) for side in sides]
+        of_discriminator = [(f"discriminator.{name}", p) for name, p in trainable_parameters(self.discriminator)]
+        optimizers = [self._optimizer(of_one) for of_one in (trainable_parameters(self.trained), of_discriminator)]
         if self._scheduler is None:
             return optimizers
         return optimizers, [{"scheduler": self._scheduler(o), "interval": "step"} for o in optimizers]
 
-    def _heard(self, made: Tensor) -> Tensor:
-        """What the discriminator says, with weights that take no gradient."""
-        constants = {name: parameter.detach() for name, parameter in self.discriminator.named_parameters()}
-        return functional_call(self.discriminator, constants, (made,))
-
-    def _learn(self, loss: Tensor, last: bool) -> None:
+    def _step(self, loss: Tensor, last: bool) -> None:
         """Add the gradients of a batch; after the last of a step's batches, take the step."""
         strategy = self.trainer.strategy
         waits = not last and isinstance(strategy, ParallelStrategy)
@@ -150,25 +141,25 @@ class AdversarialStage(SwinTExCoStage):
         if not last:
             return
         network, discriminator = cast(Sequence[LightningOptimizer], self.optimizers())
-        for side in (network, discriminator):
+        for optimizer in (network, discriminator):
             if self.clip:
-                self.clip_gradients(side.optimizer, self.clip, "norm")
+                self.clip_gradients(optimizer.optimizer, self.clip, "norm")
         network.step()
         # With its hooks, but past the count: Lightning would take it for another step of the run.
         strategy.optimizer_step(discriminator.optimizer, lambda: None)
-        for side in (network, discriminator):
-            side.zero_grad()
+        for optimizer in (network, discriminator):
+            optimizer.zero_grad()
         for schedule in cast(Sequence[LRScheduler], self.lr_schedulers() or ()):
             schedule.step()
 
 
-def _pairs(judged: Sequence[Prediction]) -> tuple[Tensor, Tensor]:
-    """Each judged frame with the one before it, in its true and in its made colours: (N, 2, 3, H, W) each."""
-    real, made = [], []
-    for p in judged:
+def _pairs(predictions: Sequence[Prediction]) -> tuple[Tensor, Tensor]:
+    """Each frame with the one before it, in true and in predicted colours: (N, 2, 3, H, W) each."""
+    real, predicted = [], []
+    for p in predictions:
         before = p.previous
         if before is None or before.ab is None:
             continue  # a clip's first frame
         real.append(torch.stack([p.target_lab, torch.cat([before.luma, before.target_ab], dim=1)], dim=1))
-        made.append(torch.stack([p.lab, torch.cat([before.luma, before.ab], dim=1)], dim=1))
-    return torch.cat(real), torch.cat(made)
+        predicted.append(torch.stack([p.lab, torch.cat([before.luma, before.ab], dim=1)], dim=1))
+    return torch.cat(real), torch.cat(predicted)

@@ -40,7 +40,7 @@ class Panels(Callback):
         self._due = 0.0  # the step from which the next one is wanted
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write what the stage showed of its first batch, if a picture is due."""
+        """Write the panel of the first batch, if one is due."""
         if not trainer.is_global_zero or trainer.sanity_checking:
             return
         step, length = trainer.global_step, trainer.max_steps
@@ -66,9 +66,9 @@ def _save_row(images: Sequence[Tensor], path: Path, caption: str) -> None:
     from PIL.PngImagePlugin import PngInfo
     from torchvision.transforms.functional import to_pil_image
 
-    told = PngInfo()
-    told.add_itxt("caption", caption)
-    to_pil_image(make_grid(list(images), nrow=len(images))).save(path, pnginfo=told)
+    metadata = PngInfo()
+    metadata.add_itxt("caption", caption)
+    to_pil_image(make_grid(list(images), nrow=len(images))).save(path, pnginfo=metadata)
 
 
 class CountSkipped(Callback):

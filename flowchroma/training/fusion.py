@@ -1,11 +1,9 @@
 """Stage three: the fusion of carried and matched colour."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, cast
 
 from torch import Tensor, nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 
 from flowchroma import ops
 from flowchroma.errors import UserError
@@ -13,7 +11,7 @@ from flowchroma.losses import EstimatedMotion, ExactMotion, Prediction, Previous
 from flowchroma.models import FlowChroma, contracts, roll_out
 from flowchroma.models.contracts import FlowNetwork, Fusion, Matcher
 from flowchroma.models.state import ColouredFrame, Known
-from flowchroma.training.stage import Shown, Stage, freeze
+from flowchroma.training.stage import OptimizerFactory, SchedulerFactory, Stage, ValidationPanel, freeze
 from flowchroma.types import Clip
 
 
@@ -22,28 +20,25 @@ class FusionStage(Stage):
 
     The colour of a frame is carried into the next, and gradients flow back with it, for `horizon` frames; they do not
     enter the memory of frames coloured before. Where the reference is the clip's first frame, that frame's colour is
-    given and not judged. Clips are taken as single shots: what the flow cannot explain has little confidence, and
-    starts no new stream.
+    given and not predicted. Clips are taken as single shots: what the flow cannot explain has little confidence, and
+    does not reset the memory.
 
     Validation compares the fusion (`val/psnr`) with propagation alone and matching alone, each rolled out by itself,
     and with the first colour held in place.
+
+    `loss`, `optimizer` and `scheduler` are those of `Stage`, `recent` and `every` those of `FlowChroma`.
 
     Args:
         model: the fusion network.
         flow: the flow network; frozen here.
         matcher: the matching network; frozen here.
-        loss: see `Stage`.
-        optimizer: see `Stage`.
-        scheduler: see `Stage`.
-        recent: see `FlowChroma`.
-        every: see `FlowChroma`.
         horizon: frames that gradients flow through; None for the whole clip.
         growth: frames of a clip that are rolled out, by the step from which on; None for all, always.
     """
 
     trains = contracts.Fusion
     uses: ClassVar[Mapping[str, Any]] = {"flow": contracts.FlowNetwork, "matcher": contracts.Matcher}
-    compared = ("psnr_hold", "psnr_propagated", "psnr_matched")
+    baselines = ("psnr_hold", "psnr_propagated", "psnr_matched")
 
     def __init__(
         self,
@@ -51,8 +46,8 @@ class FusionStage(Stage):
         flow: FlowNetwork,
         matcher: Matcher,
         loss: WeightedSum,
-        optimizer: Callable[[Iterable[tuple[str, nn.Parameter]]], Optimizer],
-        scheduler: Callable[[Optimizer], LRScheduler] | None = None,
+        optimizer: OptimizerFactory,
+        scheduler: SchedulerFactory | None = None,
         recent: int = 8,
         every: int = 5,
         horizon: int | None = None,
@@ -60,7 +55,7 @@ class FusionStage(Stage):
     ) -> None:
         for network in (flow, matcher):
             freeze(cast(nn.Module, network))
-        # A stream is cut for a whole batch or not at all, so that losses would depend on who shares a batch.
+        # Memory is reset for a whole batch or not at all, so that losses would depend on which clips share a batch.
         cast(Any, flow).cut = None
         super().__init__(FlowChroma(flow, matcher, model, recent, every), model, loss, optimizer, scheduler)
         self.horizon, self.growth = horizon, dict(growth or {})
@@ -80,9 +75,9 @@ class FusionStage(Stage):
         return cast(FlowChroma, self.network)
 
     def predictions(self, clip: Clip) -> Iterator[Prediction]:
-        """The clip rolled out; the first frame is judged where its colour was not given."""
+        """The clip rolled out; the first frame counts where its colour was not given."""
         before: Tensor | None = None
-        first = self.first_judged(clip)
+        first = self.first_predicted(clip)
         own = clip.own_colours.view(-1, 1, 1, 1)
         for t, frame in enumerate(self._roll_out(clip, self._frames(clip), self.horizon)):
             luma, ab = frame.luma, frame.ab
@@ -101,7 +96,7 @@ class FusionStage(Stage):
             before = ab
 
     def colours(self, clip: Clip) -> Iterator[dict[str, Tensor]]:
-        """The fusion's rollout, and what each input reaches without the other."""
+        """The fusion's roll-out, and each input rolled out alone."""
         carried = clip.ab[:, 0]
         for frame in self._roll_out(clip):
             signals = frame.signals
@@ -116,14 +111,14 @@ class FusionStage(Stage):
                 "psnr_matched": signals.match.ab,
             }
 
-    def panel(self, clip: Clip, last: dict[str, Tensor]) -> Shown:
+    def panel(self, clip: Clip, last: dict[str, Tensor]) -> ValidationPanel:
         """Gray, propagated, matched, fused, truth and both confidences."""
         shown = super().panel(clip, last)
         maps = {
             "flow confidence": self._last.propagation.confidence[0].float().expand(3, -1, -1),
             "similarity": self._last.match.similarity[0].float().expand(3, -1, -1),
         }
-        return Shown({**shown.images, **maps}, shown.caption)
+        return ValidationPanel({**shown.images, **maps}, shown.caption)
 
     def _frames(self, clip: Clip) -> int:
         """How many frames of a training clip are rolled out at this step."""

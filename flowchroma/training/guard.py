@@ -1,13 +1,12 @@
-"""What happens to a step whose loss or gradient is not a number."""
+"""Skips steps whose loss or gradient is not finite."""
 
 import csv
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from torch import Tensor, distributed
+from torch import Tensor
 from torch.optim import Optimizer
 
 from flowchroma.errors import UserError
@@ -19,9 +18,9 @@ class Guard(Callback):
     """Skips steps whose loss or gradient is infinite or not a number, and ends a run that has too many of them.
 
     A skipped step changes no weight, no state of the optimizer and no average of the weights, in all processes alike;
-    the schedule goes on, so that a run has the length that was asked for. With several optimizers each is judged by its
-    own gradient, and all of them by the losses of the step. `train/skipped_steps` is logged once there are any, and the
-    clips of each are noted in a file.
+    the schedule goes on, so that a run has the length that was asked for. With several optimizers each is checked by
+    its own gradient, and all of them by the losses of the step. `train/skipped_steps` is logged once there are any, and
+    the clips of each are noted in a file.
 
     Args:
         path: where skipped steps are noted, as CSV: step, what was not finite, and the clips of all processes.
@@ -44,7 +43,7 @@ class Guard(Callback):
         self._clips += getattr(batch, "names", ())
 
     def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
-        """Look at the loss, without waiting for the device."""
+        """Check the loss, without waiting for the device."""
         broken = ~torch.isfinite(loss.detach()).all()
         self._broken = broken if self._broken is None else self._broken | broken
 
@@ -56,7 +55,7 @@ class Guard(Callback):
             norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
             broken = broken.to(norm.device) | ~torch.isfinite(norm)
         # A loss may be broken in one process alone, and its gradient hide it.
-        if processes.anywhere(broken):
+        if processes.any_process(broken):
             self.skipped = True
             for parameter in parameters:
                 parameter.grad = None
@@ -95,7 +94,8 @@ class Guard(Callback):
     def _note(self, trainer: Trainer) -> None:
         logged = {k.removeprefix("train/"): v for k, v in trainer.callback_metrics.items() if k.startswith("train/")}
         terms = [k for k, v in logged.items() if f"{k}_weighted" in logged and not v.isfinite()]
-        what, clips = " ".join(terms) or "gradient", _of_all_processes(self._clips)
+        what = " ".join(terms) or "gradient"
+        clips = [name for names in processes.gather(self._clips) for name in names]
         if trainer.is_global_zero:
             new = not self.path.exists()
             with self.path.open("a", newline="", encoding="utf-8") as file:
@@ -109,11 +109,3 @@ class Guard(Callback):
                 f"{row} had a loss or gradient that is not finite, the last ({what}) on {shown}: lower optimizer.lr,"
                 f" or look at the clips listed in {self.path}"
             )
-
-
-def _of_all_processes(names: Sequence[str]) -> list[str]:
-    if processes.count() == 1:
-        return list(names)
-    gathered: list[Any] = [None] * processes.count()
-    distributed.all_gather_object(gathered, list(names))
-    return [name for of_one in gathered for name in of_one]

@@ -1,4 +1,4 @@
-"""Where curves go beside CSV files."""
+"""Weights & Biases, beside CSV files."""
 
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
@@ -25,7 +25,7 @@ class Wandb(WandbLogger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Log figures; at the first of a name say what its summary is.
+        """Log figures; define its summary at the first of a name.
 
         By its full name: Lightning has defined `*`, and of two patterns that fit wandb takes either.
         """

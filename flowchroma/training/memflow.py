@@ -1,12 +1,10 @@
-"""Stage one: flow that carries colour."""
+"""Stage one: optical flow."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import Metric
 
 from flowchroma import ops
@@ -15,11 +13,11 @@ from flowchroma.losses import EstimatedMotion, ExactMotion, Prediction, Previous
 from flowchroma.metrics import AUSE, EndPointError, epe_map
 from flowchroma.models import contracts
 from flowchroma.models.memflow import FlowEstimator
-from flowchroma.training.stage import Stage
+from flowchroma.training.stage import OptimizerFactory, SchedulerFactory, Stage
 from flowchroma.types import Clip, Flow
 
 OCCLUSION = ("inside", "forward_backward")
-_LEAST_SEEN = 0.5  # share of a frame
+_MIN_VISIBLE = 0.5  # share of a frame
 
 
 class MemFlowStage(Stage):
@@ -30,28 +28,28 @@ class MemFlowStage(Stage):
     pixels, and `val/ause`, how well the flow's confidence ranks that error; over the others `val/ause_color`, how well
     it ranks the colour error of one step from the true colour.
 
+    `loss`, `optimizer` and `scheduler` are those of `Stage`.
+
     Args:
         model: the network.
-        loss: see `Stage`.
-        optimizer: see `Stage`.
-        scheduler: see `Stage`.
-        occlusion: which pixels the appearance of clips without exact flow judges: "inside", all whose flow stays within
-            the frame; "forward_backward", of these the ones where the flow of the reversed clip, a second pass without
-            gradient, leads back (Meister et al., UnFlow, AAAI 2018, section 3.2), unless they are less than half.
+        occlusion: which pixels the appearance terms compare in clips without exact flow: "inside", all whose flow stays
+            within the frame; "forward_backward", of these the ones where the flow of the reversed clip, a second pass
+            without gradient, leads back (Meister et al., UnFlow, AAAI 2018, section 3.2), unless they are less than
+            half.
 
     Raises:
         UserError: another `occlusion`.
     """
 
     trains = contracts.FlowNetwork
-    compared = ("psnr_hold",)
+    baselines = ("psnr_hold",)
 
     def __init__(
         self,
         model: FlowEstimator,
         loss: WeightedSum,
-        optimizer: Callable[[Iterable[tuple[str, nn.Parameter]]], Optimizer],
-        scheduler: Callable[[Optimizer], LRScheduler] | None = None,
+        optimizer: OptimizerFactory,
+        scheduler: SchedulerFactory | None = None,
         occlusion: str = "inside",
     ) -> None:
         super().__init__(model, model, loss, optimizer, scheduler)
@@ -61,9 +59,9 @@ class MemFlowStage(Stage):
         self.measured = nn.ModuleDict({"epe": EndPointError(), "ause": AUSE(), "ause_color": AUSE()})
 
     @property
-    def validated(self) -> list[str]:
-        """The metrics that validation may log: those of the flow only over clips that tell them."""
-        return [*super().validated, *(f"val/{name}" for name in self.measured)]
+    def validation_metrics(self) -> list[str]:
+        """The metrics that validation may log: those of the flow only where clips allow it."""
+        return [*super().validation_metrics, *(f"val/{name}" for name in self.measured)]
 
     @property
     def model(self) -> FlowEstimator:
@@ -98,7 +96,7 @@ class MemFlowStage(Stage):
             yield {"psnr": ab, "psnr_hold": clip.ab[:, 0]}
 
     def on_validation_epoch_end(self) -> None:
-        """Log what was measured of the flow itself: some clips have exact flow, others have not."""
+        """Log the flow's own metrics, each over the clips that have exact flow, or over those that have not."""
         for name in self.measured:
             metric = self._metric(name)
             # One process may have met such clips and another not; all of them have to log, or none.
@@ -134,6 +132,6 @@ class MemFlowStage(Stage):
 
 def _visible_by(flow: Tensor, back: Tensor) -> Tensor:
     seen = (~ops.occlusion(flow, back)).float()
-    # Flows that disagree nearly everywhere are wrong, and a loss that looked away would leave them so.
-    trusted = seen.mean(dim=(1, 2, 3), keepdim=True) >= _LEAST_SEEN
+    # Flows that disagree nearly everywhere are wrong, and a loss that left these pixels out would keep them so.
+    trusted = seen.mean(dim=(1, 2, 3), keepdim=True) >= _MIN_VISIBLE
     return torch.where(trusted, seen, 1.0)

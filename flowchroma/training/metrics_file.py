@@ -1,6 +1,7 @@
 """The curves of a run in one CSV file, which a run that goes on continues."""
 
 import csv
+import io
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from flowchroma.errors import UserError
+from flowchroma.files.atomic import write_atomically
 
 _log = logging.getLogger(__name__)
 
@@ -18,7 +20,7 @@ _log = logging.getLogger(__name__)
 class MetricsFile(Logger):
     """Writes what is logged as rows of a CSV file, with a column `step`.
 
-    A new run replaces the file. One that goes on is told so by `rewind`, which keeps the rows before its first step:
+    A new run replaces the file. In a resumed run `rewind` keeps the rows before its first step:
     those after it are written again. Unlike Lightning's own, the file is never half there: a new column is added in a
     copy, which then takes its place.
 
@@ -94,7 +96,7 @@ class MetricsFile(Logger):
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
-        """Write the rest. Where the run has failed already, a failure here is only told of."""
+        """Write the rest. Where the run has failed already, a failure here is only logged."""
         try:
             self.save()
         except UserError as error:
@@ -112,16 +114,13 @@ class MetricsFile(Logger):
             raise self._refusal(error) from error
 
     def _replace(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        side = self.path.with_name(f"{self.path.name}.part")
+        text = io.StringIO()
+        writer = csv.DictWriter(text, self._columns)
+        writer.writeheader()
+        writer.writerows(rows)
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with side.open("w", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, self._columns)
-                writer.writeheader()
-                writer.writerows(rows)
-            side.replace(self.path)
+            write_atomically(self.path, text.getvalue())
         except OSError as error:
-            side.unlink(missing_ok=True)
             raise self._refusal(error) from error
 
     def _refusal(self, error: OSError) -> UserError:

@@ -1,4 +1,4 @@
-"""A start for the matching that needs no training."""
+"""Initial projections of the matching network, by principal components."""
 
 from itertools import islice
 
@@ -21,7 +21,7 @@ class FitProjections(Callback):
     Weights from a checkpoint are left as they are.
 
     Args:
-        clips: training clips that are looked at.
+        clips: training clips whose features are used.
     """
 
     def __init__(self, clips: int = 64) -> None:
@@ -35,7 +35,7 @@ class FitProjections(Callback):
             return
         data = trainer.datamodule  # type: ignore[attr-defined]
         clips = data.train_dataloader().dataset
-        # All processes look at the same clips: DDP has shared the weights already.
+        # All processes use the same clips: DDP has shared the weights already.
         keys = ClipSampler(len(clips), data.seed, rank=0, world_size=1)
         matcher.embed.fit(_luma(clips[key], pl_module.device) for key in islice(keys, self.clips))
 

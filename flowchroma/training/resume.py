@@ -1,4 +1,4 @@
-"""Going on exactly where a run was left, and leaving it well."""
+"""Resuming a run exactly, and stopping it so that it can be resumed."""
 
 import logging
 import shutil
@@ -12,11 +12,10 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
-from torch import distributed
 
 from flowchroma.errors import UserError
 from flowchroma.ops import processes
-from flowchroma.training.files import LAST
+from flowchroma.training.checkpoint_files import LAST
 from flowchroma.training.random_state import random_state, set_random_state
 
 _log = logging.getLogger(__name__)
@@ -25,7 +24,7 @@ _STOPPING = ("SIGTERM", "SIGUSR1", "SIGINT")
 
 
 class Resumable(Callback):
-    """Saves a run so that it goes on to the bit, now and then and when it is told to stop.
+    """Saves a run so that it goes on to the bit, now and then and when a signal stops it.
 
     What Lightning's checkpoints lack is added to all of them: the random streams of every process, and where the epoch
     stands, so that clips that were trained on are not seen again. `last.ckpt` is saved between two steps, when all that
@@ -51,7 +50,7 @@ class Resumable(Callback):
                     signal.signal(getattr(signal, name), self._note)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Finish going on; save if it is time, and stop if the run is told to.
+        """Finish going on; save if it is time, and stop on a signal.
 
         Raises:
             UserError: to end the run, with 128 and the number of the signal as its code.
@@ -89,7 +88,7 @@ class Resumable(Callback):
             "clips": batches * _clips_a_batch(trainer),
             "clips_a_batch": _clips_a_batch(trainer),
             "processes": trainer.world_size,
-            "random": _of_all_processes(random_state()),
+            "random": processes.gather(random_state()),
         }
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -188,16 +187,8 @@ def _clips_a_batch(trainer: Trainer) -> int:
     return getattr(getattr(trainer, "datamodule", None), "batch_size", 1) * trainer.world_size
 
 
-def _of_all_processes(state: dict[str, Any]) -> list[dict[str, Any]]:
-    if processes.count() == 1:
-        return [state]
-    gathered: list[Any] = [None] * processes.count()
-    distributed.all_gather_object(gathered, state)
-    return gathered
-
-
 def _move_paths(checkpoint: dict[str, Any], directory: Path) -> None:
-    """Let a run whose directory was moved know its best again: Lightning forgets the score of another folder's."""
+    """Keep the best score of a run whose directory was moved: Lightning drops that of another folder."""
     here = str(directory.resolve())
     for state in checkpoint.get("callbacks", {}).values():
         if isinstance(state, dict) and state.get("dirpath"):

@@ -19,10 +19,13 @@ from flowchroma.ops import processes
 from flowchroma.types import Clip
 from flowchroma.weights.files import differences
 
+OptimizerFactory = Callable[[Iterable[tuple[str, nn.Parameter]]], Optimizer]
+SchedulerFactory = Callable[[Optimizer], LRScheduler]
+
 
 @dataclass(frozen=True)
-class Shown:
-    """What validation saw of a frame, for the panels: each (3, H, W), sRGB in [0, 1]."""
+class ValidationPanel:
+    """Pictures of a validated frame, by name: each (3, H, W), sRGB in [0, 1]."""
 
     images: dict[str, Tensor]
     caption: str
@@ -47,8 +50,8 @@ class Stage(LightningModule, ABC):
         network: nn.Module,
         trained: nn.Module,
         loss: WeightedSum,
-        optimizer: Callable[[Iterable[tuple[str, nn.Parameter]]], Optimizer],
-        scheduler: Callable[[Optimizer], LRScheduler] | None = None,
+        optimizer: OptimizerFactory,
+        scheduler: SchedulerFactory | None = None,
     ) -> None:
         super().__init__()
         if not isinstance(loss, WeightedSum):
@@ -56,21 +59,21 @@ class Stage(LightningModule, ABC):
         self.network, self.loss = network, loss
         self._trained = [trained]  # in a list, so that it is not registered twice
         self._optimizer, self._scheduler = optimizer, scheduler
-        self._psnr = nn.ModuleDict({name: MeanPSNR(data_range=1.0) for name in ("psnr", *self.compared)})
-        self.shown: list[Shown] = []
+        self._psnr = nn.ModuleDict({name: MeanPSNR(data_range=1.0) for name in ("psnr", *self.baselines)})
+        self.shown: list[ValidationPanel] = []
 
     trains: ClassVar[Any]  # the contract that `model` fulfils: FlowNetwork, Matcher or Fusion
     uses: ClassVar[Mapping[str, Any]] = {}  # those of the frozen networks beside it, by argument
-    compared: Sequence[str] = ()  # further figures, as in "psnr_hold"
+    baselines: Sequence[str] = ()  # whose PSNR is validated, too, as "psnr_hold"
 
     @property
-    def validated(self) -> list[str]:
+    def validation_metrics(self) -> list[str]:
         """The metrics that validation may log."""
         return [f"val/{name}" for name in self._psnr]
 
     @property
     def psnr(self) -> dict[str, MeanPSNR]:
-        """The validated figures by name."""
+        """The PSNR metrics by name."""
         return {name: cast(MeanPSNR, metric) for name, metric in self._psnr.items()}
 
     @property
@@ -85,18 +88,18 @@ class Stage(LightningModule, ABC):
 
     @abstractmethod
     def predictions(self, clip: Clip) -> Iterator[Prediction]:
-        """The frames of a training clip that the loss judges."""
+        """The frames of a training clip that the loss is computed on."""
 
     @abstractmethod
     def colours(self, clip: Clip) -> Iterator[dict[str, Tensor]]:
         """For each frame from the second on, ab (B, 2, H, W) by the name of its figure; `psnr` is the stage's own."""
 
     def losses(self, clip: Clip) -> list[LossValues]:
-        """What the loss says of each judged frame of a training batch."""
+        """The loss of each predicted frame of a training batch."""
         return [self.loss(prediction) for prediction in self.predictions(clip)]
 
     def training_step(self, clip: Clip, batch_idx: int) -> Tensor:
-        """Mean loss over the judged frames of a batch."""
+        """Mean loss over the predicted frames of a batch."""
         values = self.losses(clip)
         total = torch.stack([v.total for v in values]).mean()
         size = clip.lab.shape[0]
@@ -107,14 +110,14 @@ class Stage(LightningModule, ABC):
             self.log(f"train/{name}_weighted", _mean(v.weighted[name] for v in values), **shared)
         return total
 
-    def first_judged(self, clip: Clip) -> int:
+    def first_predicted(self, clip: Clip) -> int:
         """The first frame whose colour is to be found: 1 where all clips of the batch were given that of frame 0."""
         # One answer for all processes: they share a batch, and wait for each other in every frame.
-        return 0 if processes.anywhere(~clip.starts_coloured.all()) else 1
+        return 0 if processes.any_process(~clip.starts_coloured.all()) else 1
 
     def on_validation_epoch_start(self) -> None:
         """Let all processes validate with the statistics that are saved, those of the first one."""
-        if processes.count() > 1:
+        if processes.world_size() > 1:
             for buffer in self.network.buffers():
                 distributed.broadcast(buffer, src=0)
 
@@ -142,16 +145,16 @@ class Stage(LightningModule, ABC):
 
     test_step = validation_step
 
-    def panel(self, clip: Clip, last: dict[str, Tensor]) -> Shown:
+    def panel(self, clip: Clip, last: dict[str, Tensor]) -> ValidationPanel:
         """The first clip's last frame: gray, what was made of it, and the truth."""
         gray = (clip.luma[0, -1] / 100).expand(3, -1, -1)
         made = {name.removeprefix("psnr_"): rgb[0] for name, rgb in last.items() if name != "psnr"}
         own = {self.trained.__class__.__name__: last["psnr"][0]}
-        return Shown({"gray": gray, **made, **own, "truth": lab_to_rgb(clip.lab[0, -1])}, str(clip.names[0]))
+        return ValidationPanel({"gray": gray, **made, **own, "truth": lab_to_rgb(clip.lab[0, -1])}, str(clip.names[0]))
 
     def configure_optimizers(self) -> Any:
         """The optimizer over what learns, and its schedule by steps."""
-        optimizer = self._optimizer(learning(self.trained))
+        optimizer = self._optimizer(trainable_parameters(self.trained))
         if self._scheduler is None:
             return {"optimizer": optimizer}
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self._scheduler(optimizer), "interval": "step"}}
@@ -161,7 +164,7 @@ def _mean(values: Iterable[Tensor]) -> Tensor:
     return torch.stack(list(values)).mean()
 
 
-def learning(network: nn.Module) -> list[tuple[str, nn.Parameter]]:
+def trainable_parameters(network: nn.Module) -> list[tuple[str, nn.Parameter]]:
     """The parameters that learn, by name."""
     return [(name, parameter) for name, parameter in network.named_parameters() if parameter.requires_grad]
 

@@ -1,50 +1,48 @@
 """Stage two: colour by matching."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 
 from flowchroma.losses import EstimatedMotion, ExactMotion, Prediction, PreviousFrame, WeightedSum
 from flowchroma.models import contracts
 from flowchroma.models.contracts import Matcher
 from flowchroma.models.memflow import FlowEstimator
-from flowchroma.training.stage import Stage, freeze, learning
+from flowchroma.training.stage import OptimizerFactory, SchedulerFactory, Stage, freeze, trainable_parameters
 from flowchroma.types import Clip
 
 
 class SwinTExCoStage(Stage):
     """Trains SwinTExCo to find a frame's colour in references.
 
-    Where every reference of a clip is of another film, the film's own colours are not to be found there: the L1 term is
-    silent on that clip, as it would teach to guess, and to distrust what was found. What asks for no particular colour
-    still teaches: the contextual term asks for the references' colours, the perceptual one for what the frame
-    shows. He et al. (Deep Exemplar-based Colorization, SIGGRAPH 2018) train on foreign references by features alone.
+    Where every reference of a clip is of another film, the film's own colours cannot be found there: the L1 term leaves
+    that clip out, as it would train the network to guess, and to ignore what was matched. The contextual term, which
+    compares with the references, and the perceptual one, which compares content, are computed on all clips. He et al.
+    (Deep Exemplar-based Colorization, SIGGRAPH 2018) train on foreign references by features alone.
+
+    `optimizer` and `scheduler` are those of `Stage`.
 
     Args:
         model: the network.
         loss: see `Stage`; or a function that builds it, given the network's own trunk as `matching_trunk`, which then
             stays frozen.
-        optimizer: see `Stage`.
-        scheduler: see `Stage`.
         flow: the flow network; frozen here. The temporal term compares frames along it, and where a clip has exact
             motion along that. Without it clips without exact motion are not compared.
     """
 
     trains = contracts.Matcher
     uses: ClassVar[Mapping[str, Any]] = {"flow": contracts.FlowNetwork}
-    compared = ("psnr_hold",)
+    baselines = ("psnr_hold",)
 
     def __init__(
         self,
         model: Matcher,
         loss: WeightedSum | Callable[..., WeightedSum],
-        optimizer: Callable[[Iterable[tuple[str, nn.Parameter]]], Optimizer],
-        scheduler: Callable[[Optimizer], LRScheduler] | None = None,
+        optimizer: OptimizerFactory,
+        scheduler: SchedulerFactory | None = None,
         flow: FlowEstimator | None = None,
     ) -> None:
         network = cast(Any, model)
@@ -60,7 +58,7 @@ class SwinTExCoStage(Stage):
         """Switch the network's mode; what is frozen stays in evaluation mode."""
         super().train(mode)
         for part in (self.flow, *self._trunk):
-            if part is not None and not learning(part):
+            if part is not None and not trainable_parameters(part):
                 part.eval()
         return self
 
@@ -71,7 +69,7 @@ class SwinTExCoStage(Stage):
 
     def predictions(self, clip: Clip) -> Iterator[Prediction]:
         """Every frame of the clip; the first only where the reference is another frame."""
-        first = self.first_judged(clip)
+        first = self.first_predicted(clip)
         memory = self.model.encode_references(clip.references)
         flows, exact = self._motion(clip)
         before = clip.ab[:, 0] if first else None

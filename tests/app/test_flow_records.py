@@ -16,7 +16,7 @@ from flowchroma.app.systems import load_part, load_run
 from flowchroma.errors import UserError
 from flowchroma.models import MemFlow, MemFlowSmall
 from flowchroma.training import save_weights
-from flowchroma.training.files import LAST, CheckpointFiles
+from flowchroma.training.checkpoint_files import LAST, CheckpointFiles
 from flowchroma.weights import SHIPPED_SYSTEM
 
 START = {"_target_": "flowchroma.ops.lucas_kanade", "_partial_": True}

@@ -12,7 +12,7 @@ from flowchroma.app.resuming import checkpoint_to_resume
 from flowchroma.app.systems import load_system
 from flowchroma.errors import UserError
 from flowchroma.runs import differences, read_run
-from flowchroma.training.files import LAST, CheckpointFiles
+from flowchroma.training.checkpoint_files import LAST, CheckpointFiles
 from flowchroma.weights import SHIPPED_SYSTEM
 
 

@@ -112,10 +112,10 @@ def test_pictures_are_what_they_say():
     red = torch.zeros(3, 4, 4)
     red[0] = 1
     assert pictures.to_image(red).getpixel((0, 0)) == (255, 0, 0)
-    assert pictures.colour_error(red, red).max() < 0.02
-    assert pictures.colour_error(red, 1 - red).mean() > 0.5
+    assert pictures.ciede2000_heatmap(red, red).max() < 0.02
+    assert pictures.ciede2000_heatmap(red, 1 - red).mean() > 0.5
     assert torch.equal(pictures.gray(torch.tensor([[[2.0, -1.0]]])), torch.tensor([[[1.0, 0.0]]]).expand(3, -1, -1))
     right, left = torch.zeros(2, 4, 4), torch.zeros(2, 4, 4)
     right[0], left[0] = 3, -3
     assert not torch.allclose(pictures.flow_colours(right), pictures.flow_colours(left))
-    assert ops.inside(right[None]).any()
+    assert ops.points_inside(right[None]).any()

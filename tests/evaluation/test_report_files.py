@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from flowchroma.evaluation.report import MethodScores, Report, write_csv, write_json
-from flowchroma.pages import write_whole
+from flowchroma.files.atomic import write_atomically
 
 NAN, INF = math.nan, math.inf
 
@@ -103,10 +103,10 @@ def test_two_processes_may_write_the_report_at_once(tmp_path, monkeypatch):
 
     def meanwhile(side, target):
         monkeypatch.setattr(Path, "replace", replace)
-        write_whole(path, "the other's")
+        write_atomically(path, "the other's")
         return replace(side, target)
 
     monkeypatch.setattr(Path, "replace", meanwhile)
-    write_whole(path, "ours")
+    write_atomically(path, "ours")
     assert path.read_text() == "ours"
     assert [file.name for file in tmp_path.iterdir()] == ["report.json"]

@@ -98,7 +98,7 @@ def test_names_are_text_and_never_markup(page, tmp_path):
     }
     shown = page(Report(protocol, {EVIL: scores, "b": method(None)}, [still]))
     assert not [script for script in shown.scripts if script.startswith("alert")]
-    assert len(shown.scripts) == 4  # data, Plotly, the house's, the page's own
+    assert len(shown.scripts) == 4  # data, Plotly, base.js, the page's own
     assert json.loads(shown.scripts[0])["clips"] == [EVIL, "bear"]
     assert " ".join(shown.text).count(EVIL) >= 10
 

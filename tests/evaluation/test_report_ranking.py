@@ -11,7 +11,7 @@ from flowchroma.evaluation.measures import BY_KEY, MEASURES
 from flowchroma.evaluation.report import MethodScores, Report, print_table
 from flowchroma.evaluation.report.charts import chart_data
 from flowchroma.evaluation.report.ranking import rank
-from flowchroma.evaluation.report.summary import verdict
+from flowchroma.evaluation.report.summary import ranking_summary
 
 
 def scored(**means):
@@ -83,7 +83,7 @@ def test_means_over_different_clips_are_not_compared():
     b = MethodScores({"hard": {"psnr": 20.0}}, {"psnr": 20.0})
     report = Report({}, {"a": a, "b": b})
     assert places(report, "psnr") == {"a": 0, "b": 0}
-    assert verdict(report, rank(report)) == ""
+    assert ranking_summary(report, rank(report)) == ""
 
 
 @given(st.lists(st.floats(0, 60), min_size=2, max_size=6), st.sampled_from([m for m in MEASURES if m.key != "fid"]))
@@ -116,11 +116,13 @@ def test_the_verdict_says_who_leads_by_how_much_and_where():
     b = MethodScores({"x": {"psnr": 31.0}, "y": {"psnr": 29.0}, "z": {"psnr": 30.0}}, {"psnr": 30.0})
     ceiling = MethodScores({}, {"psnr": 44.0})
     report = Report({}, {"b": b, "oracle": ceiling, "a": a})
-    assert verdict(report, rank(report)) == "a is best: PSNR 31.00 dB, 1.00 dB above b, and ahead on 2 of 3 clips."
+    assert (
+        ranking_summary(report, rank(report)) == "a is best: PSNR 31.00 dB, 1.00 dB above b, and ahead on 2 of 3 clips."
+    )
     tie = Report({}, {"a": a, "c": a})
-    assert verdict(tie, rank(tie)) == "a and c tie: PSNR 31.00 dB."
+    assert ranking_summary(tie, rank(tie)) == "a and c tie: PSNR 31.00 dB."
     for alone in (Report({}, {}), Report({}, {"oracle": ceiling})):
-        assert verdict(alone, rank(alone)) == ""
+        assert ranking_summary(alone, rank(alone)) == ""
 
 
 def test_the_mean_by_frame_is_over_the_clips_that_have_it():

@@ -7,7 +7,7 @@ import torch
 
 from flowchroma.colorizers import Hold, Painter
 from flowchroma.errors import UserError
-from flowchroma.evaluation import Entrant, Evaluation, Judges, Protocol, Store, collect
+from flowchroma.evaluation import EvaluatedMethod, Evaluation, PerceptualNetworks, Protocol, ScoreStore, collect
 from flowchroma.film import open_film
 
 
@@ -26,11 +26,11 @@ def _count():
 
 @pytest.fixture
 def evaluation(tmp_path, clip):
-    def make(about=None, names=("hold",), films=("a", "b/c"), judges=None, protocol=None):
-        entrants = {n: Entrant(lambda film: Counted(Hold(), 240), about or {}) for n in names}
-        store = Store(tmp_path / "out", protocol or {"reference": "first"})
+    def make(about=None, names=("hold",), films=("a", "b/c"), networks=None, protocol=None):
+        methods = {n: EvaluatedMethod(lambda film: Counted(Hold(), 240), about or {}) for n in names}
+        store = ScoreStore(tmp_path / "out", protocol or {"reference": "first"})
         clips = [clip(name, seed=i) for i, name in enumerate(films)]
-        return Evaluation(clips, entrants, Protocol(), judges or Judges(), store, torch.device("cpu"))
+        return Evaluation(clips, methods, Protocol(), networks or PerceptualNetworks(), store, torch.device("cpu"))
 
     return make
 
@@ -148,14 +148,14 @@ def test_a_row_is_of_one_version_of_a_method(evaluation):
 def test_frames_that_were_replaced_are_scored_again(evaluation):
     for version in ("1", "1", "2"):
         run = evaluation()
-        entrants = {name: Entrant(e.begin, e.about, lambda film, v=version: v) for name, e in run.entrants.items()}
-        replace(run, entrants=entrants).run(wait=True)
+        methods = {n: replace(method, frames=lambda film, v=version: v) for n, method in run.methods.items()}
+        replace(run, methods=methods).run(wait=True)
     assert Counted.painted == 20
 
 
 def test_features_do_not_outlive_their_score(evaluation, monkeypatch):
-    monkeypatch.setattr(Judges, "features", lambda self, frame: frame.double().mean((2, 3)))
-    evaluation({"weights": "1"}, judges=Judges(inception=torch.nn.Identity())).run(wait=True)
+    monkeypatch.setattr(PerceptualNetworks, "features", lambda self, frame: frame.double().mean((2, 3)))
+    evaluation({"weights": "1"}, networks=PerceptualNetworks(inception=torch.nn.Identity())).run(wait=True)
     monkeypatch.undo()
     without = evaluation({"weights": "2"})
     without.run(wait=True)
@@ -219,10 +219,10 @@ def test_a_clip_that_cannot_be_read_is_told_and_the_others_scored(evaluation):
 
 
 def test_fid_is_of_the_whole_set_and_never_of_a_clip(evaluation, monkeypatch):
-    judges = Judges(inception=torch.nn.Identity())
+    networks = PerceptualNetworks(inception=torch.nn.Identity())
     features = lambda self, frame: frame.double().mean((2, 3))  # noqa: E731
-    monkeypatch.setattr(Judges, "features", features)
-    run = evaluation(judges=judges)
+    monkeypatch.setattr(PerceptualNetworks, "features", features)
+    run = evaluation(networks=networks)
     run.run(wait=True)
     scores = collect(run, {}, []).methods["hold"]
     assert all("fid" not in figures for figures in scores.clips.values())
@@ -230,7 +230,7 @@ def test_fid_is_of_the_whole_set_and_never_of_a_clip(evaluation, monkeypatch):
 
 
 def test_what_is_absent_is_nothing_and_has_a_reason(evaluation):
-    run = evaluation(judges=Judges(absent={"fid": "no weights", "lpips_vgg": "no trunk"}))
+    run = evaluation(networks=PerceptualNetworks(absent={"fid": "no weights", "lpips_vgg": "no trunk"}))
     run.run(wait=True)
     report = collect(run, {}, [])
     assert report.methods["hold"].mean["fid"] is None

@@ -7,16 +7,16 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from flowchroma.colorizers import Gray, Hold, Oracle, Painter
 from flowchroma.errors import UserError
-from flowchroma.evaluation import Judges, Protocol, score_clip
+from flowchroma.evaluation import PerceptualNetworks, Protocol, score_clip
 from flowchroma.evaluation.scoring import TRUTH
 
 CPU = torch.device("cpu")
 
 
-def score(film, protocol=None, judges=None, **painters):
+def score(film, protocol=None, networks=None, **painters):
     protocol = protocol or Protocol()
     painters = painters or {"gray": Painter(Gray(), 240)}
-    return score_clip(film, painters, protocol, judges or Judges(), CPU)
+    return score_clip(film, painters, protocol, networks or PerceptualNetworks(), CPU)
 
 
 class Noisy:

@@ -86,7 +86,7 @@ def test_photometric_sees_what_is_uncovered_under_a_change_of_light() -> None:
 
 def test_photometric_is_the_closed_form() -> None:
     luma, previous, flow, _ = occluded()
-    difference = (luma - ops.light_fitted(ops.backward_warp(previous, flow), luma)).abs()
+    difference = (luma - ops.match_exposure(ops.backward_warp(previous, flow), luma)).abs()
     padded = [torch.nn.functional.pad(difference, (r,) * 4, mode="replicate") for r in (1, 6)]
     means = [torch.nn.functional.avg_pool2d(x, 2 * r + 1, 1) for x, r in zip(padded, (1, 6), strict=True)]
     expected = torch.exp(-(means[0] + means[1]) / 2 / 15)

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowchroma.ops import forward_backward_error, light_fitted, motion_boundary, occlusion, visible
+from flowchroma.ops import forward_backward_error, match_exposure, motion_boundary, occlusion, visible
 
 
 def constant(x: float, y: float, height: int = 9, width: int = 11) -> torch.Tensor:
@@ -94,11 +94,11 @@ def test_light_is_taken_out_and_uncovered_ground_is_not(gain: float, offset: flo
     uncovered = torch.zeros_like(luma, dtype=torch.bool)
     uncovered[..., :6, :8] = True
     luma = torch.where(uncovered, luma + 30, luma)
-    left = (luma - light_fitted(warped, luma)).abs()
+    left = (luma - match_exposure(warped, luma)).abs()
     assert left[~uncovered].mean() < 0.6, "least squares without weights leaves more than 1"
     assert left[uncovered].min() > 25
 
 
 def test_a_flat_frame_has_no_gain_to_fit() -> None:
     flat = torch.full((1, 1, 8, 8), 40.0)
-    torch.testing.assert_close(light_fitted(flat, flat + 5), flat + 5)
+    torch.testing.assert_close(match_exposure(flat, flat + 5), flat + 5)

@@ -97,8 +97,8 @@ def test_convolution_of_the_enlarged_is_what_it_says(border: str, size: tuple[in
     image = torch.randn(2, 3, *size, dtype=torch.float64)
     weight, bias = torch.randn(4, 3, 3, 3, dtype=torch.float64), torch.randn(4, dtype=torch.float64)
     padded = F.pad(F.interpolate(image, scale_factor=2.0), (1, 1, 1, 1), mode=border)
-    torch.testing.assert_close(ops.conv_of_enlarged(image, weight, bias, border), F.conv2d(padded, weight, bias))
-    torch.testing.assert_close(ops.conv_of_enlarged(image, weight, None, border), F.conv2d(padded, weight))
+    torch.testing.assert_close(ops.upsampled_conv(image, weight, bias, border), F.conv2d(padded, weight, bias))
+    torch.testing.assert_close(ops.upsampled_conv(image, weight, None, border), F.conv2d(padded, weight))
 
 
 @pytest.mark.parametrize("top", [3, 100])
@@ -106,7 +106,7 @@ def test_cells_equal_the_whole_where_all_are_looked_into(top: int) -> None:
     queries, keys, values = made(72, 44)
     whole = ops.match(queries, keys, values, 0.1, top=top)
     for chunk in (5, 512):
-        found = ops.match_cells(queries, keys, values, 0.1, cells=20, top=top, chunk=chunk)
+        found = ops.match_coarse_to_fine(queries, keys, values, 0.1, cells=20, top=top, chunk=chunk)
         torch.testing.assert_close(found.values, whole.values)
         torch.testing.assert_close(found.similarity, whole.similarity)
         assert torch.equal(found.place, whole.place)
@@ -114,7 +114,7 @@ def test_cells_equal_the_whole_where_all_are_looked_into(top: int) -> None:
 
 def test_few_cells_find_the_best_of_what_they_hold() -> None:
     queries, keys, values = made(72, 44)
-    found = ops.match_cells(queries, keys, values, 1e-6, cells=2, top=1)
+    found = ops.match_coarse_to_fine(queries, keys, values, 1e-6, cells=2, top=1)
     best = torch.einsum("bnc,bnc->bn", queries, keys.gather(1, found.place.expand(-1, -1, 16)))
     torch.testing.assert_close(found.similarity[..., 0], best)
     torch.testing.assert_close(found.values, values.gather(1, found.place.expand(-1, -1, 3)))
@@ -126,5 +126,5 @@ def test_few_cells_find_the_best_of_what_they_hold() -> None:
 def test_cells_hand_gradients_on() -> None:
     inputs = [x.requires_grad_() for x in made(8, 12)]
     temperature = torch.tensor(0.1, dtype=torch.float64, requires_grad=True)
-    ops.match_cells(*inputs, temperature, cells=3, top=6).values.square().sum().backward()
+    ops.match_coarse_to_fine(*inputs, temperature, cells=3, top=6).values.square().sum().backward()
     assert all(x.grad.abs().sum() > 0 for x in (*inputs, temperature))

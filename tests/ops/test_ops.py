@@ -39,7 +39,7 @@ def test_inside_is_true_up_to_the_border_and_not_beyond() -> None:
     expected = torch.ones(4, 5)
     expected[:, 4] = 0
     expected[0] = 0
-    assert torch.equal(ops.inside(flow)[0, 0], expected)
+    assert torch.equal(ops.points_inside(flow)[0, 0], expected)
 
 
 @settings(max_examples=30, deadline=None)
@@ -88,7 +88,7 @@ def test_upsampling_between_neighbours_can_be_bilinear() -> None:
     corners = torch.stack([corners, corners[:, [2, 3, 0, 1]]])  # (2, 2, 4): by the fine pixel's row and column
     weights = corners.permute(2, 0, 1).view(1, 4, 2, 2, 1, 1).expand(2, -1, -1, -1, 5, 7)
     flow = torch.randn(2, 2, 5, 7)
-    torch.testing.assert_close(ops.between_upsample(flow, weights), ops.resized(flow, (10, 14)))
+    torch.testing.assert_close(ops.convex_upsample_2x(flow, weights), ops.rescale_flow(flow, (10, 14)))
 
 
 def test_upsampling_between_neighbours_puts_each_weight_in_its_place() -> None:
@@ -97,7 +97,7 @@ def test_upsampling_between_neighbours_puts_each_weight_in_its_place() -> None:
     weights[0, :, 1, 0, 1, 1] = 0
     weights[0, 3, 1, 0, 1, 1] = 1  # lower right of the four around the lower left fine pixel of the middle: (2, 1)
     flow = torch.arange(9.0).view(1, 1, 3, 3).repeat(1, 2, 1, 1)
-    fine = ops.between_upsample(flow, weights)
+    fine = ops.convex_upsample_2x(flow, weights)
     assert fine[0, 0, 3, 2] == 2 * 7
     assert fine[0, 0, 2, 2] == 2 * 0  # upper left of its four: (0, 0)
     assert fine[0, 0, 3, 3] == 2 * 4
@@ -136,7 +136,7 @@ def test_lucas_kanade_stops_where_it_is_told() -> None:
     previous, flow = 20 + 60 * smooth(1, 1, 96, 112), torch.tensor([3.0, 2.0]).view(1, 2, 1, 1).expand(1, 2, 96, 112)
     found = ops.lucas_kanade(ops.backward_warp(previous, flow), previous, finest=2)
     assert found.shape == (1, 2, 24, 28)
-    assert (ops.resized(found, (96, 112)) - flow).norm(dim=1)[:, 16:-16, 16:-16].median() < 0.5
+    assert (ops.rescale_flow(found, (96, 112)) - flow).norm(dim=1)[:, 16:-16, 16:-16].median() < 0.5
 
 
 def test_lucas_kanade_leaves_a_flat_frame_still() -> None:
@@ -152,9 +152,9 @@ def test_polish_takes_the_last_fraction_of_a_pixel_and_keeps_what_is_right(gain:
     luma = (ops.backward_warp(texture, true) * gain).clamp(0, 100)
     inner = (slice(None), slice(None), slice(8, -8), slice(8, -8))
     off = true + torch.tensor([0.4, 0.3]).view(1, 2, 1, 1)
-    errors = [(flow - true)[inner].norm(dim=1).mean() for flow in (off, ops.polish(off, luma, texture))]
+    errors = [(flow - true)[inner].norm(dim=1).mean() for flow in (off, ops.refine_flow(off, luma, texture))]
     assert errors[1] < errors[0] / 4
-    assert (ops.polish(true, luma, texture) - true)[inner].norm(dim=1).mean() < 0.1
+    assert (ops.refine_flow(true, luma, texture) - true)[inner].norm(dim=1).mean() < 0.1
 
 
 def test_polish_keeps_the_edge_between_two_motions() -> None:
@@ -163,6 +163,6 @@ def test_polish_keeps_the_edge_between_two_motions() -> None:
     true = torch.zeros(1, 2, 80, 160)
     true[:, 0, :, 80:] = 3
     luma = ops.backward_warp(texture, true)
-    polished = ops.polish(true, luma, texture)
+    polished = ops.refine_flow(true, luma, texture)
     assert (polished[:, 0, 10:-10, 70:80]).abs().mean() < 0.3
     assert (polished[:, 0, 10:-10, 80:90] - 3).abs().mean() < 0.3

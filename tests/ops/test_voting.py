@@ -17,9 +17,9 @@ def tokens(grid: Tensor) -> Tensor:
 def voted(
     luma: Tensor, lab: Tensor, place: Tensor, similarity: Tensor, temperature: float = 0.1, noise: float = 3.0
 ) -> tuple[Tensor, Tensor, Tensor]:
-    own = ops.patches(luma, 4)
-    votes = ops.vote(tokens(own), tokens(ops.patches(lab, 4)), place, similarity, temperature, noise)
-    return ops.elect(votes.transpose(1, 2).unflatten(2, own.shape[-2:]), 4)
+    own = ops.extract_patches(luma, 4)
+    votes = ops.patch_votes(tokens(own), tokens(ops.extract_patches(lab, 4)), place, similarity, temperature, noise)
+    return ops.merge_votes(votes.transpose(1, 2).unflatten(2, own.shape[-2:]), 4)
 
 
 def colours(*size: int) -> Tensor:
@@ -107,7 +107,7 @@ def test_where_no_match_agrees_the_most_similar_still_votes() -> None:
 @pytest.mark.parametrize("stride", [2, 4])
 def test_patches_are_what_they_cover(stride: int) -> None:
     image = colours(1, 2, 3 * stride, 2 * stride)
-    found = ops.patches(image, stride)
+    found = ops.extract_patches(image, stride)
     assert found.shape == (1, 2 * 4 * stride**2, 3, 2)
     half = stride // 2
     whole = F.pad(image, (half,) * 4, mode="replicate")

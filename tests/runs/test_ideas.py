@@ -3,7 +3,15 @@ from statistics import mean, stdev
 import pytest
 from scipy import stats
 
-from flowchroma.runs import differences, find_runs, ideas_of, noise_of, read_run, unlike, verdict
+from flowchroma.runs import (
+    comparison_summary,
+    differences,
+    find_runs,
+    ideas_of,
+    read_run,
+    seed_noise_of,
+    validation_mismatch,
+)
 
 LR = {"optimizer": {"lr": 0.01}, "scheduler": {"max_lr": 0.01}}
 UNET = {"model": {"_target_": "flowchroma.models.UNetFusion", "width": 24, "depth": 3}}
@@ -74,7 +82,7 @@ def test_with_two_ideas_the_margin_is_that_of_the_t_test(make_run):
     first, second = (30.0, 30.4, 30.2), (30.6, 30.9, 30.5, 30.8)
     paths = [make_run(f"a{i}", value, seed=i) for i, value in enumerate(first)]
     paths += [make_run(f"b{i}", value, changes=LR, seed=i) for i, value in enumerate(second)]
-    noise = noise_of(ideas_of(runs_of(*paths)))
+    noise = seed_noise_of(ideas_of(runs_of(*paths)))
     interval = stats.ttest_ind(second, first).confidence_interval(0.95)
     assert noise.margin(3, 4) == pytest.approx((interval.high - interval.low) / 2, rel=1e-4)
 
@@ -85,7 +93,7 @@ def test_with_three_ideas_the_margin_is_tukeys(make_run):
     for g, values in enumerate(groups):
         changes = {"optimizer": {"lr": 0.1 * (g + 1)}}
         paths += [make_run(f"{g}{i}", value, changes=changes, seed=i) for i, value in enumerate(values)]
-    noise = noise_of(ideas_of(runs_of(*paths)))
+    noise = seed_noise_of(ideas_of(runs_of(*paths)))
     interval = stats.tukey_hsd(*groups).confidence_interval(0.95)
     assert noise.margin(3, 3) == pytest.approx((interval.high[0][1] - interval.low[0][1]) / 2, rel=1e-3)
 
@@ -97,7 +105,7 @@ def test_the_verdict_tells_a_lead_from_noise(make_run):
 
     def said(*paths):
         ideas = ideas_of(runs_of(*paths))
-        return verdict(ideas, noise_of(ideas))
+        return comparison_summary(ideas, seed_noise_of(ideas))
 
     assert "That is less than the" in said(*a, *close)
     assert "That is more than the" in said(*a, *far)
@@ -113,7 +121,7 @@ def test_a_metric_of_which_less_is_better_ranks_the_other_way(make_run):
         (path / "results.csv").write_text(f"val/epe\n{value}\n")
     ideas = ideas_of(runs_of(a, b), "val/epe")
     assert [idea.mean for idea in ideas] == [1.0, 2.0]
-    assert "lr=0.01 leads: val/epe 1.00 px, 1.00 px below" in verdict(ideas, noise_of(ideas), "val/epe")
+    assert "lr=0.01 leads: val/epe 1.00 px, 1.00 px below" in comparison_summary(ideas, seed_noise_of(ideas), "val/epe")
 
 
 def test_runs_without_a_config_are_no_twins(tmp_path):
@@ -126,6 +134,6 @@ def test_runs_without_a_config_are_no_twins(tmp_path):
 def test_different_validation_clips_are_told(make_run):
     a, b = make_run("a"), make_run("b", changes={"data": {"size": [64, 64]}})
     c = make_run("c", changes={"data": {"clip_length": 5, "batch_size": 1}})
-    assert "data.size" in unlike(runs_of(a, b))
-    assert unlike(runs_of(a, c)) == ""
-    assert unlike([]) == ""
+    assert "data.size" in validation_mismatch(runs_of(a, b))
+    assert validation_mismatch(runs_of(a, c)) == ""
+    assert validation_mismatch([]) == ""

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from flowchroma.runs.naming import LONGEST, git_state, name_of
+from flowchroma.runs.naming import LONGEST, git_state, run_name
 from flowchroma.runs.option_effects import changes_result
 
 
@@ -21,11 +21,11 @@ from flowchroma.runs.option_effects import changes_result
     ],
 )  # fmt: skip
 def test_a_name_says_what_was_typed_that_matters(overrides: list[str], name: str):
-    assert name_of("fusion", "unet", 1, overrides) == name
+    assert run_name("fusion", "unet", 1, overrides) == name
 
 
 def test_a_name_is_never_too_long_nor_a_path_and_keeps_its_seed():
-    name = name_of("fusion", "unet", 12, [f"loss.term{i}='a/../b c$'" for i in range(40)])
+    name = run_name("fusion", "unet", 12, [f"loss.term{i}='a/../b c$'" for i in range(40)])
     assert len(name) <= LONGEST
     assert name.endswith("-seed12")
     assert not set(name) & set("/ $'\"")

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from flowchroma.runs import find_runs, write_page, write_table
-from flowchroma.runs.panels import strips
+from flowchroma.runs.panels import panel_strips
 from flowchroma.runs.table import print_table
 
 EVIL = "<script>alert('x')</script>"
@@ -71,7 +71,7 @@ def test_stills_of_one_clip_stand_side_by_side_cut_out_of_their_panels(make_run,
     write_panel(b / "panels" / "0000040.png", ["gray", "hold", "UNetFusion", "truth", "similarity"], "bear 0..7")
     other = make_run("c", seed=2)
     write_panel(other / "panels" / "0000040.png", ["gray", "hold", "UNetFusion", "truth"], "swan 0..7")
-    bear, swan = strips(find_runs([a, b, other]).runs)
+    bear, swan = panel_strips(find_runs([a, b, other]).runs)
     assert (bear.clip, swan.clip) == ("bear 0..7", "swan 0..7")
     assert bear.rows == ["coloured", "error", "similarity"]  # the first colour held is the same in both
     assert [(i, step) for i, step, _ in bear.columns] == [(0, 40), (1, 40)]
@@ -86,7 +86,7 @@ def test_a_panel_without_a_caption_is_shown_whole_and_a_damaged_one_not_at_all(m
     plain, damaged = make_run("a"), make_run("b", seed=1)
     Image.new("RGB", (42, 12)).save(plain / "panels" / "0000040.png")
     (damaged / "panels" / "0000040.png").write_bytes(b"\x89PNG cut off")
-    (strip,) = strips(find_runs([plain, damaged]).runs)
+    (strip,) = panel_strips(find_runs([plain, damaged]).runs)
     assert (strip.clip, strip.truth, strip.rows) == ("", "", ["panel"])
     assert len(strip.columns) == 1
 

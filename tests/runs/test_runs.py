@@ -13,7 +13,7 @@ def test_a_finished_run_is_read(make_run):
     assert run.config["data.size"] == [48, 48]
     assert not any(key.startswith("record") or key == "name" for key in run.config)
     assert run.curves["train/loss"] == ([0, 10, 20, 30], [1, pytest.approx(1 / 11), pytest.approx(1 / 21), 1 / 31])
-    assert run.figure() == 31.5
+    assert run.best_value() == 31.5
     assert run.results == {"val/psnr": 31.5, "val/psnr_hold": 20.0}
     assert run.last_step == 39
     assert list(run.panels) == [40]
@@ -26,8 +26,8 @@ def test_a_run_cut_off_in_the_middle_of_a_line_is_read_as_far_as_it_got(make_run
     run = read_run(path)
     assert run.state == "unfinished"
     assert run.detail == "at step 50 of 40"
-    assert run.figure() == 25  # the best so far
-    assert run.figure("train/loss") == 0.0  # less is better
+    assert run.best_value() == 25  # the best so far
+    assert run.best_value("train/loss") == 0.0  # less is better
 
 
 def test_what_is_not_finite_is_no_point_and_the_last_value_at_a_step_counts(tmp_path: Path):

@@ -91,7 +91,7 @@ def test_neither_sides_loss_reaches_the_other(make, clip: Clip) -> None:
     assert any(p.grad is not None and p.grad.any() for p in stage.network.parameters())
     stage.zero_grad()
     stage.losses(clip)
-    stage._against.backward()
+    stage._discriminator_loss.backward()
     assert all(p.grad is None for p in stage.network.parameters())
     assert all(p.grad is not None for p in stage.discriminator.parameters())
 
@@ -102,7 +102,7 @@ def test_one_pass_gives_both_sides_the_gradients_that_each_would_have_alone(make
     def gradients(of) -> dict[str, torch.Tensor]:
         stage.zero_grad()
         values = stage.losses(clip)
-        of(torch.stack([v.total for v in values]).mean(), stage._against).backward()
+        of(torch.stack([v.total for v in values]).mean(), stage._discriminator_loss).backward()
         return {name: p.grad.clone() for name, p in stage.named_parameters() if p.grad is not None}
 
     together, alone = gradients(lambda own, other: own + other), gradients(lambda own, _: own)
@@ -123,7 +123,7 @@ def test_the_game_is_that_of_the_papers_formulas(make, clip: Clip) -> None:
     torch.testing.assert_close(made[2:, 1, 1:], made[:2, 0, 1:])  # the frame before as it was made
     said = stage.discriminator(real), stage.discriminator(made)
     values = stage.losses(clip)
-    torch.testing.assert_close(stage._against, discriminator_loss(*said))
+    torch.testing.assert_close(stage._discriminator_loss, discriminator_loss(*said))
     for value in values:
         torch.testing.assert_close(value.unweighted["adversarial"], generator_loss(*said))
         torch.testing.assert_close(value.weighted["adversarial"], 2 * generator_loss(*said))

@@ -7,7 +7,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from PIL import Image
 
 from flowchroma.training import Panels
-from flowchroma.training.stage import Shown
+from flowchroma.training.stage import ValidationPanel
 
 
 class Pictured:
@@ -26,7 +26,7 @@ def validate(panels: Panels, logger: Pictured, step: int, max_steps: int, fn: Tr
         state=SimpleNamespace(fn=fn),
     )  # fmt: skip
     images = {"gray": torch.zeros(3, 4, 6), "own": torch.ones(3, 4, 6), "truth": torch.full((3, 4, 6), 0.5)}
-    panels.on_validation_epoch_end(trainer, SimpleNamespace(shown=[Shown(images, "bear 0..7")]))
+    panels.on_validation_epoch_end(trainer, SimpleNamespace(shown=[ValidationPanel(images, "bear 0..7")]))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from flowchroma.training.files import LAST
+from flowchroma.training.checkpoint_files import LAST
 
 DRAWS = "+callbacks.draws._target_=interrupting.Draws"
 

@@ -8,7 +8,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from flowchroma.data import ClipDataModule, Sample
 from flowchroma.training import Average, CheckpointFiles, Guard, Resumable
-from flowchroma.training.files import LAST
+from flowchroma.training.checkpoint_files import LAST
 
 
 class Two(LightningModule):

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from flowchroma.app.resuming import checkpoint_to_resume
 from flowchroma.errors import UserError
-from flowchroma.training.files import LAST, PREVIOUS, CheckpointFiles
+from flowchroma.training.checkpoint_files import LAST, PREVIOUS, CheckpointFiles
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from flowchroma.training.files import LAST
+from flowchroma.training.checkpoint_files import LAST
 
 
 def test_a_run_that_is_told_to_stop_saves_and_goes_on_to_the_bit(

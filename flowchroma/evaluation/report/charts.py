@@ -7,7 +7,7 @@ from typing import Any
 from flowchroma.evaluation.measures import BY_KEY, MEASURES, known
 from flowchroma.evaluation.report.contents import Report
 from flowchroma.evaluation.report.ranking import BOUNDS, Table
-from flowchroma.pages import look
+from flowchroma.pages import series_style
 
 _BOUND = "#8a8a8a"  # gray, in no competition
 _MEAN = "mean of all clips"
@@ -15,22 +15,22 @@ _MEAN = "mean of all clips"
 _Series = dict[int, float | None]  # by the frame's number
 
 
-def styles(report: Report) -> dict[str, dict[str, str]]:
+def method_styles(report: Report) -> dict[str, dict[str, str]]:
     """Each method's colour, symbol and dash: the same in every chart, by the order in the report."""
     contenders = [name for name in report.methods if name not in BOUNDS]
-    looks = {name: look(i) for i, name in enumerate(contenders)}
+    styles = {name: series_style(i) for i, name in enumerate(contenders)}
     bounds = [name for name in report.methods if name in BOUNDS]
     for name, symbol, dash in zip(bounds, ("circle-open", "square-open"), ("dash", "dot"), strict=False):
-        looks[name] = {"color": _BOUND, "symbol": symbol, "dash": dash}
-    return looks
+        styles[name] = {"color": _BOUND, "symbol": symbol, "dash": dash}
+    return styles
 
 
 def chart_data(report: Report, table: Table) -> dict[str, Any]:
     """Everything that the page's script draws, in the table's order of methods, as plain lists."""
-    looks = styles(report)
+    styles = method_styles(report)
     names = [row.method for row in table.rows]
     return {
-        "methods": [{"name": name, "bound": name in BOUNDS, **looks[name]} for name in names],
+        "methods": [{"name": name, "bound": name in BOUNDS, **styles[name]} for name in names],
         "measures": {
             m.key: {"title": m.title, "unit": m.unit, "direction": m.direction, "digits": m.digits, "scale": m.scale}
             for m in MEASURES

@@ -8,40 +8,25 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Still:
-    """One frame of one clip, as small JPEG or PNG files.
-
-    Args:
-        clip: The clip's name.
-        frame: The frame's number in it.
-        truth: The original.
-        predictions: Each method's picture; a method may lack one.
-        errors: Each method's CIEDE2000 to the original, as colour.
-    """
+    """One frame of one clip, as small JPEG or PNG files."""
 
     clip: str
     frame: int
-    truth: Path
-    predictions: Mapping[str, Path]
-    errors: Mapping[str, Path]
+    truth: Path  # the original
+    predictions: Mapping[str, Path]  # by method, which may lack one
+    errors: Mapping[str, Path]  # by method: CIEDE2000 to the original as colour
 
 
 @dataclass(frozen=True)
 class MethodScores:
-    """One method's figures, by the keys of `measures.MEASURES`.
+    """One method's figures, by the keys of `measures.MEASURES`."""
 
-    Args:
-        clips: Clip -> measure -> value; None, or no key, where it could not be had.
-        mean: Measure -> mean over the clips; also what has no value for a single clip (fid).
-        seconds_per_frame: None where no method ran.
-        frames: Clip -> {"frame": numbers, measure: values}, of equal lengths.
-        about: Parameters, checkpoint.
-    """
-
-    clips: Mapping[str, Mapping[str, float | None]]
-    mean: Mapping[str, float | None]
-    seconds_per_frame: float | None = None
+    clips: Mapping[str, Mapping[str, float | None]]  # clip -> measure -> value; None or no key where unavailable
+    mean: Mapping[str, float | None]  # measure -> mean over the clips; also what no single clip has (fid)
+    seconds_per_frame: float | None = None  # None where no method ran
+    # clip -> {"frame": numbers, measure: values}, of equal lengths
     frames: Mapping[str, Mapping[str, Sequence[float]]] = field(default_factory=dict)
-    about: Mapping[str, Any] = field(default_factory=dict)
+    about: Mapping[str, Any] = field(default_factory=dict)  # parameters, checkpoint
 
     def of(self, clip: str, key: str) -> float | None:
         """A clip's figure, None where there is none."""

@@ -1,6 +1,6 @@
 "use strict";
 (() => {
-  const { data, config, byId, plain, shorten, widest, fill, spike, layout } = house;
+  const { data, config, byId, plain, shorten, widest, fill, spike, layout } = base;
   const methods = data.methods;
   const contenders = methods.filter((method) => !method.bound);
   const hidden = new Set(contenders.length ? methods.filter((method) => method.bound).map((method) => method.name) : []);
@@ -137,5 +137,5 @@
     byId("frames-clip").addEventListener("change", drawFrames);
     redraws.push(drawFrames);
   }
-  house.legends(methods, hidden, redraws);
+  base.legends(methods, hidden, redraws);
 })();

@@ -15,21 +15,13 @@ BOUNDS: Mapping[str, str] = {  # in no competition: one sees the truth, the othe
 
 @dataclass(frozen=True)
 class Cell:
-    """One figure.
+    """One figure of the table."""
 
-    Args:
-        text: As people read it.
-        value: As it is.
-        order: To sort by, best first; None goes last.
-        place: 1 best, 2 second, 0 neither.
-        partial: How many clips it is the mean of, where not all.
-    """
-
-    text: str
+    text: str  # as people read it
     value: float | None
-    order: float | None
-    place: int = 0
-    partial: int | None = None
+    order: float | None  # to sort by, best first; None goes last
+    place: int = 0  # 1 best, 2 second, 0 neither
+    partial: int | None = None  # how many clips it is the mean of, where not all
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from flowchroma.evaluation.report.charts import chart_data, styles
+from flowchroma.evaluation.report.charts import chart_data, method_styles
 from flowchroma.evaluation.report.contents import Report, Still
-from flowchroma.evaluation.report.files import plain
+from flowchroma.evaluation.report.json_csv import plain
 from flowchroma.evaluation.report.ranking import rank
-from flowchroma.evaluation.report.summary import verdict
-from flowchroma.pages import data_uri, render, write_whole
+from flowchroma.evaluation.report.summary import ranking_summary
+from flowchroma.files.atomic import write_atomically
+from flowchroma.pages import data_uri, render
 
-_ROOM = Path(__file__).parent
+_FOLDER = Path(__file__).parent
 _ESSENTIAL = ("set", "clips", "reference", "size")
 _ELSEWHERE = ("absent", "error maps", "problems")  # said beside the table, the stills, and at the top
 _ARROWS = {"higher": "↑", "lower": "↓", "closest to 1": "→1", "none": ""}
@@ -19,10 +20,6 @@ _ARROWS = {"higher": "↑", "lower": "↓", "closest to 1": "→1", "none": ""}
 
 def write_html(report: Report, path: Path) -> None:
     """Write the page: who is best, on which clips, at which frames, what it looks like, and the protocol.
-
-    Args:
-        report: The evaluation.
-        path: Replaced at once when everything is written.
 
     Raises:
         UserError: A still cannot be read.
@@ -32,14 +29,14 @@ def write_html(report: Report, path: Path) -> None:
     data = chart_data(report, table)
     protocol = plain(report.protocol)
     page = render(
-        _ROOM / "page.html.j2",
-        _ROOM / "page.js",
+        _FOLDER / "page.html.j2",
+        _FOLDER / "page.js",
         charts=bool(data["byClip"] or data["byFrame"]),
         table=table,
         notes={key: i for i, key in enumerate(table.notes, start=1)},
-        verdict=verdict(report, table),
+        headline=ranking_summary(report, table),
         arrows=_ARROWS,
-        looks=styles(report),
+        styles=method_styles(report),
         data=data,
         essentials={key: protocol[key] for key in _ESSENTIAL if key in protocol},
         protocol={key: value for key, value in protocol.items() if key not in _ELSEWHERE},
@@ -48,7 +45,7 @@ def write_html(report: Report, path: Path) -> None:
         about={name: plain(scores.about) for name, scores in report.methods.items() if scores.about},
         stills=_stills(report.stills, [row.method for row in table.rows]),
     )
-    write_whole(path, page)
+    write_atomically(path, page)
 
 
 def _stills(stills: Sequence[Still], methods: Sequence[str]) -> list[tuple[str, list[dict[str, Any]]]]:

@@ -5,7 +5,7 @@ from flowchroma.evaluation.report.contents import Report
 from flowchroma.evaluation.report.ranking import Table, mean
 
 
-def verdict(report: Report, table: Table) -> str:
+def ranking_summary(report: Report, table: Table) -> str:
     """Say who leads by the first measure, by how much, and on how many clips; nothing where nobody competes."""
     measure = next(iter(table.columns), None)
     if measure is None or not table.contenders:

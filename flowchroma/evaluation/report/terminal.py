@@ -14,12 +14,7 @@ _ARROWS = {"higher": " ↑", "lower": " ↓", "closest to 1": " →1", "none": "
 
 
 def print_table(report: Report, console: Console | None = None) -> None:
-    """Print the means, the best in bold and the bounds dim; as several tables where the terminal is narrow.
-
-    Args:
-        report: The evaluation.
-        console: Where to; the terminal by default.
-    """
+    """Print the means, the best in bold and the bounds dim; as several tables where the terminal is narrow."""
     console = console or Console()
     table = rank(report)
     for columns in _fitting(table, console.width):

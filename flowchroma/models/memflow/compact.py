@@ -11,7 +11,7 @@ from flowchroma.models.memflow.estimator import FirstFlow, FlowEstimator
 from flowchroma.models.memflow.iterates import FineFlow, Iterate
 from flowchroma.models.memflow.refiner import Refiner
 from flowchroma.models.memflow.update import HiddenUpdate
-from flowchroma.ops import light
+from flowchroma.ops import luminance
 
 
 class MemFlowSmall(FlowEstimator):
@@ -52,9 +52,9 @@ class MemFlowSmall(FlowEstimator):
     def _corrected(self, flow: Tensor, hidden: Tensor) -> Tensor:
         return flow
 
-    def _enlarged(self, iterate: Iterate, luma: light.Luma, previous: light.Luma) -> FineFlow:
+    def _enlarged(self, iterate: Iterate, luma: luminance.Luma, previous: luminance.Luma) -> FineFlow:
         return self.refiner(iterate.flow, iterate.hidden, luma, previous)
 
-    def _in_pixels(self, iterates: Sequence[Iterate], luma: light.Luma, previous: light.Luma) -> list[Tensor]:
+    def _in_pixels(self, iterates: Sequence[Iterate], luma: luminance.Luma, previous: luminance.Luma) -> list[Tensor]:
         fine = self._enlarged(iterates[-1], luma, previous)
-        return [*(ops.resized(flow, fine.flow.shape[-2:]) for flow in fine.steps), fine.flow]
+        return [*(ops.rescale_flow(flow, fine.flow.shape[-2:]) for flow in fine.steps), fine.flow]

@@ -52,7 +52,7 @@ class Photometric:
         """(B, 1, H, W), in [0, 1]."""
         warped = ops.backward_warp(evidence.previous, evidence.flow)
         luma = evidence.luma.to(warped.dtype)
-        difference = (luma - ops.light_fitted(warped, luma)).abs()
+        difference = (luma - ops.match_exposure(warped, luma)).abs()
         means = torch.stack([ops.window_mean(difference, radius) for radius in self.radii]).mean(0)
         return torch.exp(-means / self.scale).clamp(max=1)
 
@@ -80,7 +80,7 @@ class ForwardBackward:
             if self.opposite is None
             else self.opposite(evidence.previous, evidence.luma)
         )
-        error, bound = ops.forward_backward_error(evidence.flow, ops.resized(back, evidence.flow.shape[-2:]))
+        error, bound = ops.forward_backward_error(evidence.flow, ops.rescale_flow(back, evidence.flow.shape[-2:]))
         return torch.exp(-error / bound)
 
 

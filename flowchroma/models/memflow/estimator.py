@@ -19,10 +19,10 @@ from flowchroma.models.memflow.encoder import NORMS, Encoder, fast
 from flowchroma.models.memflow.iterates import Encoded, FineFlow, Iterate
 from flowchroma.models.memflow.update import Update
 from flowchroma.models.state import FlowState
-from flowchroma.ops import light
+from flowchroma.ops import luminance
 from flowchroma.types import Flow
 
-FirstFlow = Callable[[light.Luma, light.Luma], Tensor]  # (luma, previous) to a flow (B, 2, h, w), in its own pixels
+FirstFlow = Callable[[luminance.Luma, luminance.Luma], Tensor]  # to a flow (B, 2, h, w), in its own pixels
 Cut = Callable[[Tensor, Tensor], Tensor]  # (luma, previous) to (B,), bool
 
 
@@ -89,11 +89,11 @@ class FlowEstimator(nn.Module, ABC):
         """Flow on the coarse grid, (B, 2, h, w), after an iteration that ended in this hidden state, (B, D, h, w)."""
 
     @abstractmethod
-    def _enlarged(self, iterate: Iterate, luma: light.Luma, previous: light.Luma) -> FineFlow:
+    def _enlarged(self, iterate: Iterate, luma: luminance.Luma, previous: luminance.Luma) -> FineFlow:
         """Bring an iteration's flow to pixels."""
 
     @abstractmethod
-    def _in_pixels(self, iterates: Sequence[Iterate], luma: light.Luma, previous: light.Luma) -> list[Tensor]:
+    def _in_pixels(self, iterates: Sequence[Iterate], luma: luminance.Luma, previous: luminance.Luma) -> list[Tensor]:
         """Every flow that is trained, the last one last: (B, 2, H, W), in pixels."""
 
     def step(self, luma: Tensor, state: FlowState | None) -> tuple[Flow | None, FlowState]:
@@ -109,7 +109,7 @@ class FlowEstimator(nn.Module, ABC):
             cuts. Items that cut alone get confidence 0; what they remember fades with the memory.
         """
         padded, padding = self._pad(luma)
-        now, pyramid = self.encode(padded), light.Pyramid(padded)
+        now, pyramid = self.encode(padded), luminance.Pyramid(padded)
         cut = self.cut(padded, state.pyramid.luma) if self.cut and state is not None else None
         if state is None or (cut is not None and cut.all()):
             empty = now.key[:, :0]
@@ -131,7 +131,7 @@ class FlowEstimator(nn.Module, ABC):
         """
         padded, padding = self._pad(luma.flatten(0, 1))
         whole = self.encode(padded)
-        lumas = [light.Pyramid(frame) for frame in padded.unflatten(0, luma.shape[:2]).unbind(1)]
+        lumas = [luminance.Pyramid(frame) for frame in padded.unflatten(0, luma.shape[:2]).unbind(1)]
         frames = [
             Encoded(*parts) for parts in zip(*(x.unflatten(0, luma.shape[:2]).unbind(1) for x in whole), strict=True)
         ]
@@ -195,7 +195,9 @@ class FlowEstimator(nn.Module, ABC):
         table_limit = self.volume_limit if self.iterations > 4 else 0
         return ops.MemoryRead(query, keys, values, scale, table_limit)
 
-    def _with_confidence(self, last: Iterate, now: Encoded, luma: light.Pyramid, previous: light.Pyramid) -> Flow:
+    def _with_confidence(
+        self, last: Iterate, now: Encoded, luma: luminance.Pyramid, previous: luminance.Pyramid
+    ) -> Flow:
         """Flow in pixels, and how far colour carried along it can be trusted."""
 
         def opposite(iterations: int) -> Tensor:
@@ -209,7 +211,7 @@ class FlowEstimator(nn.Module, ABC):
         evidence = Evidence(luma.luma, previous.luma, flow.carrier, last.flow, fine.weights, last.correlation, opposite)
         return replace(flow, confidence=self.confidence(evidence))
 
-    def _remember(self, luma: light.Pyramid, now: Encoded, last: Iterate, state: FlowState) -> FlowState:
+    def _remember(self, luma: luminance.Pyramid, now: Encoded, last: Iterate, state: FlowState) -> FlowState:
         kept = self.memory_frames * now.key.shape[1]
         keys = torch.cat([state.keys, now.key], dim=1)
         values = torch.cat([state.values, last.value], dim=1)
@@ -217,12 +219,12 @@ class FlowEstimator(nn.Module, ABC):
         # Views would hold on to what is forgotten.
         return FlowState(luma, now.features, keys[:, start:].clone(), values[:, start:].clone())
 
-    def _first_flow(self, luma: light.Pyramid, previous: light.Pyramid) -> Tensor | None:
+    def _first_flow(self, luma: luminance.Pyramid, previous: luminance.Pyramid) -> Tensor | None:
         """On the coarse grid and in its pixels."""
         if self.start is None:
             return None
         height, width = luma.luma.shape[-2:]
-        return ops.resized(self.start(luma, previous), (height // STRIDE, width // STRIDE))
+        return ops.rescale_flow(self.start(luma, previous), (height // STRIDE, width // STRIDE))
 
     def _pooled(self, features: Tensor) -> Tensor:
         """(B, D, h, w) to (B, n, D)."""

@@ -10,7 +10,7 @@ from flowchroma.models.memflow.architecture import STRIDE, Architecture
 from flowchroma.models.memflow.estimator import FlowEstimator
 from flowchroma.models.memflow.iterates import FineFlow, Iterate
 from flowchroma.models.memflow.update import FlowUpdate
-from flowchroma.ops import light
+from flowchroma.ops import luminance
 
 PUBLISHED = Architecture()
 
@@ -46,9 +46,9 @@ class MemFlow(FlowEstimator):
     def _corrected(self, flow: Tensor, hidden: Tensor) -> Tensor:
         return flow + self.update_block.flow_head(hidden).to(flow.dtype)
 
-    def _enlarged(self, iterate: Iterate, luma: light.Luma, previous: light.Luma) -> FineFlow:
+    def _enlarged(self, iterate: Iterate, luma: luminance.Luma, previous: luminance.Luma) -> FineFlow:
         weights = self.update_block.upsampling_weights(iterate.hidden)
         return FineFlow(ops.convex_upsample(iterate.flow, weights, STRIDE), None, weights, [])
 
-    def _in_pixels(self, iterates: Sequence[Iterate], luma: light.Luma, previous: light.Luma) -> list[Tensor]:
+    def _in_pixels(self, iterates: Sequence[Iterate], luma: luminance.Luma, previous: luminance.Luma) -> list[Tensor]:
         return [self._enlarged(iterate, luma, previous).flow for iterate in iterates]

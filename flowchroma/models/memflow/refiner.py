@@ -11,7 +11,7 @@ from flowchroma import ops
 from flowchroma.models.memflow.encoder import fast
 from flowchroma.models.memflow.iterates import FineFlow
 from flowchroma.models.memflow.update import Pointwise
-from flowchroma.ops import light
+from flowchroma.ops import luminance
 
 _CELL = 2  # pixels a side that share a hidden state
 _DAMPING = 0.02  # of the squared gradient of normalised luminance
@@ -29,7 +29,7 @@ class Refiner(nn.Module):
     state, a small network gives every pixel the candidates' weights (a softmax), a correction of its own, and weights
     of nine neighbours, over which the flow is then averaged, twice, as in the convex upsampling of RAFT (Teed and Deng,
     ECCV 2020, section 3.3). The same network does every step at every scale. The result is enlarged by weights of its
-    own (`ops.between_upsample`) and moved towards its `ops.polish`ed form by a weight in [0, 1] of every pixel.
+    own (`ops.convex_upsample_2x`) and moved towards its `ops.refine_flow`ed form by a weight in [0, 1] of every pixel.
 
     Args:
         hidden: channels of the coarse grid's hidden state, and of all layers.
@@ -68,7 +68,7 @@ class Refiner(nn.Module):
         for layer in (self.enlarge, self.settle):
             layer.bias = nn.Parameter(torch.zeros(layer.out_channels))
 
-    def forward(self, flow: Tensor, hidden: Tensor, luma: light.Luma, previous: light.Luma) -> FineFlow:
+    def forward(self, flow: Tensor, hidden: Tensor, luma: luminance.Luma, previous: luminance.Luma) -> FineFlow:
         """Correct a coarse flow.
 
         Args:
@@ -80,15 +80,15 @@ class Refiner(nn.Module):
         Returns:
             The flow in pixels; `weights` are those of four neighbours. Between steps the flow is detached.
         """
-        frame, before = light.Pyramid.of(luma), light.Pyramid.of(previous)
+        frame, before = luminance.Pyramid.of(luma), luminance.Pyramid.of(previous)
         dominant = ops.dominant_motion(frame, before)
-        steadied = light.Pyramid(ops.backward_warp(before.luma, dominant))
+        steadied = luminance.Pyramid(ops.backward_warp(before.luma, dominant))
         flows = []
         for scale, count in zip(self.scales, self.steps, strict=True):
             shrunk, shrunk_steadied = frame.normalised(scale), steadied.normalised(scale)
             size = shrunk.shape[-2:]
-            shrunk_dominant = ops.resized(dominant, size)
-            flow = ops.resized(flow.to(shrunk.dtype), size)
+            shrunk_dominant = ops.rescale_flow(dominant, size)
+            flow = ops.rescale_flow(flow.to(shrunk.dtype), size)
             cells = [side // _CELL for side in size]
             if hidden.shape[-2:] != torch.Size(cells):
                 hidden = F.interpolate(hidden, size=cells, mode="bilinear")
@@ -102,14 +102,14 @@ class Refiner(nn.Module):
                 flows.append(flow)
         flow, weights = self._enlarged(flow, hidden)
         weight = F.interpolate(_pixels(self.settle, hidden).to(flow.dtype).sigmoid(), scale_factor=2)
-        polished = ops.polish(flow.detach(), frame, before)
+        polished = ops.refine_flow(flow.detach(), frame, before)
         return FineFlow(torch.addcmul(flow, weight, polished - flow.detach()), polished, weights, flows)
 
     @torch.no_grad()
     def _least_squares(self, frame: Tensor, warped: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Steps (B, 2, h, w), in pixels, and log certainties (B, 1, h, w), of every window."""
-        equations = light.equations(frame, warped)
-        solved = [light.solved(ops.window_mean(equations, radius), _DAMPING) for radius in self.radii]
+        equations = luminance.normal_equations(frame, warped)
+        solved = [luminance.solve(ops.window_mean(equations, radius), _DAMPING) for radius in self.radii]
         steps, certainties = zip(*solved, strict=True)
         return [s.clamp(-_LONGEST_STEP, _LONGEST_STEP) for s in steps], [c.log() / 2 for c in certainties]
 
@@ -130,7 +130,7 @@ class Refiner(nn.Module):
 
     def _enlarged(self, flow: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
         weights = _pixels(self.enlarge, hidden).to(flow.dtype).unflatten(1, (4, 2, 2)).softmax(dim=1)
-        return ops.between_upsample(flow, weights), weights
+        return ops.convex_upsample_2x(flow, weights), weights
 
 
 class _Block(nn.Module):

@@ -101,7 +101,7 @@ class ConvOfEnlarged(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, D, 2 H, 2 W)."""
-        return ops.conv_of_enlarged(x, self.weight, self.bias)
+        return ops.upsampled_conv(x, self.weight, self.bias)
 
 
 def _conv(inputs: int, outputs: int, dilation: int = 1) -> nn.Conv2d:

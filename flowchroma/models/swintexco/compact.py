@@ -113,10 +113,10 @@ class SwinTExCoSmall(nn.Module):
         trunk: see `MatchingFeatures`.
         temperature: of the matching at the start of training; it is learned.
         refine_width: see `Refinement`.
-        cells: see `ops.match_cells`.
-        top: see `ops.match_cells`.
-        votes: best matches of each position whose patches are compared pixel by pixel, at most `top`; see `ops.vote`.
-        noise: see `ops.vote`.
+        cells: see `ops.match_coarse_to_fine`.
+        top: see `ops.match_coarse_to_fine`.
+        votes: best matches of each position whose patches are compared by pixel, at most `top`; see `ops.patch_votes`.
+        noise: see `ops.patch_votes`.
     """
 
     def __init__(
@@ -141,7 +141,7 @@ class SwinTExCoSmall(nn.Module):
         count = references.shape[1]
         lab, _ = ops.pad_to_multiple(references.flatten(0, 1), MULTIPLE)
         memory = reference_memory(self.embed(lab[:, :1]), lab, count, to_cells)
-        patches = to_cells(ops.patches(lab, STRIDE)).unflatten(0, (-1, count)).flatten(1, 2)
+        patches = to_cells(ops.extract_patches(lab, STRIDE)).unflatten(0, (-1, count)).flatten(1, 2)
         # To half precision L is still known to 1 / 32.
         return replace(memory, patches=patches.half())
 
@@ -154,7 +154,7 @@ class SwinTExCoSmall(nn.Module):
         """`forward` for each of several memories, `Match.voted` for those with patches; the frame is encoded once."""
         frame = self._encode(luma)
         voting = any(memory.patches is not None for memory in memories)
-        patches = to_cells(ops.patches(frame.luma, STRIDE)) if voting else None
+        patches = to_cells(ops.extract_patches(frame.luma, STRIDE)) if voting else None
         found = []
         for memory in memories:
             matches = self._matches(frame, memory)
@@ -173,7 +173,7 @@ class SwinTExCoSmall(nn.Module):
         return self.log_temperature.exp().clamp(min=0.005)
 
     def _matches(self, frame: "_EncodedFrame", memory: ReferenceMemory) -> ops.Matches:
-        return ops.match_cells(frame.queries, memory.keys, memory.lab, self._temperature, self.cells, self.top)
+        return ops.match_coarse_to_fine(frame.queries, memory.keys, memory.lab, self._temperature, self.cells, self.top)
 
     def _averaged(self, frame: "_EncodedFrame", memory: ReferenceMemory, matches: ops.Matches) -> Match:
         """The weighted mean of the matches' colours."""
@@ -194,8 +194,8 @@ class SwinTExCoSmall(nn.Module):
         """Colour that the patches around the best matches vote for, pixel by pixel."""
         best = (matches.place[..., : self.votes], matches.similarity[..., : self.votes])
         parts = zip(*(x.split(_CHUNK, dim=1) for x in (patches, *best)), strict=True)
-        votes = [ops.vote(a, of_references, b, c, self._temperature, self.noise) for a, b, c in parts]
-        ab, similarity, difference = ops.elect(from_cells(torch.cat(votes, dim=1), frame.grid), STRIDE)
+        votes = [ops.patch_votes(a, of_references, b, c, self._temperature, self.noise) for a, b, c in parts]
+        ab, similarity, difference = ops.merge_votes(from_cells(torch.cat(votes, dim=1), frame.grid), STRIDE)
         crop = frame.padding.crop
         return Match(crop(ab), crop(similarity.clamp(min=0)), crop(difference), source)
 

@@ -27,7 +27,7 @@ class Conv(nn.Conv2d):
     def on_grid(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         """Convolve x, (B, C, h, w), as enlarged to `grid` by nearest neighbour."""
         if grid == (2 * x.shape[2], 2 * x.shape[3]) and self.stride == (1, 1):
-            return ops.conv_of_enlarged(x, self.weight, self.bias, border="reflect")
+            return ops.upsampled_conv(x, self.weight, self.bias, border="reflect")
         return self(x if grid == x.shape[-2:] else F.interpolate(x, size=grid, mode="nearest"))
 
 

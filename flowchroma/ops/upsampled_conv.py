@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def conv_of_enlarged(image: Tensor, weight: Tensor, bias: Tensor | None, border: str = "constant") -> Tensor:
+def upsampled_conv(image: Tensor, weight: Tensor, bias: Tensor | None, border: str = "constant") -> Tensor:
     """Enlarge twice by nearest neighbour, then convolve 3x3: in four ninths of the multiplications.
 
     Each output pixel sees two input pixels a side, one of them twice: its three taps a side are two sums of taps, one

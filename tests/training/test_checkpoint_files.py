@@ -9,7 +9,7 @@ import torch
 
 from flowchroma.errors import UserError
 from flowchroma.files.checkpoints import damage
-from flowchroma.training.files import LAST, PREVIOUS, CheckpointFiles
+from flowchroma.training.checkpoint_files import LAST, PREVIOUS, CheckpointFiles
 from flowchroma.training.metrics_file import MetricsFile
 from flowchroma.training.random_state import random_state, set_random_state
 

@@ -1,8 +1,9 @@
-"""The networks that judge colours, where their weights are to be had."""
+"""LPIPS and the Inception network of FID, where their weights are available."""
 
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -17,18 +18,12 @@ LPIPS = ("alex", "vgg")
 
 
 @dataclass(frozen=True)
-class Judges:
-    """LPIPS and Inception networks.
+class PerceptualNetworks:
+    """LPIPS and Inception networks."""
 
-    Args:
-        lpips: by trunk, "alex" or "vgg".
-        inception: for the features of FID; None for no FID.
-        absent: the reason why a figure cannot be had, by its key.
-    """
-
-    lpips: dict[str, nn.Module] = field(default_factory=dict)
-    inception: nn.Module | None = None
-    absent: dict[str, str] = field(default_factory=dict)
+    lpips: dict[str, nn.Module] = field(default_factory=dict)  # by trunk, "alex" or "vgg"
+    inception: nn.Module | None = None  # for the features of FID; None for no FID
+    absent: dict[str, str] = field(default_factory=dict)  # why a measure is unavailable, by its key
 
     def distances(self, prediction: Tensor, target: Tensor) -> dict[str, float]:
         """LPIPS by key, of one frame (1, 3, H, W) uint8."""
@@ -40,14 +35,14 @@ class Judges:
 
     @property
     def keys(self) -> list[str]:
-        """The figures that can be had."""
+        """The measures that are available."""
         return [*(f"lpips_{net}" for net in self.lpips), *(["fid"] if self.inception is not None else [])]
 
 
-def find_judges(
+def load_perceptual_networks(
     lpips: Sequence[str], fid: bool, folder: str | Path | None, download: bool, device: torch.device
-) -> Judges:
-    """Load the networks whose weights are there; the others are told, with the reason.
+) -> PerceptualNetworks:
+    """Load the networks whose weights are available; `absent` gives the reason for the others.
 
     Args:
         lpips: trunks of LPIPS, of "alex" and "vgg".
@@ -69,17 +64,17 @@ def find_judges(
     place = None if folder is None else Path(folder)
     absent = {f"lpips_{net}": "not asked for" for net in LPIPS if net not in lpips}
     absent |= {} if fid else {"fid": "not asked for"}
-    wanted: dict[str, Callable[[], nn.Module]] = {
-        f"lpips_{net}": lambda net=net: load_lpips(net, place, download)  # type: ignore[misc]
-        for net in lpips
+    wanted: dict[str, Callable[[Path | None, bool], nn.Module]] = {
+        f"lpips_{net}": partial(load_lpips, net) for net in lpips
     }
-    if fid:
-        wanted["fid"] = lambda: load_inception(place, download)
+    wanted |= {"fid": load_inception} if fid else {}
     found: dict[str, nn.Module] = {}
     for key, load in wanted.items():
         try:
-            found[key] = load().to(device)
+            found[key] = load(place, download).to(device)
         except WeightsAbsent as error:
             absent[key] = str(error)
     inception = found.pop("fid", None)
-    return Judges({key.removeprefix("lpips_"): network for key, network in found.items()}, inception, absent)
+    return PerceptualNetworks(
+        {key.removeprefix("lpips_"): network for key, network in found.items()}, inception, absent
+    )

@@ -1,6 +1,6 @@
 "use strict";
-// What every page of the house has: figures, names, charts' layout, legends, sortable tables, enlarged stills.
-const house = (() => {
+// What every page shares: figures, names, charts' layout, legends, sortable tables, enlarged stills.
+const base = (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const config = { responsive: true, displayModeBar: false };
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from flowchroma.evaluation.measures import BY_KEY, known
-from flowchroma.evaluation.report.contents import MethodScores, Report
-from flowchroma.pages import write_whole
+from flowchroma.evaluation.report.contents import Report
+from flowchroma.files.atomic import write_atomically
 
 
 def write_json(report: Report, path: Path) -> None:
@@ -19,25 +19,17 @@ def write_json(report: Report, path: Path) -> None:
 
     Infinity is the string "inf", which `float` reads; what could not be had, or is not a number, is null. What is known
     about the methods stands in the protocol, under "about".
-
-    Args:
-        report: The evaluation.
-        path: Replaced at once when everything is written.
     """
     about = {name: scores.about for name, scores in report.methods.items() if scores.about}
     protocol = {**report.protocol, "about": about} if about else report.protocol
-    methods = {name: _scores(scores) for name, scores in report.methods.items()}
+    kept = ("clips", "mean", "seconds_per_frame")
+    methods = {name: {key: getattr(scores, key) for key in kept} for name, scores in report.methods.items()}
     text = json.dumps(plain({"protocol": protocol, "methods": methods}), indent=2, ensure_ascii=False, allow_nan=False)
-    write_whole(path, text + "\n")
+    write_atomically(path, text + "\n")
 
 
 def write_csv(report: Report, path: Path) -> None:
-    """Write one row a method and clip, then the methods' means as rows of the clip "mean"; empty where absent.
-
-    Args:
-        report: The evaluation.
-        path: Replaced at once when everything is written.
-    """
+    """Write one row a method and clip, then the methods' means as rows of the clip "mean"; empty where absent."""
     keys = [*(key for key in BY_KEY if key in report.keys), *sorted(report.keys - set(BY_KEY))]
     text = io.StringIO()
     table = csv.DictWriter(text, ["method", "clip", *dict.fromkeys((*keys, "seconds_per_frame"))], lineterminator="\n")
@@ -48,7 +40,7 @@ def write_csv(report: Report, path: Path) -> None:
     for name, scores in report.methods.items():
         mean = {"seconds_per_frame": scores.seconds_per_frame, **scores.mean}
         table.writerow({"method": name, "clip": "mean", **_filled(mean)})
-    write_whole(path, text.getvalue())
+    write_atomically(path, text.getvalue())
 
 
 def plain(value: Any) -> Any:
@@ -68,10 +60,6 @@ def plain(value: Any) -> Any:
     if math.isfinite(number):
         return number
     return None if math.isnan(number) else str(number)
-
-
-def _scores(scores: MethodScores) -> dict[str, Any]:
-    return {"clips": scores.clips, "mean": scores.mean, "seconds_per_frame": scores.seconds_per_frame}
 
 
 def _filled(values: Mapping[str, float | None]) -> dict[str, float]:

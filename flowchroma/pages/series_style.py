@@ -6,8 +6,8 @@ _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star")
 _DASHES = ("solid", "dash", "dot")
 
 
-def look(number: int) -> dict[str, str]:
-    """The colour, symbol and dash of a series, by its number from 0; 147 are told apart."""
+def series_style(number: int) -> dict[str, str]:
+    """The colour, symbol and dash of a series, by its number from 0; 147 differ."""
     lap = number // len(_COLORS)
     return {
         "color": _COLORS[number % len(_COLORS)],

@@ -1,10 +1,10 @@
-"""What the light of two frames says of the motion between them (Lucas and Kanade, IJCAI 1981)."""
+"""Luminance pyramids, and the normal equations of motion between two frames (Lucas and Kanade, IJCAI 1981)."""
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from flowchroma.ops.warp import backward_warp, resized
+from flowchroma.ops.warp import backward_warp, rescale_flow
 from flowchroma.ops.window import window_mean
 
 _CONTRAST_FLOOR = 3.0  # in units of L: weaker texture is noise
@@ -71,7 +71,7 @@ class Pyramid:
         A frame of twice the size is warped and then halved: interpolating a small one biases fractions of a pixel.
         """
         finer = self.at(scale // 2)
-        return normalised(halved(backward_warp(finer, resized(flow, finer.shape[-2:]))), radius)
+        return normalised(halved(backward_warp(finer, rescale_flow(flow, finer.shape[-2:]))), radius)
 
 
 Luma = Tensor | Pyramid  # (B, 1, H, W), L in [0, 100]; a pyramid of it where others need it, too
@@ -86,7 +86,7 @@ def gradient(image: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def equations(frame: Tensor, warped: Tensor) -> Tensor:
+def normal_equations(frame: Tensor, warped: Tensor) -> Tensor:
     """Normal equations of the step that would take `warped` to `frame`, at every pixel by itself.
 
     Args:
@@ -106,8 +106,8 @@ def equations(frame: Tensor, warped: Tensor) -> Tensor:
     return products
 
 
-def solved(equations: Tensor, damping: float) -> tuple[Tensor, Tensor]:
-    """Solve averaged `equations`.
+def solve(equations: Tensor, damping: float) -> tuple[Tensor, Tensor]:
+    """Solve averaged `normal_equations`.
 
     Args:
         equations: (B, 5, H, W).

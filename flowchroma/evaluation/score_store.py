@@ -14,12 +14,14 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from flowchroma.errors import UserError
-from flowchroma.evaluation.scoring import TRUTH, Score
+from flowchroma.evaluation.clip_metrics import Score
+from flowchroma.evaluation.scoring import TRUTH
+from flowchroma.files.atomic import write_atomically
 
 LOCKS = "locks"  # a folder beside those of the methods
 
 
-class Store:
+class ScoreStore:
     """The folder that an evaluation writes to; several processes may share it.
 
     Args:
@@ -37,7 +39,7 @@ class Store:
             place.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(f"{place}.lock"):
                 if not place.exists():
-                    _write(place, json.dumps(protocol, indent=1))
+                    write_atomically(place, json.dumps(protocol, indent=1))
         except OSError as error:
             raise UserError(f"cannot write to {folder}: {error.strerror or error}") from error
         there = _read(place)
@@ -86,7 +88,7 @@ class Store:
             "identity": dict(identity),
             **{f.name: getattr(score, f.name) for f in fields(score) if f.name != "features"},
         }
-        _write(self._place(method, clip, ".json"), json.dumps(kept))
+        write_atomically(self._place(method, clip, ".json"), json.dumps(kept))
 
     def features(self, method: str, clip: str) -> Path:
         """Where a clip's Inception features are, (frames, 2048)."""
@@ -102,7 +104,7 @@ class Store:
         return path
 
 
-def identify(facts: Any) -> str:
+def short_hash(facts: Any) -> str:
     """A short name for what a figure depends on."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
@@ -124,12 +126,6 @@ def fingerprint(path: Path | None) -> str | None:
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
     return digest.hexdigest()
-
-
-def _write(path: Path, text: str) -> None:
-    side = path.with_name(f"{path.name}.part")
-    side.write_text(text, encoding="utf-8")
-    side.replace(path)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -1,9 +1,9 @@
-"""A run as its directory tells it."""
+"""A run, read from its directory."""
 
 import csv
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +12,7 @@ import yaml
 
 from flowchroma.runs.wandb_file import read_wandb
 
-MONITOR = "val/psnr"
+DEFAULT_METRIC = "val/psnr"
 _LOWER = ("epe", "ause", "error", "loss", "lpips", "fid", "train/")  # in a metric's name: less is better
 _UNITS = {"psnr": "dB", "epe": "px"}
 _NOT_DRAWN = ("step", "epoch", "trainer/global_step")
@@ -27,28 +27,19 @@ Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
 class Run:
     """One training run.
 
-    Args:
-        path: its directory.
-        state: "finished" with results, "unfinished" without (it may be running, or was killed), "failed" with what it
-            died of, "empty" where nothing but its directory came to be.
-        detail: of the state, one line.
-        config: as composed, flat: `optimizer.lr` -> 0.001. What the composed config says of the run itself is left out.
-        record: what the run wrote about itself: overrides, choices, git.
-        curves: metric -> its steps and values, as logged.
-        results: metric -> the figure of the best weights.
-        panels: step -> picture of a validation clip.
-        above: how many of the folders above it are named to tell it from other runs.
+    It is "finished" with results, "unfinished" without (it may be running, or was killed), "failed" with an error, and
+    "empty" where it wrote nothing into its directory.
     """
 
     path: Path
     state: State
-    detail: str = ""
-    config: Mapping[str, Any] = field(default_factory=dict)
-    record: Mapping[str, Any] = field(default_factory=dict)
-    curves: Mapping[str, Curve] = field(default_factory=dict)
-    results: Mapping[str, float] = field(default_factory=dict)
-    panels: Mapping[int, Path] = field(default_factory=dict)
-    above: int = 0
+    detail: str = ""  # of the state, one line
+    config: Mapping[str, Any] = field(default_factory=dict)  # as composed, flat: `optimizer.lr` -> 0.001
+    record: Mapping[str, Any] = field(default_factory=dict)  # what the run wrote about itself: overrides, choices, git
+    curves: Mapping[str, Curve] = field(default_factory=dict)  # metric -> its steps and values, as logged
+    results: Mapping[str, float] = field(default_factory=dict)  # metric -> its value with the best weights
+    panels: Mapping[int, Path] = field(default_factory=dict)  # step -> picture of a validation clip
+    above: int = 0  # how many parent folders are part of its title, to tell it from other runs
 
     @cached_property
     def name(self) -> str:
@@ -65,7 +56,7 @@ class Run:
         """The last one that was logged."""
         return max((steps[-1] for steps, _ in self.curves.values() if steps), default=None)
 
-    def figure(self, metric: str = MONITOR) -> float | None:
+    def best_value(self, metric: str = DEFAULT_METRIC) -> float | None:
         """The best weights' figure; of a run without results the best so far."""
         if metric in self.results:
             return self.results[metric]
@@ -101,7 +92,7 @@ def read_run(path: Path, upgrade: Upgrade = dict) -> Run:
         composed = _yaml(path / ".hydra" / "config.yaml")
         record["name"] = None
         composed.pop("name", None)
-    config = {k: v for k, v in flat(upgrade(composed)).items() if not (isinstance(v, str) and "${" in v)}
+    config = {k: v for k, v in flattened(upgrade(composed)).items() if not (isinstance(v, str) and "${" in v)}
     overrides = record.get("overrides") or _yaml(path / ".hydra" / "overrides.yaml")
     record["overrides"] = overrides if isinstance(overrides, list) else []
     curves = _curves(path / "metrics.csv") or read_wandb(path / "wandb")
@@ -109,15 +100,15 @@ def read_run(path: Path, upgrade: Upgrade = dict) -> Run:
     panels = {int(p.stem): p for p in sorted((path / "panels").glob("*.png")) if p.stem.isdigit()}
     run = Run(path, "empty", "", config, record, curves, results, panels)
     state, detail = _state(run)
-    return Run(path, state, detail, config, record, curves, results, panels)
+    return replace(run, state=state, detail=detail)
 
 
-def flat(config: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+def flattened(config: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     """A nested mapping by dotted keys; a list is a value."""
     found: dict[str, Any] = {}
     for key, value in config.items():
         if isinstance(value, Mapping):
-            found |= flat(value, f"{above}{key}.")
+            found |= flattened(value, f"{above}{key}.")
         else:
             found[f"{above}{key}"] = value
     return found
