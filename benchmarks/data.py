@@ -32,15 +32,12 @@ import numpy as np
 import torch
 
 from flowchroma.data import ClipDataModule, Films, FrameFolders, SampleFilm, Shards
-from flowchroma.data.clips import datasets
-from flowchroma.data.clips.datasets import TrainingClips
+from flowchroma.data.clips import ClipSampler, TrainingClips, datasets
 from flowchroma.data.clips.geometry import Crop, resize
 from flowchroma.data.clips.reading import read_frames
-from flowchroma.data.clips.sampler import ClipSampler
-from flowchroma.data.prepare.encoding import encode
-from flowchroma.data.prepare.packing import pack
-from flowchroma.data.sources.source import LazyFilm, ReadableFilm, Source
-from flowchroma.film import VideoFile, open_film, open_writer
+from flowchroma.data.prepare import encode, pack
+from flowchroma.data.sources import LazyFilm, Source
+from flowchroma.film import Film, VideoFile, open_film, open_writer
 from flowchroma.film.image_files import encode_jpeg, largest_reduction
 
 REDUCED = {
@@ -67,7 +64,7 @@ def jobs_of(dataset: TrainingClips, films: Mapping[str, LazyFilm]) -> list[list[
     """What each clip of an epoch reads, noted while it is made."""
     jobs: list[Job] = []
 
-    def noted(film: ReadableFilm, indices: Sequence[int], crop: Crop, into: Sequence[np.ndarray], *rest: bool) -> None:
+    def noted(film: Film, indices: Sequence[int], crop: Crop, into: Sequence[np.ndarray], *rest: bool) -> None:
         jobs.append(job_of(films[film.name], sorted(set(indices)), crop, into[0].shape[:2]))
         read_frames(film, indices, crop, into, *rest)
 

@@ -9,12 +9,10 @@ from omegaconf import DictConfig
 
 from flowchroma.app.bars import counted, job_bar
 from flowchroma.app.options import command
-from flowchroma.data import ReadableFilm, Source
-from flowchroma.data.prepare.archives import obtain
-from flowchroma.data.prepare.checking import all_splits, check
-from flowchroma.data.prepare.encoding import encode
-from flowchroma.data.prepare.packing import pack
+from flowchroma.data import Source
+from flowchroma.data.prepare import all_splits, check, encode, fetch_archives, pack
 from flowchroma.errors import UserError
+from flowchroma.film import Film
 
 _TEXTS = ("data.root", "pack", "encode")
 
@@ -50,7 +48,7 @@ def download(config: DictConfig) -> None:
         raise UserError("data.root is not set: give the folder that holds the set, or is to hold it")
     with job_bar() as show:
         archives = {name: instantiate(archive) for name, archive in config.archive.items()}
-        lines = obtain(archives, Path(config.data.root).expanduser(), show)
+        lines = fetch_archives(archives, Path(config.data.root).expanduser(), show)
     for line in lines:
         print(line)
 
@@ -60,7 +58,7 @@ def check_one(source: Source) -> list[str]:
     with job_bar() as show:
         count = iter(range(1, sys.maxsize))
         checked = check(source, lambda name, of: show(f"reading {name}", next(count), of))
-    known = f", {checked.known} of them known from before" if checked.known else ""
+    known = f", {checked.unchanged} of them known from before" if checked.unchanged else ""
     bad = f"; {checked.bad} of {checked.films} films are bad" if checked.bad else ""
     print(f"{source.where}: {checked.films - checked.bad} films are whole{known}, {checked.frames} frames{bad}")
     return checked.problems
@@ -68,7 +66,7 @@ def check_one(source: Source) -> list[str]:
 
 def pack_all(config: DictConfig, sources: Sequence[Source]) -> list[str]:
     """Pack all sources into one set of shards; what could not be read."""
-    splits: dict[str, list[ReadableFilm]] = {}
+    splits: dict[str, list[Film]] = {}
     for source in sources:
         for split, films in all_splits(source).items():
             splits.setdefault(split, []).extend(films)
@@ -91,7 +89,9 @@ def encode_all(config: DictConfig, sources: Sequence[Source]) -> list[str]:
         target = Path(config.encode)
         done = encode([*films.values()], target, config.gop, config.quality, counted(show, "encoding", len(films)))
     rest = f", {done.folders} folders of frames need no encoding" if done.folders else ""
-    print(f"{done.encoded} films were encoded, {done.copied} copied as they are, {done.there} were there before{rest}")
+    print(
+        f"{done.encoded} films were encoded, {done.copied} copied as they are, {done.present} were there before{rest}"
+    )
     return done.problems
 
 

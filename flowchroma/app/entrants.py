@@ -13,9 +13,9 @@ from flowchroma.app.options import parts_of
 from flowchroma.app.settings import CONF
 from flowchroma.app.systems import load_run
 from flowchroma.colorizers import Painter
-from flowchroma.data.sources.source import ReadableFilm
 from flowchroma.errors import UserError
 from flowchroma.evaluation import LOCKS, TRUTH, Entrant, Predictions, Protocol, find_clip, fingerprint
+from flowchroma.film import Film
 
 
 def methods(config: DictConfig, protocol: Protocol, device: torch.device) -> dict[str, Entrant]:
@@ -54,7 +54,7 @@ def predictions(config: DictConfig, protocol: Protocol, alone: bool) -> dict[str
             f"predictions={config.predictions} would stand as {name}, a name that is taken: rename the folder"
         )
 
-    def frames(film: ReadableFilm) -> str | None:
+    def frames(film: Film) -> str | None:
         try:
             return fingerprint(find_clip(folder, film.name, alone))
         except UserError:  # reported when the clip is scored

@@ -1,17 +1,13 @@
-"""Clips to train and validate on, streamed from films on disk or made on the fly."""
+"""Data for training, validation and evaluation: sources of films, clips of them in batches, and the DataModule.
 
-from flowchroma.data.clips.augmentation import Augmentation
-from flowchroma.data.clips.batches import collate, to_clip
-from flowchroma.data.clips.sampler import ClipKey, ClipSampler
-from flowchroma.data.made.sample import Sample, SampleFilm
+What is exported here is what configurations name, and what a source of one's own needs.
+"""
+
+from flowchroma.data.clips import Augmentation, ClipKey, ClipSampler, collate, to_clip
+from flowchroma.data.made import Sample, SampleFilm
 from flowchroma.data.module import ClipDataModule
-from flowchroma.data.prepare.archives import Archive
-from flowchroma.data.sources.films import Films
-from flowchroma.data.sources.frame_folders import FrameFolders
-from flowchroma.data.sources.named import NamedFilms
-from flowchroma.data.sources.picture_folders import Images, StillFilm
-from flowchroma.data.sources.shards import Shards
-from flowchroma.data.sources.source import ReadableFilm, Source
+from flowchroma.data.prepare import Archive
+from flowchroma.data.sources import Films, FrameFolders, Images, NamedFilms, Shards, Source, StillFilm
 
 __all__ = [
     "Archive",
@@ -23,7 +19,6 @@ __all__ = [
     "FrameFolders",
     "Images",
     "NamedFilms",
-    "ReadableFilm",
     "Sample",
     "SampleFilm",
     "Shards",

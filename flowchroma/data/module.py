@@ -1,4 +1,4 @@
-"""The DataModule: sources in, batches of clips out."""
+"""The DataModule: batches of clips from sources of films."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -10,31 +10,49 @@ import torch
 from lightning.pytorch import LightningDataModule
 
 from flowchroma.data.clips.augmentation import Augmentation
-from flowchroma.data.clips.batches import Batches, ClipLoader, start_worker, to_clip, unchanged
-from flowchroma.data.clips.buffers import Slots
-from flowchroma.data.clips.datasets import Clips, Pool, TrainingClips, ValidationClips
+from flowchroma.data.clips.batches import BatchedClips, ClipLoader, identity, start_worker, to_clip
+from flowchroma.data.clips.buffers import SharedBuffers
+from flowchroma.data.clips.datasets import ClipDataset, FilmGroup, TrainingClips, ValidationClips
 from flowchroma.data.clips.raw import RawClip
 from flowchroma.data.clips.recipe import Recipe
 from flowchroma.data.clips.sampler import ClipSampler
 from flowchroma.data.clips.windows import plan_windows
-from flowchroma.data.sources.source import ReadableFilm, Source
+from flowchroma.data.sources.named import NamedFilms
+from flowchroma.data.sources.source import Source
 from flowchroma.errors import UserError
+from flowchroma.film.film import Film
 from flowchroma.types import Clip
 
 _log = logging.getLogger(__name__)
 
 Root = str | Path | None
 
-_IN_FLIGHT = 6  # batches of a worker: one that is made, two that wait, and what the main process may hold
+_BUFFERS = 6  # of a worker: one being filled, two in the queue, the others in use by the main process
 
 
 class ClipDataModule(LightningDataModule):
-    """Streams clips of T frames from any mix of sources.
+    """Streams clips of T frames from any number of sources. The disk is read in `setup`, and not before.
 
-    A trainer must be told `use_distributed_sampler=False`: clips are already shared among the processes.
+    The trainer needs `use_distributed_sampler=False`: `ClipSampler` gives each process its share already.
+
+    Args:
+        sources: by name. One that reads a folder may be given as a function, which is then called with `root=`.
+        root: that folder; or one for each source, by name, and sources whose folder is None are then left out.
+        clip_length: T, frames in a training clip.
+        size: height and width of all clips.
+        batch_size: clips in a batch.
+        num_workers: processes that read.
+        seed: decides, with the epoch, all that is random.
+        val_length: frames in a validation clip.
+        val_clips: validation clips at most, spread over the films.
+        stride: see `Recipe`.
+        reference: see `Recipe`.
+        max_gap: see `Recipe`.
+        references: see `Recipe`; a validation clip has one.
+        augmentation: see `Augmentation`.
 
     Attributes:
-        skipped: how often each film, by name, could not be read; each is warned of once.
+        skipped: how often each film, by name, could not be read; a warning is given at the first time.
     """
 
     def __init__(
@@ -55,24 +73,6 @@ class ClipDataModule(LightningDataModule):
         references: int = 1,
         augmentation: Augmentation | None = None,
     ) -> None:
-        """Note what is wanted; the disk is touched in `setup`.
-
-        Args:
-            sources: by name. One that lives in a folder may be given as a function of `root`, and gets it from below.
-            root: that folder; or several, by source name, and then a source whose folder is None is left out.
-            clip_length: T, frames in a training clip.
-            size: height and width of all clips.
-            batch_size: clips in a batch.
-            num_workers: processes that read.
-            seed: what every clip is drawn from, with the epoch.
-            val_length: frames in a validation clip.
-            val_clips: validation clips at most, spread over the films.
-            stride: see `Recipe`.
-            reference: see `Recipe`.
-            max_gap: see `Recipe`.
-            references: see `Recipe`; validation has one.
-            augmentation: see `Augmentation`.
-        """
         super().__init__()
         self.sources, self.root = dict(sources), root
         self.clip_length, self.size = clip_length, (int(size[0]), int(size[1]))
@@ -87,14 +87,14 @@ class ClipDataModule(LightningDataModule):
         self._skipped = 0
 
     def skip_clips(self, count: int) -> None:
-        """Let the next training loader leave out its first epoch's first clips, counted over all processes."""
+        """Leave out the first clips of the next training loader's first epoch, counted over all processes."""
         self._skipped = count
 
     def setup(self, stage: str | None = None) -> None:
-        """List the films of the sources, and check that there are any.
+        """List the films of the sources.
 
         Raises:
-            UserError: a source finds nothing; it says what was looked for and where.
+            UserError: a source has no films; the message says what was searched for and where.
         """
         sources = self.open_sources()
         if stage in (None, "fit") and self._train is None:
@@ -103,7 +103,7 @@ class ClipDataModule(LightningDataModule):
             self._val = self._validation_clips(sources)
 
     def train_dataloader(self) -> ClipLoader:
-        """Batches of varied clips; another epoch's after `loader.sampler.set_epoch`."""
+        """Batches of augmented clips; `loader.sampler.set_epoch` chooses the epoch."""
         if self._train is None:
             self.setup("fit")
         assert self._train is not None
@@ -123,22 +123,23 @@ class ClipDataModule(LightningDataModule):
         """The same as validation."""
         return self.val_dataloader()
 
-    def test_films(self) -> tuple[list[ReadableFilm], int]:
-        """Whole films to score methods on, and how many the sets' lists name: some may not be there.
+    def test_films(self) -> tuple[list[Film], int]:
+        """Whole films for evaluation, and how many the sources' lists name, of which some may not exist.
 
         Raises:
-            UserError: a source finds nothing.
+            UserError: a source has no films.
         """
-        films: list[ReadableFilm] = []
+        films: list[Film] = []
         listed = 0
         for source in self.open_sources():
             found = source.films("test")
             films += found
-            listed += len(getattr(source, "names", None) or found)
+            named = source.names if isinstance(source, NamedFilms) else None
+            listed += len(named or found)
         return films, listed
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Make a `Clip` of a `RawClip`, and report the films skipped on the way to it."""
+        """Convert a `RawClip` to a `Clip`, and report the films that were skipped in its place."""
         if not isinstance(batch, RawClip):
             return batch
         for entry in batch.skipped:
@@ -153,10 +154,10 @@ class ClipDataModule(LightningDataModule):
         self.skipped[name] = self.skipped.get(name, 0) + 1
 
     def open_sources(self) -> list[Source]:
-        """The sources that have what they need.
+        """Build the sources, without those whose root is None.
 
         Raises:
-            UserError: none has.
+            UserError: there is none.
         """
         found: list[Source] = []
         for name, source in self.sources.items():
@@ -188,8 +189,8 @@ class ClipDataModule(LightningDataModule):
         lengths = [source.epoch_length(len(of_source)) for source, of_source in zip(sources, films, strict=True)]
         total = sum(source.weight for source in sources)
         shares = [round(sum(lengths) * source.weight / total) for source in sources]
-        pools = [Pool(of_source, share) for of_source, share in zip(films, shares, strict=True)]
-        return TrainingClips(pools, recipe, _where(sources))
+        groups = [FilmGroup(of_source, share) for of_source, share in zip(films, shares, strict=True)]
+        return TrainingClips(groups, recipe, _where(sources))
 
     def _validation_clips(self, sources: Sequence[Source]) -> ValidationClips:
         films = [source.films("val") for source in sources]
@@ -203,14 +204,14 @@ class ClipDataModule(LightningDataModule):
             )
         return ValidationClips(windows, self.val_length, self.size, _where(sources))
 
-    def _slots(self, clips: Clips) -> Slots | None:
+    def _buffers(self, clips: ClipDataset) -> SharedBuffers | None:
         try:
             size = clips.layout.bytes_of(self.batch_size)
-            return Slots(self.num_workers * _IN_FLIGHT, size) if self.num_workers else None
-        except OSError:  # more than this machine reserves at once; torch's way asks for one batch at a time
+            return SharedBuffers(self.num_workers * _BUFFERS, size) if self.num_workers else None
+        except OSError:  # more than the machine can reserve; batches are then sent as torch does
             return None
 
-    def _loader(self, clips: Clips, train: bool) -> ClipLoader:
+    def _loader(self, clips: ClipDataset, train: bool) -> ClipLoader:
         sampler = ClipSampler(len(clips), self.seed, train)
         if not train and len(clips) < sampler.world_size:
             raise UserError(
@@ -218,13 +219,13 @@ class ClipDataModule(LightningDataModule):
                 " higher or data.val_length lower, or use fewer processes"
             )
         return ClipLoader(
-            Batches(clips, self._slots(clips)),
+            BatchedClips(clips, self._buffers(clips)),
             batch_size=self.batch_size,
             sampler=sampler,
-            # A loader that drew its workers' seeds from the global stream would shift whatever else draws from it.
+            # Else the loader would draw its workers' seeds from the global generator, and change all that follows.
             generator=torch.Generator().manual_seed(self.seed),
             num_workers=self.num_workers,
-            collate_fn=unchanged,
+            collate_fn=identity,
             worker_init_fn=start_worker,
             pin_memory=torch.cuda.is_available(),
             persistent_workers=self.num_workers > 0,

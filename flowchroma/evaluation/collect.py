@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from flowchroma.data.sources.source import ReadableFilm
 from flowchroma.errors import UserError
 from flowchroma.evaluation.report import MethodScores, Report, Still
 from flowchroma.evaluation.runner import Evaluation
 from flowchroma.evaluation.scores import Store, identify
 from flowchroma.evaluation.scoring import TRUTH, Score, mean_of
+from flowchroma.film import Film
 from flowchroma.metrics import FID
 
 
@@ -54,7 +54,7 @@ def collect(evaluation: Evaluation, header: Mapping[str, Any], problems: Sequenc
     return Report(protocol, methods, _stills(store, films, list(methods)))
 
 
-def _identities(evaluation: Evaluation, film: ReadableFilm) -> dict[str, dict[str, Any]] | None:
+def _identities(evaluation: Evaluation, film: Film) -> dict[str, dict[str, Any]] | None:
     try:
         return evaluation.identities(film)
     except UserError:  # a film that cannot be read has been told as a problem
@@ -110,7 +110,7 @@ def _fid(store: Store, name: str, clips: Sequence[str]) -> float | None:
     return float(distance.compute()) if distance is not None and frames > 1 else None
 
 
-def _stills(store: Store, films: Sequence[ReadableFilm], methods: Sequence[str]) -> list[Still]:
+def _stills(store: Store, films: Sequence[Film], methods: Sequence[str]) -> list[Still]:
     stills = []
     for film in films:
         folder = store.folder / "stills" / film.name

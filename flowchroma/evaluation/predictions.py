@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Protocol as Interface
 
 import torch
 from torch import Tensor
@@ -14,20 +13,6 @@ from flowchroma.errors import UserError
 from flowchroma.evaluation.protocol import Protocol
 from flowchroma.film import Film, open_film
 from flowchroma.film.references import has_colour
-
-
-class Original(Interface):
-    """The film that was coloured."""
-
-    @property
-    def name(self) -> str:
-        """The clip's name."""
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width."""
-
-    def __len__(self) -> int: ...
 
 
 class Predictions:
@@ -46,7 +31,7 @@ class Predictions:
         UserError: the clip is not there, has too few or too many frames, or another size.
     """
 
-    def __init__(self, folder: Path, original: Original, protocol: Protocol, alone: bool = False) -> None:
+    def __init__(self, folder: Path, original: Film, protocol: Protocol, alone: bool = False) -> None:
         self.path = find_clip(folder, original.name, alone)
         self.film = open_film(self.path)
         self.order = _order(self.film, original, protocol)
@@ -57,7 +42,7 @@ class Predictions:
             raise UserError(f"{self.path} has frames of {width} x {height}, and {wanted} are scored: write them so")
         self.gray: list[int] = []
         self._next = 0
-        self._stream: Iterator | None = None if isinstance(getattr(self.film, "files", None), list) else iter(self.film)
+        self._stream: Iterator | None = None if self.film.files else iter(self.film)
 
     def start(self, reference: Tensor) -> None:
         """Needs no reference."""
@@ -115,12 +100,12 @@ def find_clip(folder: Path, name: str, alone: bool) -> Path:
     raise UserError(f"{folder} has nothing for the clip {name}: looked for the folder {name} and for {name}.mp4")
 
 
-def _order(film: Film, original: Original, protocol: Protocol) -> Sequence[int]:
+def _order(film: Film, original: Film, protocol: Protocol) -> Sequence[int]:
     """Which of the film's frames stands for each of the original's that count."""
-    path = getattr(film, "path", film.name)
+    path = film.path or film.name
     frames = range(protocol.length(len(original)))
     scored = protocol.scored(len(original))
-    own, theirs = ([file.stem for file in getattr(f, "files", ())] for f in (film, original))
+    own, theirs = ([file.stem for file in f.files] for f in (film, original))
     if double := next((stem for stem, other in pairwise(sorted(own)) if stem == other), None):
         raise UserError(f"{path} has the frame {double} twice, in files of two kinds: leave one there")
     if own and theirs and set(own) & set(theirs):

@@ -6,13 +6,13 @@ from typing import Any
 
 import torch
 
-from flowchroma.data.sources.source import ReadableFilm
 from flowchroma.errors import UserError
 from flowchroma.evaluation.judges import Judges
 from flowchroma.evaluation.protocol import Protocol
 from flowchroma.evaluation.scores import Store, fingerprint, identify
 from flowchroma.evaluation.scoring import TRUTH, Paints, Score, score_clip
 from flowchroma.evaluation.thumbnails import Stills
+from flowchroma.film import Film
 
 _RULES = 2  # raised when a figure changes its meaning: what was scored before is then scored again
 
@@ -27,9 +27,9 @@ class Entrant:
         frames: a short name for the frames of a clip that are already there; figures are kept as long as it does.
     """
 
-    begin: Callable[[ReadableFilm], Paints]
+    begin: Callable[[Film], Paints]
     about: Mapping[str, Any] = field(default_factory=dict)
-    frames: Callable[[ReadableFilm], str | None] = lambda film: None
+    frames: Callable[[Film], str | None] = lambda film: None
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Evaluation:
         device: where all happens.
     """
 
-    films: Sequence[ReadableFilm]
+    films: Sequence[Film]
     entrants: Mapping[str, Entrant]
     protocol: Protocol
     judges: Judges
@@ -74,20 +74,20 @@ class Evaluation:
                 progress(film.name, 0)
         return problems
 
-    def identities(self, film: ReadableFilm) -> dict[str, dict[str, Any]]:
+    def identities(self, film: Film) -> dict[str, dict[str, Any]]:
         """What each method's figures on a clip, and the original's own, depend on.
 
         Raises:
             UserError: the film cannot be read.
         """
-        original = identify([_RULES, len(film), film.size, fingerprint(getattr(film, "path", None))])
+        original = identify([_RULES, len(film), film.size, fingerprint(film.path)])
         own = {"film": original, "method": identify([{}, self.judges.keys]), "frames": None}
         return {TRUTH: own} | {
             name: own | {"method": identify([dict(e.about), self.judges.keys]), "frames": e.frames(film)}
             for name, e in self.entrants.items()
         }
 
-    def _score(self, film: ReadableFilm, progress: Callable[[str, int], None]) -> list[str]:
+    def _score(self, film: Film, progress: Callable[[str, int], None]) -> list[str]:
         identities = self.identities(film)
         missing = [name for name, own in identities.items() if self.store.get(name, film.name, own) is None]
         names = [name for name in self.entrants if name in missing] or missing

@@ -13,12 +13,12 @@ from torch import Tensor
 
 from flowchroma import metrics, ops
 from flowchroma.color import rgb_to_lab
-from flowchroma.data.sources.source import ReadableFilm
 from flowchroma.errors import UserError
 from flowchroma.evaluation.judges import Judges
 from flowchroma.evaluation.predictions import Predictions
 from flowchroma.evaluation.protocol import Protocol
 from flowchroma.evaluation.thumbnails import Stills
+from flowchroma.film import Film
 
 TRUTH = "truth"
 
@@ -175,7 +175,7 @@ class Tally:
 
 
 def score_clip(
-    film: ReadableFilm,
+    film: Film,
     painters: Mapping[str, Paints],
     protocol: Protocol,
     judges: Judges,
@@ -235,7 +235,7 @@ def score_clip(
     return {**lost, **done, TRUTH: own}
 
 
-def _frames_to_score(film: ReadableFilm, protocol: Protocol) -> list[int]:
+def _frames_to_score(film: Film, protocol: Protocol) -> list[int]:
     """The numbers of the frames that are scored.
 
     Raises:

@@ -1,20 +1,31 @@
-"""What every film can do, and how one is opened."""
+"""What every film offers, and how one is opened."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
+from torch import Tensor
 
 from flowchroma.errors import UserError
 
 
 class Film(Protocol):
-    """Frames in display order, at random or one after the other."""
+    """Frames in display order, at random or one after the other: of a file, a folder, a shard, or generated."""
 
     @property
     def name(self) -> str:
-        """What logs call it: the folder's name, or the file's without its suffix."""
+        """What logs call it, such as the folder's name, or the file's without its suffix."""
+        ...
+
+    @property
+    def path(self) -> Path | None:
+        """Its file or folder; None where it has none of its own."""
+        ...
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """The picture of each frame, where it is a folder of pictures; else empty."""
         ...
 
     @property
@@ -44,6 +55,25 @@ class Film(Protocol):
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """Every frame in order, (H, W, 3) uint8 RGB; a few are in memory at a time."""
+        ...
+
+
+@runtime_checkable
+class HasExactFlow(Protocol):
+    """A film whose motion is known exactly, since it is generated."""
+
+    # No part of `Film`: a check at run time would evaluate the properties of a film on disk, and so open it.
+
+    def read_flow(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Give the motion from each of the frames to the one before it.
+
+        Returns:
+            Flow (N, 2, H, W) in pixels, (x, y), backward, and visible (N, 1, H, W), bool: the pixel is in the frame
+            before as well. Frame 0 has no visible pixel.
+
+        Raises:
+            UserError: There is no frame of that number.
+        """
         ...
 
 

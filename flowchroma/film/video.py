@@ -31,6 +31,8 @@ class VideoFile:
         UserError: The file is no film, or its first frame cannot be decoded.
     """
 
+    files: Sequence[Path] = ()  # no frame has a file of its own
+
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.name = self.path.stem

@@ -16,6 +16,8 @@ def one_thread():
 class FakeFilm:
     """Frame i is (10 i, 10 i, 10 i) all over, or what `paint` makes of i."""
 
+    path, files = None, ()
+
     def __init__(self, name="fake", frames=20, size=(32, 48), paint=None):
         self.name, self.frames, self.size, self.paint = name, frames, size, paint
         self.asked = []

@@ -5,10 +5,8 @@ import torch
 
 from flowchroma.color import rgb_to_lab
 from flowchroma.data import Augmentation, ClipDataModule, Films, FrameFolders, Sample
-from flowchroma.data.clips.augmentation import vary
-from flowchroma.data.clips.batches import to_clip
-from flowchroma.data.clips.raw import RawClip
-from flowchroma.data.clips.windows import plan_windows
+from flowchroma.data.clips import RawClip, plan_windows, to_clip
+from flowchroma.data.clips.augmentation import apply_variation
 from flowchroma.errors import UserError
 from flowchroma.types import Clip
 
@@ -51,7 +49,7 @@ def test_batches_become_clips():
     assert clip.visible.dtype == torch.float32
     assert set(clip.visible.unique().tolist()) <= {0.0, 1.0}
     assert clip.has_flow.tolist() == [True, True]
-    frames = vary(torch.cat((raw.rgb, raw.references), dim=1), raw.looks)
+    frames = apply_variation(torch.cat((raw.rgb, raw.references), dim=1), raw.variation)
     torch.testing.assert_close(clip.lab, rgb_to_lab(frames[:, :3]))
     assert len(clip.names) == 2
     assert module.on_after_batch_transfer(clip, 0) is clip

@@ -16,6 +16,8 @@ def frame(index: int, size=(48, 64), seed: int = 0) -> np.ndarray:
 class Clip:
     """A film in memory."""
 
+    path, files = None, ()
+
     def __init__(self, name="clip", frames=6, size=(48, 64), seed=0):
         self.name, self.size, self.seed, self._frames = name, size, seed, frames
 

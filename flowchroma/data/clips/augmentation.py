@@ -1,4 +1,4 @@
-"""How a training clip is varied: drawn once for a clip, the same for all of its frames."""
+"""Augmentation of training clips: drawn once for a clip, the same for all of its frames."""
 
 import math
 from collections.abc import Sequence
@@ -10,21 +10,21 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from flowchroma.data.clips.geometry import Affine, draw_affine, warp_affine
-from flowchroma.data.clips.raw import Looks
-from flowchroma.data.clips.recolour import colour_matrix, recolour
+from flowchroma.data.clips.raw import ClipVariation
+from flowchroma.data.recolour import colour_matrix, recolour
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """The ranges that training clips are varied in.
+    """The ranges that training clips are augmented in.
 
     Args:
         crop_scale: least and most side of the crop, of the largest that fits the frame.
         flip: probability of swapping left and right.
-        reverse: probability of running backward; never done to films that know their flow.
-        hue: most turn of the hue, radians.
-        saturation: most relative change of chrominance.
-        brightness: most relative change of light.
+        reverse: probability of running backward; never done to films with exact flow.
+        hue: largest turn of the hue, radians.
+        saturation: largest relative change of chrominance.
+        brightness: largest relative change of brightness.
         blur: probability of a mild blur.
         noise: largest standard deviation of added grain, of RGB in [0, 1].
     """
@@ -38,68 +38,69 @@ class Augmentation:
     blur: float = 0.1
     noise: float = 0.01
 
-    def draw(self, rng: np.random.Generator) -> "Look":
-        """Draw how one clip looks."""
-        matrix = colour_matrix(
+    def draw(self, rng: np.random.Generator) -> "FrameVariation":
+        """Draw the colour, blur and grain of one clip."""
+        colour = colour_matrix(
             rng.uniform(-self.hue, self.hue),
             1 + rng.uniform(-self.saturation, self.saturation),
             1 + rng.uniform(-self.brightness, self.brightness),
         )
         blur = rng.uniform(0.3, 1.0) if rng.random() < self.blur else 0.0
-        return Look(matrix, blur, rng.uniform(0, 1) * self.noise)
+        return FrameVariation(colour, blur, rng.uniform(0, 1) * self.noise)
 
 
 @dataclass(frozen=True)
-class Look:
-    """A frame's colour, sharpness and grain, and where its pixels come from."""
+class FrameVariation:
+    """The augmentation of one frame."""
 
-    matrix: Tensor  # (3, 3), for `recolour`
+    colour: Tensor  # (3, 3), for `recolour`
     blur: float  # standard deviation, pixels; 0 for none
-    noise: float
-    warp: Affine | None = None  # None leaves them where they are
+    grain: float  # standard deviation, of RGB in [0, 1]
+    warp: Affine | None = None  # None for no warp
 
-    def disturbed(self, rng: np.random.Generator, size: Sequence[int]) -> "Look":
-        """Draw the look of a reference that resembles the frame: warped a little and lightly recoloured before."""
-        light = colour_matrix(rng.uniform(-0.08, 0.08), rng.uniform(0.85, 1.15), rng.uniform(0.85, 1.15))
-        return replace(self, matrix=self.matrix @ light, warp=draw_affine(rng, size))
+    def perturbed(self, rng: np.random.Generator, size: Sequence[int]) -> "FrameVariation":
+        """Draw the variation of an augmented reference: this one, with a slight recolouring before it and a warp."""
+        change = colour_matrix(rng.uniform(-0.08, 0.08), rng.uniform(0.85, 1.15), rng.uniform(0.85, 1.15))
+        return replace(self, colour=self.colour @ change, warp=draw_affine(rng, size))
 
 
-def gather(looks: Sequence[Look], seed: int) -> Looks:
-    """Put together the looks of an item's frames and references.
+def stack_variations(variations: Sequence[FrameVariation], seed: int) -> ClipVariation:
+    """Put together the variations of an item.
 
     Args:
-        looks: one a frame, then one a reference.
+        variations: one a frame, then one a reference.
         seed: of their grain.
     """
-    return Looks(
-        torch.stack([look.matrix for look in looks]),
-        [look.blur for look in looks],
-        [look.noise for look in looks],
-        [look.warp for look in looks],
+    return ClipVariation(
+        torch.stack([variation.colour for variation in variations]),
+        [variation.blur for variation in variations],
+        [variation.grain for variation in variations],
+        [variation.warp for variation in variations],
         seed,
     )
 
 
-def vary(frames: Tensor, looks: Looks) -> Tensor:
-    """Give frames their looks: recolour, warp, blur, and add grain, another on each frame, gray: colour is the truth.
+def apply_variation(frames: Tensor, variation: ClipVariation) -> Tensor:
+    """Recolour, warp and blur frames, and add grain: gray, so that it changes no chrominance, and new on each frame.
 
-    What an item becomes depends on its own look and seed alone, whatever else is in the batch.
+    The result for an item depends on its own variation alone, whatever else is in the batch.
 
     Args:
         frames: (B, N, 3, H, W), uint8.
-        looks: of all N.
+        variation: of all N.
 
     Returns:
         (B, N, 3, H, W), float32, RGB in [0, 1].
     """
-    varied = recolour(frames.float().div_(255), looks.colour)
-    for item, blur, grain, warps, seed in zip(varied, looks.blur, looks.grain, looks.warp, looks.seed, strict=True):
-        for at, warp in enumerate(warps):
+    varied = recolour(frames.float().div_(255), variation.colour)
+    parameters = zip(varied, variation.blur, variation.grain, variation.warp, variation.seed, strict=True)
+    for item, blur, grain, warps, seed in parameters:
+        for index, warp in enumerate(warps):
             if warp is not None:
-                item[at] = warp_affine(item[at], warp)
+                item[index] = warp_affine(item[index], warp)
         for sigma in set(blur) - {0.0}:
-            here = [at for at, other in enumerate(blur) if other == sigma]
-            item[here] = blurred(item[here], sigma)
+            chosen = [index for index, other in enumerate(blur) if other == sigma]
+            item[chosen] = blurred(item[chosen], sigma)
         if any(grain):
             generator = torch.Generator(item.device).manual_seed(seed)
             noise = torch.randn(len(item), 1, *item.shape[-2:], generator=generator, device=item.device)

@@ -1,4 +1,4 @@
-"""From clips to batches, and to what networks see."""
+"""From clips to batches, and from batches of 8-bit RGB to CIELAB."""
 
 import os
 import signal
@@ -13,27 +13,25 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
 from flowchroma.color import rgb_to_lab
-from flowchroma.data.clips.augmentation import vary
-from flowchroma.data.clips.buffers import Lent, Slots
-from flowchroma.data.clips.datasets import Clips
-from flowchroma.data.clips.raw import Looks, RawClip
+from flowchroma.data.clips.augmentation import apply_variation
+from flowchroma.data.clips.buffers import BufferedBatch, SharedBuffers
+from flowchroma.data.clips.datasets import ClipDataset
+from flowchroma.data.clips.raw import ClipVariation, RawClip
 from flowchroma.data.clips.sampler import ClipKey
 from flowchroma.errors import UserError
 from flowchroma.types import Clip
 
-_SMALL = ("has_flow", "starts_coloured", "own_colours")
 
-
-class Batches(Dataset[RawClip | UserError]):
-    """Clips as a `ClipLoader` asks for them: many at once, laid beside each other as they are read.
+class BatchedClips(Dataset[RawClip | UserError]):
+    """Whole batches of a data set's clips, each decoded straight into the batch's memory.
 
     Args:
-        clips: where they come from.
-        slots: memory that processes share, where there are several.
+        clips: the data set.
+        buffers: memory shared with the main process; None where there are no workers.
     """
 
-    def __init__(self, clips: Clips, slots: Slots | None = None) -> None:
-        self.clips, self.slots = clips, slots
+    def __init__(self, clips: ClipDataset, buffers: SharedBuffers | None = None) -> None:
+        self.clips, self.buffers = clips, buffers
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -41,32 +39,34 @@ class Batches(Dataset[RawClip | UserError]):
     def __getitem__(self, key: ClipKey) -> RawClip | UserError:
         return self.clips[key]
 
-    def __getitems__(self, keys: Sequence[ClipKey]) -> RawClip | Lent | UserError:
-        slot = None if self.slots is None else self.slots.take()
-        if self.slots is None or slot is None:
+    def __getitems__(self, keys: Sequence[ClipKey]) -> RawClip | BufferedBatch | UserError:
+        number = None if self.buffers is None else self.buffers.acquire()
+        if self.buffers is None or number is None:
             # Tensors that share memory do not reliably survive torch's way from a worker: each has its own.
             return collate([self.clips[key] for key in keys])
-        made: RawClip | UserError | None = None
+        batch: RawClip | UserError | None = None
         try:
-            made = self._fill(keys, self.slots.writable(slot))
-            return Lent(self.slots, slot, self.clips.layout, made) if isinstance(made, RawClip) else made
+            batch = self._fill(keys, self.buffers.writable(number))
+            return (
+                BufferedBatch(self.buffers, number, self.clips.layout, batch) if isinstance(batch, RawClip) else batch
+            )
         finally:
-            if not isinstance(made, RawClip):
-                self.slots.give_back(slot)
+            if not isinstance(batch, RawClip):
+                self.buffers.release(number)
 
     def _fill(self, keys: Sequence[ClipKey], memory: NDArray[np.uint8]) -> RawClip | UserError:
         layout = self.clips.layout
-        places = zip(keys, *layout.arrays(memory, len(keys)), strict=True)
-        items = [self.clips.make(key, shown, references) for key, shown, references in places]
+        parts = zip(keys, *layout.arrays(memory, len(keys)), strict=True)
+        items = [self.clips.make(key, frames, references) for key, frames, references in parts]
         return collate(items, layout.tensors(torch.from_numpy(memory), len(keys)))
 
 
 def collate(items: Sequence[RawClip | UserError], frames: tuple[Tensor, Tensor] | None = None) -> RawClip | UserError:
-    """Put clips together; an item that could not be made makes the batch that error.
+    """Stack clips to a batch; the first error among them takes the batch's place.
 
     Args:
         items: the clips.
-        frames: their frames and their references, where they lie beside each other already.
+        frames: their frames and their references, where these are stacked already.
     """
     clips = []
     for item in items:
@@ -78,10 +78,12 @@ def collate(items: Sequence[RawClip | UserError], frames: tuple[Tensor, Tensor] 
     return RawClip(
         rgb=rgb,
         references=references,
-        **{name: torch.stack([getattr(clip, name) for clip in clips]) for name in _SMALL},
+        has_flow=torch.stack([clip.has_flow for clip in clips]),
+        starts_coloured=torch.stack([clip.starts_coloured for clip in clips]),
+        own_colours=torch.stack([clip.own_colours for clip in clips]),
         flow=_stack([clip.flow for clip in clips]) if known else None,
         visible=_stack([clip.visible for clip in clips]) if known else None,
-        looks=_collate_looks([clip.looks for clip in clips]),
+        variation=_collate_variations([clip.variation for clip in clips]),
         names=tuple(name for clip in clips for name in clip.names),
         skipped=tuple(film for clip in clips for film in clip.skipped),
     )
@@ -92,26 +94,26 @@ def _stack(tensors: Sequence[Tensor | None]) -> Tensor:
     return stacked
 
 
-def _collate_looks(looks: Sequence[Looks | None]) -> Looks | None:
-    given = [look for look in looks if look is not None]
-    if not given:
+def _collate_variations(variations: Sequence[ClipVariation | None]) -> ClipVariation | None:
+    drawn = [variation for variation in variations if variation is not None]
+    if not drawn:
         return None
-    return Looks(
-        torch.stack([look.colour for look in given]),
-        [look.blur for look in given],
-        [look.grain for look in given],
-        [look.warp for look in given],
-        [look.seed for look in given],
+    return ClipVariation(
+        torch.stack([variation.colour for variation in drawn]),
+        [variation.blur for variation in drawn],
+        [variation.grain for variation in drawn],
+        [variation.warp for variation in drawn],
+        [variation.seed for variation in drawn],
     )
 
 
-def unchanged(batch: Any) -> Any:
-    """Collate what is a batch already."""
+def identity(batch: Any) -> Any:
+    """The collate function for a data set whose items are batches already."""
     return batch
 
 
 class ClipLoader(DataLoader[Any]):
-    """A DataLoader of `Batches` that raises, in the main process, the errors that workers hand over."""
+    """A DataLoader of `BatchedClips` that raises, in the main process, the `UserError` that a worker returns."""
 
     def __iter__(self) -> Iterator[RawClip]:  # type: ignore[override]
         for batch in super().__iter__():
@@ -120,18 +122,18 @@ class ClipLoader(DataLoader[Any]):
             yield batch
         else:
             return
-        # Workers that hang on the error's traceback would only stop after a timeout.
+        # The traceback would keep the iterator, and with it the workers, alive until a timeout.
         self._iterator = None
         raise batch
 
 
 def to_clip(raw: RawClip) -> Clip:
-    """Give a batch its looks, and convert its colours to CIELAB, on the device that holds it."""
+    """Augment a batch and convert it to CIELAB, on the device that holds it."""
     rgb, references = raw.rgb, raw.references
-    if raw.looks is not None:
-        frames = vary(torch.cat((rgb, references), dim=1), raw.looks)
+    if raw.variation is not None:
+        frames = apply_variation(torch.cat((rgb, references), dim=1), raw.variation)
         rgb, references = frames[:, : rgb.shape[1]], frames[:, rgb.shape[1] :]
-        # Grain is another on each frame, but here reference and frame are the same one.
+        # Each frame has grain of its own, but where frame 0 is the reference both are the same picture.
         same = raw.starts_coloured.view(-1, 1, 1, 1)
         references[:, 0] = torch.where(same, rgb[:, 0], references[:, 0])
     lab = rgb_to_lab(rgb)
@@ -149,8 +151,8 @@ def to_clip(raw: RawClip) -> Clip:
 
 
 def start_worker(worker: int) -> None:
-    """Keep each worker to one thread, as they run side by side already, and to its work until it is told to end."""
-    _outlive_signals()
+    """Set a worker up: one thread, as workers run in parallel already, and no reaction to signals sent to the job."""
+    _ignore_signals()
     torch.set_num_threads(1)
     try:
         import cv2
@@ -159,20 +161,20 @@ def start_worker(worker: int) -> None:
     cv2.setNumThreads(0)
 
 
-def _outlive_signals() -> None:
-    """Leave it to the main process to end this one.
+def _ignore_signals() -> None:
+    """Let only the main process end this worker.
 
-    Clusters and terminals signal every process of a job; the main one may still need clips to come to a good end.
+    Clusters and terminals signal every process of a job, and the main one may need more clips before it saves and ends.
     """
     for name in ("SIGINT", "SIGUSR1"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     if hasattr(signal, "sigwaitinfo"):
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        threading.Thread(target=_end_with_parent, daemon=True).start()
+        threading.Thread(target=_exit_on_parents_signal, daemon=True).start()
 
 
-def _end_with_parent() -> None:
+def _exit_on_parents_signal() -> None:
     parent = os.getppid()
     while signal.sigwaitinfo({signal.SIGTERM}).si_pid not in (parent, 0):
         pass

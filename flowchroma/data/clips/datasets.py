@@ -1,4 +1,4 @@
-"""The data sets: from a key to a clip."""
+"""Data sets of clips, each clip a function of its key."""
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
@@ -10,149 +10,155 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from flowchroma.data.clips.augmentation import Look, gather
-from flowchroma.data.clips.buffers import Layout
+from flowchroma.data.clips.augmentation import FrameVariation, stack_variations
+from flowchroma.data.clips.buffers import ClipLayout
 from flowchroma.data.clips.geometry import centre_crop, draw_crop, mirror_flow
 from flowchroma.data.clips.raw import RawClip
-from flowchroma.data.clips.reading import Motion, checked_length, first_readable, knows_flow, read_frames, read_motion
-from flowchroma.data.clips.recipe import Draw, Recipe, Wanted
+from flowchroma.data.clips.reading import ClipFlow, checked_length, first_readable_clip, read_exact_flow, read_frames
+from flowchroma.data.clips.recipe import ClipPlan, Recipe, ReferenceChoice
 from flowchroma.data.clips.sampler import ClipKey
-from flowchroma.data.sources.source import ReadableFilm
+from flowchroma.data.sources.source import HasSiblings
 from flowchroma.errors import UserError
+from flowchroma.film.film import Film, HasExactFlow
 
 Frames = NDArray[np.uint8]  # (N, H, W, 3), RGB
 
-_TRUTH = torch.tensor(False), torch.tensor(True)
-_MOST_TRIES = 32  # clips tried for one item before it is given up
-_MOST_OTHERS = 3  # films tried for a reference before the clip's own serves
+_BOOL = torch.tensor(False), torch.tensor(True)
+_MOST_FILMS = 32  # tried for one clip
+_MOST_OTHER_FILMS = 3  # tried for a reference of another film, before one of the clip's own film takes its place
 
 
 @dataclass(frozen=True)
-class Pool:
-    """A source's training films and how many clips an epoch takes from them."""
+class FilmGroup:
+    """A source's training films, and how many clips an epoch takes from them."""
 
-    films: Sequence[ReadableFilm]
+    films: Sequence[Film]
     clips: int
 
 
 @dataclass(frozen=True)
-class Window:
+class ClipWindow:
     """Consecutive frames of a film, by the first of them."""
 
-    film: ReadableFilm
+    film: Film
     start: int
 
 
-class Clips(Dataset[RawClip | UserError]):
+class ClipDataset(Dataset[RawClip | UserError]):
     """Clips by key."""
 
-    layout: Layout
+    layout: ClipLayout
 
     @abstractmethod
     def __len__(self) -> int: ...
 
     def __getitem__(self, key: ClipKey) -> RawClip | UserError:
-        shown, references = self.layout.arrays(np.empty(self.layout.bytes_of(1), np.uint8), 1)
-        return self.make(key, shown[0], references[0])
+        frames, references = self.layout.arrays(np.empty(self.layout.bytes_of(1), np.uint8), 1)
+        return self.make(key, frames[0], references[0])
 
     @abstractmethod
-    def make(self, key: ClipKey, shown: Frames, references: Frames) -> RawClip | UserError:
-        """Make a clip whose frames and references are written into these.
+    def make(self, key: ClipKey, frames: Frames, references: Frames) -> RawClip | UserError:
+        """Make a clip in given memory.
+
+        Args:
+            key: says which clip.
+            frames: (T, H, W, 3), are written.
+            references: (R, H, W, 3), are written.
 
         Returns:
-            The clip, its tensors being views of them; or, where no film could be read, why.
+            The clip, its tensors being views of the memory; or the error, where no film could be read.
         """
 
 
-class TrainingClips(Clips):
-    """Varied clips, each a pure function of its key; what cannot be read is replaced by a clip of another film."""
+class TrainingClips(ClipDataset):
+    """Augmented clips. A film that cannot be read is replaced by another one, drawn from the key as well."""
 
-    def __init__(self, pools: Sequence[Pool], recipe: Recipe, where: str) -> None:
-        self.pools, self.recipe, self.where = pools, recipe, where
-        self.films = [film for pool in pools for film in pool.films]
-        self.layout = Layout(recipe.length, recipe.references, recipe.size)
+    def __init__(self, groups: Sequence[FilmGroup], recipe: Recipe, where: str) -> None:
+        self.groups, self.recipe, self.where = groups, recipe, where
+        self.films = [film for group in groups for film in group.films]
+        self.layout = ClipLayout(recipe.length, recipe.references, recipe.size)
 
     def __len__(self) -> int:
-        return sum(pool.clips for pool in self.pools)
+        return sum(group.clips for group in self.groups)
 
-    def make(self, key: ClipKey, shown: Frames, references: Frames) -> RawClip | UserError:
-        """See `Clips.make`."""
-        films = enumerate(self._candidates(key))
-        tries = ((film, partial(self._make, film, (key.seed, key.index, k), shown, references)) for k, film in films)
-        return first_readable(tries, f"training clip of {self.recipe.length} frames", self.where)
+    def make(self, key: ClipKey, frames: Frames, references: Frames) -> RawClip | UserError:
+        """See `ClipDataset.make`."""
+        attempts = (
+            (film, partial(self._make, film, (key.seed, key.index, attempt), frames, references))
+            for attempt, film in enumerate(self._candidates(key))
+        )
+        return first_readable_clip(attempts, f"training clip of {self.recipe.length} frames", self.where)
 
-    def _candidates(self, key: ClipKey) -> Iterator[ReadableFilm]:
-        yield self._chosen(key)
+    def _candidates(self, key: ClipKey) -> Iterator[Film]:
+        yield self._film_of(key)
         rng = np.random.default_rng((key.seed, key.index))
-        for other in rng.choice(len(self.films), min(_MOST_TRIES, len(self.films)), replace=False):
+        for other in rng.choice(len(self.films), min(_MOST_FILMS, len(self.films)), replace=False):
             yield self.films[other]
 
-    def _chosen(self, key: ClipKey) -> ReadableFilm:
+    def _film_of(self, key: ClipKey) -> Film:
         index = key.index
-        for pool in self.pools:
-            if index < pool.clips:
-                # Each epoch goes on where the one before left off: a pool with more films than clips is still all seen.
-                return pool.films[(index + key.seed * pool.clips) % len(pool.films)]
-            index -= pool.clips
+        for group in self.groups:
+            if index < group.clips:
+                # Each epoch continues where the one before ended, so that all films of a large group are used in turn.
+                return group.films[(index + key.seed * group.clips) % len(group.films)]
+            index -= group.clips
         raise IndexError(key.index)
 
-    def _make(self, film: ReadableFilm, seed: tuple[int, int, int], shown: Frames, references: Frames) -> RawClip:
+    def _make(self, film: Film, seed: tuple[int, int, int], frames: Frames, references: Frames) -> RawClip:
         rng, recipe = np.random.default_rng(seed), self.recipe
-        draw = recipe.draw(rng, checked_length(film, recipe.length), knows_flow(film))
+        plan = recipe.draw(rng, checked_length(film, recipe.length), isinstance(film, HasExactFlow))
         crop = draw_crop(rng, film.size, recipe.size, recipe.augmentation.crop_scale)
-        far = (place for place, wanted in zip(references, draw.references, strict=True) if wanted.kind == "far")
+        far = (image for image, choice in zip(references, plan.references, strict=True) if choice.kind == "far")
         mirrored = rng.random() < recipe.augmentation.flip
-        read_frames(film, [*draw.indices, *draw.far], crop, [*shown, *far], mirrored)
-        motion = read_motion(film, draw.indices, crop, recipe.size)
-        if mirrored and motion.exact:
-            motion = Motion(*mirror_flow(motion.flow, motion.visible), True)
-        looks, own, failed = self._refer(rng, film, draw, shown, references)
-        clip = _raw_clip(film, draw, shown, references, motion)
+        read_frames(film, [*plan.indices, *plan.far_frames], crop, [*frames, *far], mirrored)
+        flow = read_exact_flow(film, plan.indices, crop, recipe.size)
+        if mirrored and flow.exact:
+            flow = ClipFlow(*mirror_flow(flow.flow, flow.visible), True)
+        variations, own, failed = self._fill_references(rng, film, plan, frames, references)
         return replace(
-            clip,
-            looks=gather(looks, seed=int(rng.integers(2**62))),
-            own_colours=_TRUTH[own],
+            _raw_clip(film, plan, frames, references, flow),
+            variation=stack_variations(variations, seed=int(rng.integers(2**62))),
+            own_colours=_BOOL[own],
             skipped=tuple(f"{name}: {reason}" for name, reason in failed.items()),
         )
 
-    def _refer(
-        self, rng: np.random.Generator, film: ReadableFilm, draw: Draw, shown: Frames, references: Frames
-    ) -> tuple[list[Look], bool, dict[str, str]]:
-        """Write the references that are no other frames of the film: those are there.
+    def _fill_references(
+        self, rng: np.random.Generator, film: Film, plan: ClipPlan, frames: Frames, references: Frames
+    ) -> tuple[list[FrameVariation], bool, dict[str, str]]:
+        """Write all references but those of kind "far", which are read with the frames.
 
         Returns:
-            The looks of all frames, then of all references; whether a reference is of the film itself; and the films
-            that could not be read, with the reason.
+            The variations of all frames, then of all references; whether a reference is of the film itself; and why
+            films could not be read, by name.
         """
-        look = self.recipe.augmentation.draw(rng)
-        looks, own = [look] * len(shown), False
+        variation = self.recipe.augmentation.draw(rng)
+        variations, own = [variation] * len(frames), False
         failed: dict[str, str] = {}
-        for wanted, place in zip(draw.references, references, strict=True):
-            foreign = self._other(rng, film, place, failed) if wanted.kind == "other" else None
-            own = own or foreign is None
-            its_look = look if foreign is None else foreign
-            if wanted.kind == "first":
-                np.copyto(place, shown[0])
-            elif wanted.kind != "far" and foreign is None:
-                np.copyto(place, shown[int(rng.integers(len(shown)))])
-                its_look = look.disturbed(rng, self.recipe.size)
-            looks.append(its_look)
-        return looks, own, failed
+        for choice, image in zip(plan.references, references, strict=True):
+            other = self._read_other_film(rng, film, image, failed) if choice.kind == "other" else None
+            own = own or other is None
+            variations.append(other or variation)
+            if choice.kind == "first":
+                np.copyto(image, frames[0])
+            elif choice.kind != "far" and other is None:
+                np.copyto(image, frames[int(rng.integers(len(frames)))])
+                variations[-1] = variation.perturbed(rng, self.recipe.size)
+        return variations, own, failed
 
-    def _other(
-        self, rng: np.random.Generator, film: ReadableFilm, place: NDArray[np.uint8], failed: dict[str, str]
-    ) -> Look | None:
-        """Write a frame of another film, and draw a look of its own; None where there is none, or none can be read."""
+    def _read_other_film(
+        self, rng: np.random.Generator, film: Film, image: NDArray[np.uint8], failed: dict[str, str]
+    ) -> FrameVariation | None:
+        """Write a frame of another film, and draw its variation; None where no other film can be read."""
         recipe = self.recipe
-        for _ in range(_MOST_OTHERS):
-            other = another_film(rng, film, self.films)
+        for _ in range(_MOST_OTHER_FILMS):
+            other = draw_other_film(rng, film, self.films)
             if other is None:
                 return None
             try:
                 index = int(rng.integers(checked_length(other, 1)))
                 crop = draw_crop(rng, other.size, recipe.size, recipe.augmentation.crop_scale)
                 mirrored = bool(rng.random() < recipe.augmentation.flip)
-                read_frames(other, [index], crop, [place], mirrored)
+                read_frames(other, [index], crop, [image], mirrored)
             except UserError as error:
                 failed.setdefault(other.name, str(error))
                 continue
@@ -160,35 +166,35 @@ class TrainingClips(Clips):
         return None
 
 
-class ValidationClips(Clips):
-    """The same clips every time: whole frames cut in the middle, the first of them as the reference."""
+class ValidationClips(ClipDataset):
+    """The same clips every time, not augmented: cropped in the middle, the first frame as the reference."""
 
-    def __init__(self, windows: Sequence[Window], length: int, size: tuple[int, int], where: str) -> None:
+    def __init__(self, windows: Sequence[ClipWindow], length: int, size: tuple[int, int], where: str) -> None:
         self.windows, self.where = windows, where
-        self.layout = Layout(length, 1, size)
+        self.layout = ClipLayout(length, 1, size)
 
     def __len__(self) -> int:
         return len(self.windows)
 
-    def make(self, key: ClipKey, shown: Frames, references: Frames) -> RawClip | UserError:
-        """See `Clips.make`."""
-        windows = [*self.windows[key.index :], *self.windows[: key.index]][:_MOST_TRIES]
-        tries = ((window.film, partial(self._make, window, shown, references)) for window in windows)
-        return first_readable(tries, f"validation clip of {self.layout.length} frames", self.where)
+    def make(self, key: ClipKey, frames: Frames, references: Frames) -> RawClip | UserError:
+        """See `ClipDataset.make`."""
+        windows = [*self.windows[key.index :], *self.windows[: key.index]][:_MOST_FILMS]
+        attempts = ((window.film, partial(self._make, window, frames, references)) for window in windows)
+        return first_readable_clip(attempts, f"validation clip of {self.layout.length} frames", self.where)
 
-    def _make(self, window: Window, shown: Frames, references: Frames) -> RawClip:
-        film, indices = window.film, list(range(window.start, window.start + len(shown)))
+    def _make(self, window: ClipWindow, frames: Frames, references: Frames) -> RawClip:
+        film, indices = window.film, list(range(window.start, window.start + len(frames)))
         crop = centre_crop(film.size, self.layout.size)
-        read_frames(film, indices, crop, list(shown))
-        np.copyto(references, shown[:1])
-        motion = read_motion(film, indices, crop, self.layout.size)
-        return _raw_clip(film, Draw(indices, [Wanted("first")]), shown, references, motion)
+        read_frames(film, indices, crop, list(frames))
+        np.copyto(references, frames[:1])
+        flow = read_exact_flow(film, indices, crop, self.layout.size)
+        return _raw_clip(film, ClipPlan(indices, [ReferenceChoice("first")]), frames, references, flow)
 
 
-def another_film(rng: np.random.Generator, film: ReadableFilm, films: Sequence[ReadableFilm]) -> ReadableFilm | None:
-    """Draw a film that is not this one: one that the film names as its like, where it does, else any."""
-    if hasattr(film, "another"):
-        return film.another(rng)
+def draw_other_film(rng: np.random.Generator, film: Film, films: Sequence[Film]) -> Film | None:
+    """Draw a film other than this one: of its siblings, where it has such, else of all films."""
+    if isinstance(film, HasSiblings):
+        return film.draw_sibling(rng)
     drawn = films[int(rng.integers(len(films)))]
     if drawn.name != film.name:
         return drawn
@@ -196,13 +202,13 @@ def another_film(rng: np.random.Generator, film: ReadableFilm, films: Sequence[R
     return rest[int(rng.integers(len(rest)))] if rest else None
 
 
-def _raw_clip(film: ReadableFilm, draw: Draw, shown: Frames, references: Frames, motion: Motion) -> RawClip:
+def _raw_clip(film: Film, plan: ClipPlan, frames: Frames, references: Frames, flow: ClipFlow) -> RawClip:
     return RawClip(
-        rgb=torch.from_numpy(shown).permute(0, 3, 1, 2),
+        rgb=torch.from_numpy(frames).permute(0, 3, 1, 2),
         references=torch.from_numpy(references).permute(0, 3, 1, 2),
-        flow=motion.flow,
-        visible=motion.visible,
-        has_flow=_TRUTH[motion.exact],
-        starts_coloured=_TRUTH[draw.references[0].kind == "first"],
-        names=(f"{film.name} {draw.indices[0]}..{draw.indices[-1]}",),
+        flow=flow.flow,
+        visible=flow.visible,
+        has_flow=_BOOL[flow.exact],
+        starts_coloured=_BOOL[plan.references[0].kind == "first"],
+        names=(f"{film.name} {plan.indices[0]}..{plan.indices[-1]}",),
     )

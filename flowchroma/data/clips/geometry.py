@@ -1,4 +1,4 @@
-"""Cropping, resizing, mirroring and warping of frames, and of the flow between them."""
+"""Cropping, resizing, mirroring and warping frames, and the flow between them with them."""
 
 import math
 from collections.abc import Sequence
@@ -10,9 +10,11 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-Affine = tuple[tuple[float, float, float], tuple[float, float, float]]  # x and y of where each pixel comes from
+Affine = tuple[
+    tuple[float, float, float], tuple[float, float, float]
+]  # rows of `F.affine_grid`: x and y of where each pixel comes from
 
-_ONE_SURFACE = 0.25  # pixels: neighbours whose flows differ by less move together
+_SAME_MOTION = 0.25  # pixels: neighbours whose flows differ by less move together
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Crop:
         return min(top, size[0] - height), min(left, size[1] - width), height, width
 
     def needs(self, out: Sequence[int]) -> tuple[int, int]:
-        """Tell the size a frame must have for the box not to hold fewer pixels than `out` (height, width)."""
+        """Give the size of a frame, (height, width), in which the box has as many pixels as `out`."""
         return math.ceil(out[0] / self.height), math.ceil(out[1] / self.width)
 
 
@@ -48,12 +50,12 @@ def draw_crop(rng: np.random.Generator, size: Sequence[int], out: Sequence[int],
 def resize(
     frames: Sequence[NDArray[np.uint8]], crop: Crop, into: Sequence[NDArray[np.uint8]], mirrored: bool = False
 ) -> None:
-    """Cut frames, and scale them, antialiased, to what they are written into.
+    """Crop frames and resize them, antialiased, to the size of the arrays that they are written into.
 
     Args:
         frames: (H, W, 3) each, all of one size.
-        crop: what is kept of them.
-        into: as many, (h, w, 3), without gaps.
+        crop: the box that is kept.
+        into: as many, (h, w, 3), contiguous.
         mirrored: swap left and right.
     """
     import cv2
@@ -65,17 +67,17 @@ def resize(
         stack = torch.from_numpy(np.stack(cut)).permute(0, 3, 1, 2)
         cut = list(F.interpolate(stack, out, mode="bilinear", antialias=True).permute(0, 2, 3, 1).numpy())
     for frame, place in zip(cut, into, strict=True):
-        # Where nothing is to be averaged this gives the same; it is quicker, and writes where it should.
+        # Where nothing is averaged this gives what `interpolate` does; it is faster, and writes in place.
         cv2.resize(frame, out[::-1], dst=place, interpolation=cv2.INTER_LINEAR)
         if mirrored:
             cv2.flip(place, 1, dst=place)
 
 
 def resize_flow(flow: Tensor, visible: Tensor, crop: Crop, out: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """Follow `resize` with the flow between the frames.
+    """Crop and resize flow as `resize` does the frames.
 
-    Vectors scale with the frames. Between pixels that move together flow is interpolated; across an edge of motion the
-    nearest pixel's is taken, as a mean would be the motion of neither side.
+    Vectors scale with the frames. Flow is interpolated between pixels whose flows are nearly equal; at a motion
+    boundary the nearest pixel's is taken, as a mean would be the motion of neither side.
 
     Args:
         flow: (N, 2, H, W), pixels, (x, y).
@@ -84,7 +86,7 @@ def resize_flow(flow: Tensor, visible: Tensor, crop: Crop, out: Sequence[int]) -
         out: height and width of the result.
 
     Returns:
-        Both on the new grid. What now comes from outside the box is no longer visible.
+        Both on the new grid. A pixel whose flow points outside the box is not visible.
     """
     top, left, height, width = crop.pixels(flow.shape[-2:])
     flow = flow[..., top : top + height, left : left + width]
@@ -97,26 +99,26 @@ def resize_flow(flow: Tensor, visible: Tensor, crop: Crop, out: Sequence[int]) -
 
 
 def mirror_flow(flow: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
-    """Swap left and right of flow (..., 2, H, W), whose x component turns round, and of what goes with it."""
+    """Swap left and right of flow (..., 2, H, W), whose x component changes sign, and of `visible`."""
     return flow.flip(-1) * flow.new_tensor((-1, 1)).view(2, 1, 1), visible.flip(-1)
 
 
 def inside(flow: Tensor) -> Tensor:
-    """Tell which pixels' flow (N, 2, H, W) points into the frame: (N, 1, H, W), bool."""
+    """Which pixels' flow, (N, 2, H, W), points into the frame: (N, 1, H, W), bool."""
     height, width = flow.shape[-2:]
     x = flow[:, :1] + torch.arange(width)
     y = flow[:, 1:] + torch.arange(height)[:, None]
-    slack = 1e-3  # rounding must not hide the border of a picture at rest
+    slack = 1e-3  # so that rounding does not hide the border of a still picture
     return (x >= -slack) & (x <= width - 1 + slack) & (y >= -slack) & (y <= height - 1 + slack)
 
 
 def draw_affine(rng: np.random.Generator, size: Sequence[int]) -> Affine:
-    """Draw how to turn, scale, shift and perhaps mirror an image of `size` (height, width) a little."""
+    """Draw a small rotation, scaling and shift of an image of `size` (height, width), mirrored in half of all cases."""
     height, width = size
     angle, scale = rng.uniform(-0.17, 0.17), rng.uniform(0.85, 1.15)
     cos, sin = scale * math.cos(angle), scale * math.sin(angle)
     side = -1.0 if rng.random() < 0.5 else 1.0
-    # grid_sample measures both sides as 2, so a turn has to be corrected for the frame's shape.
+    # In grid_sample both sides have length 2, so that a rotation needs the aspect ratio.
     return (
         (side * cos, -side * sin * height / width, rng.uniform(-0.15, 0.15)),
         (sin * width / height, cos, rng.uniform(-0.15, 0.15)),
@@ -124,18 +126,18 @@ def draw_affine(rng: np.random.Generator, size: Sequence[int]) -> Affine:
 
 
 def warp_affine(image: Tensor, rows: Affine) -> Tensor:
-    """Move an image (3, H, W) as was drawn; what comes into view is mirrored content."""
+    """Warp an image (3, H, W); beyond its border it is mirrored."""
     grid = F.affine_grid(image.new_tensor(rows)[None], [1, *image.shape], align_corners=False)
     return F.grid_sample(image[None], grid, padding_mode="reflection", align_corners=False)[0]
 
 
 @dataclass(frozen=True)
 class _Axis:
-    """Where the pixels of a resized axis lie on the old one."""
+    """Where the pixels of a resized axis lie on the original one."""
 
-    low: Tensor  # the two old pixels about each
+    low: Tensor  # the two original pixels around each
     high: Tensor
-    fraction: Tensor  # the way from low to high
+    fraction: Tensor  # of the distance from low to high
     nearest: Tensor
 
     @classmethod
@@ -151,7 +153,7 @@ def _resample(flow: Tensor, rows: _Axis, columns: _Axis) -> Tensor:
     across, down = columns.fraction, rows.fraction[:, None]
     smooth = torch.lerp(torch.lerp(corners[0], corners[1], across), torch.lerp(corners[2], corners[3], across), down)
     stack = torch.stack(corners)
-    together = ((stack.amax(0) - stack.amin(0)) < _ONE_SURFACE).all(dim=-3, keepdim=True)
+    together = ((stack.amax(0) - stack.amin(0)) < _SAME_MOTION).all(dim=-3, keepdim=True)
     return torch.where(together, smooth, flow[..., rows.nearest, :][..., columns.nearest])
 
 

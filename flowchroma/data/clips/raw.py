@@ -1,4 +1,4 @@
-"""Clips as workers hand them over, before colour is converted."""
+"""Clips as workers hand them over, before augmentation and conversion to CIELAB."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,15 +11,15 @@ from flowchroma.types import Movable
 
 
 @dataclass(frozen=True)
-class Looks(Movable):
-    """How a clip's T frames, and after them its R references, are to be varied: drawn in a worker, done on the device.
+class ClipVariation(Movable):
+    """The augmentation drawn for a clip's T frames, and after them its R references; applied on the training device.
 
     That of a single item has no leading B.
     """
 
-    colour: Tensor  # (B, T + R, 3, 3), mixes the channels of RGB
-    # Lists of numbers that do not leave the host.
-    blur: Sequence[Any]  # (B, T + R), standard deviation, pixels
+    colour: Tensor  # (B, T + R, 3, 3), for `flowchroma.data.recolour.recolour`
+    # Lists of numbers that stay in the host's memory.
+    blur: Sequence[Any]  # (B, T + R), standard deviation, pixels; 0 for none
     grain: Sequence[Any]  # (B, T + R), standard deviation, of RGB in [0, 1]
     warp: Sequence[Any]  # (B, T + R), None or an affine map, for `flowchroma.data.clips.geometry.warp_affine`
     seed: Any  # (B,), of the grain
@@ -27,20 +27,20 @@ class Looks(Movable):
 
 @dataclass(frozen=True)
 class RawClip(Movable):
-    """A clip as workers hand it over: 8-bit, so that colour is varied and converted once, on the device.
+    """A clip as workers hand it over: 8-bit RGB, to be augmented and converted to CIELAB on the device.
 
-    A single item has no leading B; `names` and `skipped` are then what that item contributes.
+    A single item has no leading B.
     """
 
     rgb: Tensor  # (B, T, 3, H, W), uint8
     references: Tensor  # (B, R, 3, H, W), uint8
-    # Both None in a batch of clips whose motion is unknown.
+    # Both None in a batch of clips whose flow is unknown.
     flow: Tensor | None  # (B, T - 1, 2, H, W), float32, pixels, backward (frame t to t - 1); 0 where unknown
-    visible: Tensor | None  # (B, T - 1, 1, H, W), bool: the pixel of frame t is also in frame t - 1, as far as known
+    visible: Tensor | None  # (B, T - 1, 1, H, W), bool: the pixel of frame t is also in frame t - 1; False if unknown
     has_flow: Tensor  # (B,), bool: flow and visible are exact
-    starts_coloured: Tensor  # (B,), bool: the reference is frame 0 itself, so its colour is known
+    starts_coloured: Tensor  # (B,), bool: the first reference is frame 0 itself, so its colour is known
     # (B,), bool: a reference is of the clip's own film, so that the film's colours can be found there
     own_colours: Tensor = field(default_factory=lambda: torch.tensor(True))
-    names: Sequence[str] = ()  # the film and the frames of each item
-    skipped: Sequence[str] = ()  # films that could not be read on the way to these items, with the reason
-    looks: Looks | None = None  # None leaves the frames as they are
+    names: Sequence[str] = ()  # B: the film and the frames of each item
+    skipped: Sequence[str] = ()  # "name: reason" of each film that could not be read and was replaced
+    variation: ClipVariation | None = None  # None for no augmentation

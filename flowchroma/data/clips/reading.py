@@ -1,4 +1,4 @@
-"""Reading films that may be bad."""
+"""Reading frames and flow of films, some of which may be damaged."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -11,25 +11,20 @@ from torch import Tensor
 
 from flowchroma.data.clips.geometry import Crop, resize, resize_flow
 from flowchroma.data.clips.raw import RawClip
-from flowchroma.data.sources.source import ReadableFilm
 from flowchroma.errors import UserError
+from flowchroma.film.film import Film, HasExactFlow
 
 
 @dataclass(frozen=True)
-class Motion:
-    """What is known of the motion in a clip of T frames."""
+class ClipFlow:
+    """Backward flow between the T frames of a clip; zeros, nothing visible, where it is not exact."""
 
     flow: Tensor  # (T - 1, 2, H, W), pixels
     visible: Tensor  # (T - 1, 1, H, W), bool
     exact: bool
 
 
-def knows_flow(film: ReadableFilm) -> bool:
-    """Tell whether a film gives exact flow."""
-    return hasattr(film, "read_flow")
-
-
-def checked_length(film: ReadableFilm, needed: int) -> int:
+def checked_length(film: Film, needed: int) -> int:
     """Count a film's frames.
 
     Raises:
@@ -41,13 +36,9 @@ def checked_length(film: ReadableFilm, needed: int) -> int:
 
 
 def read_frames(
-    film: ReadableFilm,
-    indices: Sequence[int],
-    crop: Crop,
-    into: Sequence[NDArray[np.uint8]],
-    mirrored: bool = False,
+    film: Film, indices: Sequence[int], crop: Crop, into: Sequence[NDArray[np.uint8]], mirrored: bool = False
 ) -> None:
-    """Read frames, cut and scaled to what they are written into: as many as indices; see `resize`.
+    """Read frames, and write each, cropped and resized by `resize`, into the array at its place in `into`.
 
     Raises:
         UserError: a frame cannot be read, or its size is not that of the others.
@@ -60,32 +51,36 @@ def read_frames(
     resize(frames, crop, into, mirrored)
 
 
-def read_motion(film: ReadableFilm, indices: Sequence[int], crop: Crop, out: tuple[int, int]) -> Motion:
-    """Read the exact flow of consecutive frames, cut and scaled as they are; zeros, all hidden, where it is unknown."""
-    if knows_flow(film):
-        flow, visible = film.read_flow(indices[1:])  # type: ignore[attr-defined]
-        return Motion(*resize_flow(flow, visible, crop, out), exact=True)
-    return _no_motion(len(indices) - 1, out)
+def read_exact_flow(film: Film, indices: Sequence[int], crop: Crop, out: tuple[int, int]) -> ClipFlow:
+    """Read the exact flow of consecutive frames, cropped and resized to `out` (height, width), where it is known."""
+    if isinstance(film, HasExactFlow):
+        return ClipFlow(*resize_flow(*film.read_flow(indices[1:]), crop, out), exact=True)
+    return _unknown_flow(len(indices) - 1, out)
 
 
 @lru_cache(maxsize=8)
-def _no_motion(pairs: int, out: tuple[int, int]) -> Motion:
-    # Views of a single zero: most clips of real films say nothing, and need no memory to say it.
-    still, hidden = torch.zeros(()), torch.zeros((), dtype=torch.bool)
-    return Motion(still.expand(pairs, 2, *out), hidden.expand(pairs, 1, *out), exact=False)
+def _unknown_flow(pairs: int, out: tuple[int, int]) -> ClipFlow:
+    # Views of a single zero take no memory: the flow of most clips is unknown.
+    zero, hidden = torch.zeros(()), torch.zeros((), dtype=torch.bool)
+    return ClipFlow(zero.expand(pairs, 2, *out), hidden.expand(pairs, 1, *out), exact=False)
 
 
-def first_readable(
-    tries: Iterable[tuple[ReadableFilm, Callable[[], RawClip]]], what: str, where: str
+def first_readable_clip(
+    attempts: Iterable[tuple[Film, Callable[[], RawClip]]], what: str, where: str
 ) -> RawClip | UserError:
-    """Make the first clip that can be made, and note in it the films that failed before.
+    """Make the first clip that can be made.
+
+    Args:
+        attempts: films, each with a function that makes a clip of it.
+        what: the kind of clip, for the error.
+        where: the sources, for the error.
 
     Returns:
-        The clip; or, where none could be made, the error for the main process to raise: one raised in a worker would
-        come out of the DataLoader wrapped in a traceback.
+        The clip, in whose `skipped` the films are that failed before. If all fail, the error, for the main process to
+        raise: one raised in a worker would come out of the DataLoader wrapped in a traceback.
     """
     failed: dict[str, str] = {}
-    for film, make in tries:
+    for film, make in attempts:
         try:
             clip = make()
         except UserError as error:

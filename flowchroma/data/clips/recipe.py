@@ -1,4 +1,4 @@
-"""What training clips are made of: which frames of a film, and which reference."""
+"""Which frames of a film, and which references, a training clip consists of."""
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
@@ -14,24 +14,24 @@ _KINDS = ("first", "far", "augmented", "other")
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """A reference."""
+class ReferenceChoice:
+    """What a reference is to be."""
 
-    kind: str
+    kind: str  # "first", "far", "augmented" or "other", see `Recipe`
     frame: int | None = None  # of the film, where the kind is "far"
 
 
 @dataclass(frozen=True)
-class Draw:
-    """The frames of one clip."""
+class ClipPlan:
+    """The frames and references of one clip."""
 
-    indices: list[int]  # in the order they are shown
-    references: list[Wanted]
+    indices: list[int]  # of the film, in the clip's order
+    references: list[ReferenceChoice]
 
     @property
-    def far(self) -> list[int]:
-        """The frames of far references."""
-        return [wanted.frame for wanted in self.references if wanted.frame is not None]
+    def far_frames(self) -> list[int]:
+        """The film's frames that are references of kind "far"."""
+        return [choice.frame for choice in self.references if choice.frame is not None]
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,14 @@ class Recipe:
     Args:
         length: frames in a clip.
         size: height and width of a clip.
-        stride: least and most step between its frames; 1 for films that know their flow.
+        stride: least and most step between its frames; always 1 for films with exact flow.
         reference: how likely each kind of reference is, relative to the others: "first" is the clip's first frame,
             "far" another frame of the film, "augmented" a frame of the clip, warped and recoloured, "other" a frame of
-            another film, or, where the film is made of a still, of another one in its folder. A film that has no frame
-            for "far" gets "augmented", and so does one beside which there is no other.
+            another film, or, where the film is made of a picture, of another picture in its folder. "augmented" takes
+            the place of "far" where the film has no such frame, and of "other" where there is no such film.
         max_gap: frames from the clip to a far reference at most; None for anywhere in the film.
-        references: how many a clip has. Only the first of them is ever of kind "first"; the others are "far" instead.
-        augmentation: how clips are varied.
+        references: how many a clip has. Only the first of them can be of kind "first"; the others are "far" instead.
+        augmentation: the ranges that clips are augmented in.
 
     Raises:
         UserError: a length, a stride or the references make no sense.
@@ -75,8 +75,8 @@ class Recipe:
         if not 1 <= self.stride[0] <= self.stride[1]:
             raise UserError(f"data.stride is {list(self.stride)}: give the least and the most step, 1 or more")
 
-    def draw(self, rng: np.random.Generator, frames: int, exact_flow: bool) -> Draw:
-        """Draw a clip of a film with at least `length` frames; exact flow ties it to consecutive ones, forward."""
+    def draw(self, rng: np.random.Generator, frames: int, exact_flow: bool) -> ClipPlan:
+        """Draw a clip of a film with at least `length` frames; with exact flow, consecutive ones that run forward."""
         longest = (frames - 1) // (self.length - 1)
         low, high = (1, 1) if exact_flow else (min(step, longest) for step in self.stride)
         step = int(rng.integers(low, high + 1))
@@ -86,22 +86,22 @@ class Recipe:
         far = self._draw_far(rng, shown, (), frames)
         if not exact_flow and rng.random() < self.augmentation.reverse:
             indices.reverse()
-        references = [_wanted(self._draw_kind(rng), far)]
+        references = [_choice(self._draw_kind(rng), far)]
         while len(references) < self.references:
-            taken = [wanted.frame for wanted in references if wanted.frame is not None]
+            taken = [choice.frame for choice in references if choice.frame is not None]
             far = self._draw_far(rng, shown, taken, frames)
             kind = self._draw_kind(rng)
-            references.append(_wanted("far" if kind == "first" else kind, far))
-        return Draw(indices, references)
+            references.append(_choice("far" if kind == "first" else kind, far))
+        return ClipPlan(indices, references)
 
     @cached_property
-    def _reach(self) -> list[float]:
-        """Up to which number in [0, 1) each kind is drawn."""
+    def _cumulative(self) -> list[float]:
+        """The cumulative probability of each kind."""
         odds = np.cumsum([self.reference.get(kind, 0.0) for kind in _KINDS])
         return (odds / odds[-1]).tolist()
 
     def _draw_kind(self, rng: np.random.Generator) -> str:
-        return _KINDS[bisect_right(self._reach, rng.random())]
+        return _KINDS[bisect_right(self._cumulative, rng.random())]
 
     def _draw_far(
         self, rng: np.random.Generator, shown: Sequence[int], taken: Sequence[int], frames: int
@@ -118,7 +118,7 @@ class Recipe:
         return drawn
 
 
-def _wanted(kind: str, far: int | None) -> Wanted:
+def _choice(kind: str, far: int | None) -> ReferenceChoice:
     if kind != "far":
-        return Wanted(kind)
-    return Wanted("augmented") if far is None else Wanted("far", far)
+        return ReferenceChoice(kind)
+    return ReferenceChoice("augmented") if far is None else ReferenceChoice("far", far)

@@ -11,17 +11,17 @@ from flowchroma.errors import UserError
 
 @dataclass(frozen=True, slots=True)
 class ClipKey:
-    """All that a training item depends on: its place in the epoch and the epoch's seed."""
+    """What a clip is a function of: its index in the epoch, and the epoch's seed."""
 
     index: int
     seed: int
 
 
 class ClipSampler(Sampler[ClipKey]):
-    """Hands out an epoch's clips, each to one rank only.
+    """Gives each rank its share of an epoch's clips.
 
-    Training shuffles by `seed + epoch` and drops what does not divide by the ranks, so that all take as many steps.
-    Validation keeps order and drops and repeats nothing: ranks may differ by one.
+    Training shuffles by `seed + epoch` and drops the clips that are left over, so that all ranks have the same number.
+    Validation keeps the order, and drops and repeats nothing: numbers may differ by one.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class ClipSampler(Sampler[ClipKey]):
         Args:
             length: clips in an epoch, over all ranks.
             seed: what the order is drawn from, with the epoch.
-            train: shuffle and drop the tail.
+            train: shuffle, and drop what is left over.
             rank: this process; asked of torch.distributed when not given.
             world_size: how many processes there are; likewise.
 
@@ -47,13 +47,13 @@ class ClipSampler(Sampler[ClipKey]):
             raise UserError(f"{length} clips an epoch cannot be shared by {self.world_size} processes: use fewer")
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch that the next iteration hands out."""
+        """Choose the epoch of the next iteration."""
         self.epoch = epoch
 
     def skip(self, clips: int) -> None:
         """Leave the epoch's first clips, counted over all ranks, out of the next iteration alone.
 
-        The length stays that of the whole epoch: a trainer that goes on in its midst counts from its beginning.
+        `len` stays that of the whole epoch, as a trainer that resumes within an epoch counts from its beginning.
         """
         self._skipped = clips
 
@@ -67,7 +67,7 @@ class ClipSampler(Sampler[ClipKey]):
             return iter([ClipKey(index, self.seed) for index in range(self.rank, self.length, self.world_size)])
         seed = self.seed + self.epoch
         order = torch.randperm(self.length, generator=torch.Generator().manual_seed(seed)).tolist()
-        # Whole rounds alone, so that every rank is left with as many.
+        # A multiple of the ranks, so that the same number is left for each.
         done, self._skipped = self._skipped // self.world_size * self.world_size, 0
         kept = order[done : len(self) * self.world_size]
         return iter([ClipKey(index, seed) for index in kept[self.rank :: self.world_size]])

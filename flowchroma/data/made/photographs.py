@@ -1,4 +1,4 @@
-"""Colour photographs that come inside the installed scikit-image, read without importing it."""
+"""Colour photographs of the installed scikit-image, read without importing it."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,19 +11,19 @@ from torch import Tensor
 
 from flowchroma.errors import UserError
 
-_LONGEST_SIDE = 800  # larger photographs are shrunk once, when they are read
+_LONGEST_SIDE = 800  # pixels; larger photographs are shrunk when they are read
 
 
 @dataclass(frozen=True)
 class Photograph:
-    """A photograph on disk and the part of it worth showing."""
+    """A photograph on disk, and the part of it that is used."""
 
     path: Path
-    subject: str  # photographs of one subject (a stereo pair) never part between training and validation
+    subject: str  # photographs of one subject (a stereo pair) are in the same split
     box: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)  # left, top, right, bottom, as fractions
 
 
-# scikit-image also has hubble_deep_field, which is black but for specks: it would teach colour nothing.
+# Not hubble_deep_field, which is nearly black all over.
 _RETINA = (0.2, 0.16, 0.8, 0.84)  # without the black around the eye
 _FILES = {
     "train": (
@@ -40,10 +40,10 @@ _FILES = {
 
 @lru_cache(maxsize=2)
 def photographs(split: str) -> tuple[Photograph, ...]:
-    """List the photographs of a split ("train", or anything else for validation) that are really on disk.
+    """List the photographs of a split ("train", or anything else for validation) that exist on disk.
 
     Raises:
-        UserError: scikit-image is not installed, or came without them.
+        UserError: scikit-image is not installed, or has none of them.
     """
     package = find_spec("skimage")
     if package is None or package.origin is None:
@@ -69,12 +69,7 @@ def load(photograph: Photograph) -> Tensor:
         image = file.convert("RGB")
     left, top, right, bottom = photograph.box
     image = image.crop(
-        (
-            round(left * image.width),
-            round(top * image.height),
-            round(right * image.width),
-            round(bottom * image.height),
-        )
+        (round(left * image.width), round(top * image.height), round(right * image.width), round(bottom * image.height))
     )
     image.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE), Image.Resampling.LANCZOS)
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous().float() / 255

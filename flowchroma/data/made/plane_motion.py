@@ -1,4 +1,4 @@
-"""Smooth, bounded motion of planes: what moves the layers of a sample film."""
+"""Smooth, bounded motion of planes, for the layers and the camera of a generated film."""
 
 import math
 from collections.abc import Callable
@@ -12,7 +12,7 @@ Matrix = NDArray[np.float64]  # (3, 3), acts on homogeneous (x, y, 1)
 
 @dataclass(frozen=True)
 class Wave:
-    """A value that swings about a mean for ever: `mean + rate * t + amplitude * sin(2 pi t / period + phase)`."""
+    """An oscillating value, `mean + rate * t + amplitude * sin(2 pi t / period + phase)`, t in frames."""
 
     mean: float = 0.0
     amplitude: float = 0.0
@@ -22,8 +22,8 @@ class Wave:
 
     def __call__(self, time: float) -> float:
         """Give the value at a time in frames."""
-        swing = self.amplitude * math.sin(2 * math.pi * time / self.period + self.phase)
-        return self.mean + self.rate * time + swing
+        oscillation = self.amplitude * math.sin(2 * math.pi * time / self.period + self.phase)
+        return self.mean + self.rate * time + oscillation
 
 
 STILL = Wave()
@@ -36,8 +36,8 @@ def draw_wave(rng: np.random.Generator, amplitude: float, speed: float, mean: fl
 
 
 @dataclass(frozen=True)
-class Motion:
-    """How a plane lies in another one at each time: scaled, turned, tilted, then moved."""
+class PlaneMotion:
+    """The homography of a plane into another one at each time: tilt, then rotation and scale, then translation."""
 
     x: Callable[[float], float] = STILL
     y: Callable[[float], float] = STILL
@@ -56,22 +56,22 @@ class Motion:
         return move @ turn @ tilt
 
 
-def draw_camera(rng: np.random.Generator, strength: float) -> Motion:
-    """Draw a camera: held still, held by hand, or panning, turning and zooming.
+def draw_camera(rng: np.random.Generator, strength: float) -> PlaneMotion:
+    """Draw a camera: at rest (in a fifth of all cases), or panning, turning, zooming and tilting.
 
     Args:
-        rng: what decides.
+        rng: the source of randomness.
         strength: factor on all speeds; at 1 the picture mostly moves by 0 to 2% of its longer side a frame.
 
     Returns:
-        Where the camera's frame lies in the world, in units of the frame's longer side.
+        The motion of the camera's frame in the world, in units of the frame's longer side.
     """
     moves = rng.random() > 0.2
     speed = strength * moves * (rng.uniform(0, 0.012) if rng.random() < 0.8 else rng.uniform(0.012, 0.03))
     direction = rng.uniform(0, 2 * math.pi)
     pan = (abs(speed * math.cos(direction)), abs(speed * math.sin(direction)))
     slow = strength * moves
-    return Motion(
+    return PlaneMotion(
         x=draw_wave(rng, rng.uniform(0.05, 0.35), pan[0]),
         y=draw_wave(rng, rng.uniform(0.05, 0.2), pan[1]),
         angle=draw_wave(rng, rng.uniform(0, 0.15), slow * rng.uniform(0, 0.015)),
@@ -81,20 +81,20 @@ def draw_camera(rng: np.random.Generator, strength: float) -> Motion:
     )
 
 
-def draw_object(rng: np.random.Generator, strength: float, reach: tuple[float, float]) -> Motion:
-    """Draw the path of an object: it swings, spins and pulses, and may leave the picture and come back.
+def draw_object(rng: np.random.Generator, strength: float, reach: tuple[float, float]) -> PlaneMotion:
+    """Draw the motion of an object: it moves to and fro, rotates and changes its size, and may leave the frame.
 
     Args:
-        rng: what decides.
+        rng: the source of randomness.
         strength: factor on all speeds; at 1 it mostly moves by 0 to 3% of the longer side a frame, at most 10%.
         reach: half the width and half the height of the frame, in units of its longer side.
 
     Returns:
-        Where the object's plane lies in the world.
+        The motion of the object's plane in the world.
     """
     speed = strength * (rng.uniform(0.001, 0.03) if rng.random() < 0.8 else rng.uniform(0.03, 0.1))
     direction = rng.uniform(0, 2 * math.pi)
-    return Motion(
+    return PlaneMotion(
         x=draw_wave(rng, rng.uniform(0.2, 1.6) * reach[0], abs(speed * math.cos(direction)), _within(rng, reach[0])),
         y=draw_wave(rng, rng.uniform(0.2, 1.6) * reach[1], abs(speed * math.sin(direction)), _within(rng, reach[1])),
         angle=Wave(rng.uniform(0, 2 * math.pi), rate=strength * rng.uniform(-0.04, 0.04)),

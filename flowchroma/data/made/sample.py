@@ -1,9 +1,11 @@
-"""Films made on the fly from photographs, with exact flow: the default data, which needs no download."""
+"""Generated films of moving photographs, with exact flow: the default data, which needs no download."""
 
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -11,22 +13,22 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from flowchroma.data.clips.recolour import colour_matrix, recolour
 from flowchroma.data.made.photographs import load, photographs
-from flowchroma.data.made.plane_motion import Motion, Wave, draw_camera, draw_object
-from flowchroma.data.made.scene import Layer, Scene
-from flowchroma.errors import UserError
+from flowchroma.data.made.plane_motion import PlaneMotion, Wave, draw_camera, draw_object
+from flowchroma.data.made.scene import Layer, Scene, to_uint8
+from flowchroma.data.recolour import colour_matrix, recolour
+from flowchroma.film.film import check_indices
 
-_DENSITY = 1.5  # texels a pixel: enough that bilinear sampling keeps detail, and shrinking has removed what would alias
+_DENSITY = 1.5  # texels a pixel: enough for bilinear sampling to keep detail, few enough not to alias
 _MARGIN = 1.5  # half the side of an object's texture over its mean radius: no outline reaches further
 
 
 @dataclass(frozen=True)
 class SampleFilm:
-    """A generated film, a pure function of its fields; the whole of it is made of a few layers and waves.
+    """A generated film, a function of its fields alone.
 
-    Two to five layers textured from photographs move under a moving camera. Light swells and fades, and grain lies over
-    it. "train" and other splits share no photograph.
+    Two to five layers, textured with photographs, move under a moving camera. Brightness and gamma oscillate, and grain
+    is added. "train" and other splits share no photograph.
     """
 
     seed: int
@@ -34,12 +36,14 @@ class SampleFilm:
     size: tuple[int, int] = (224, 224)  # height, width
     split: str = "train"
     motion: float = 1.0  # factor on all speeds
-    light: float = 1.0  # factor on the change of light; 0 for none
+    light: float = 1.0  # factor on the changes of brightness and gamma; 0 for none
     noise: float = 0.02  # largest standard deviation of the grain, of RGB in [0, 1]; 0 for none
+    path: ClassVar[None] = None
+    files: ClassVar[Sequence[Path]] = ()
 
     @property
     def name(self) -> str:
-        """What the film is called in logs."""
+        """What messages call it."""
         return f"sample-{self.split}-{self.seed}"
 
     def __len__(self) -> int:
@@ -50,32 +54,18 @@ class SampleFilm:
         return (self.read([index])[0] for index in range(len(self)))
 
     def read(self, indices: Sequence[int], at_least: tuple[int, int] | None = None) -> list[NDArray[np.uint8]]:
-        """Paint frames: (H, W, 3), uint8 RGB each, never smaller, whatever is `at_least` needed.
+        """Render frames, (H, W, 3) uint8 RGB each, at full size whatever `at_least` is.
 
         Raises:
             UserError: an index lies outside the film.
         """
-        take = _take(self)
-        return [take.frame(self._checked(index)) for index in indices]
+        check_indices(self.name, indices, self.frames)
+        return [_lit_scene(self).frame(index) for index in indices]
 
     def read_flow(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Give the exact motion from each of the frames to the one before it.
-
-        Returns:
-            Flow (N, 2, H, W) in pixels, (x, y), backward, and visible (N, 1, H, W), bool. Frame 0 has nothing visible.
-
-        Raises:
-            UserError: an index lies outside the film.
-        """
-        scene = _take(self).scene
-        flows = [scene.flow(self._checked(index), index - 1) for index in indices]
-        visible = torch.stack([seen & (index > 0) for (_, seen), index in zip(flows, indices, strict=True)])
-        return torch.stack([flow for flow, _ in flows]), visible
-
-    def _checked(self, index: int) -> int:
-        if not 0 <= index < self.frames:
-            raise UserError(f"{self.name} has frames 0 to {self.frames - 1}: there is no frame {index}")
-        return index
+        """See `flowchroma.film.film.HasExactFlow.read_flow`."""
+        check_indices(self.name, indices, self.frames)
+        return _lit_scene(self).scene.flows(indices)
 
 
 @dataclass(frozen=True)
@@ -86,10 +76,10 @@ class Sample:
         size: height and width of the films.
         clips_per_epoch: clips drawn from training films in an epoch.
         frames: length of each film.
-        train_films: how many different films training knows.
-        val_films: how many validation knows.
+        train_films: number of training films.
+        val_films: number of validation films.
         motion: factor on all speeds.
-        light: factor on the change of light.
+        light: factor on the changes of brightness and gamma.
         noise: largest standard deviation of the grain.
         weight: share of this source among several.
     """
@@ -105,11 +95,11 @@ class Sample:
     weight: float = 1.0
 
     def films(self, split: str) -> list[SampleFilm]:
-        """List the films of a split; nothing is painted yet."""
+        """List the films of a split; none is rendered yet."""
         count = self.train_films if split == "train" else self.val_films
         height, width = self.size
-        look = {"motion": self.motion, "light": self.light, "noise": self.noise}
-        return [SampleFilm(seed, self.frames, (height, width), split, **look) for seed in range(count)]
+        options = {"motion": self.motion, "light": self.light, "noise": self.noise}
+        return [SampleFilm(seed, self.frames, (height, width), split, **options) for seed in range(count)]
 
     @property
     def where(self) -> str:
@@ -117,18 +107,18 @@ class Sample:
         return "the photographs in scikit-image"
 
     def epoch_length(self, films: int) -> int:
-        """Tell how many clips an epoch takes from this source."""
+        """How many clips an epoch takes from this source."""
         return self.clips_per_epoch
 
 
 @dataclass(frozen=True)
-class _Take:
-    """A film's scene, with its light and its grain."""
+class _LitScene:
+    """A film's scene, with its brightness, gamma and grain."""
 
     scene: Scene
     seed: int
-    gain: Wave  # logarithms
-    gamma: Wave
+    gain: Wave  # its logarithm
+    gamma: Wave  # its logarithm
     grain: float
 
     def frame(self, index: int) -> NDArray[np.uint8]:
@@ -139,12 +129,12 @@ class _Take:
         if self.grain:
             generator = torch.Generator().manual_seed((self.seed * 1_000_003 + index) % 2**63)
             picture = picture + self.grain * torch.randn(1, *picture.shape[1:], generator=generator)
-        return picture.mul(255).round_().clamp_(0, 255).byte().permute(1, 2, 0).contiguous().numpy()
+        return to_uint8(picture)
 
 
-# Two are kept: the clip, its flow and its reference are read one after the other, and textures take megabytes.
+# A clip's frames and its flow are read one after the other, and then its reference, which may be of a second film.
 @lru_cache(maxsize=2)
-def _take(film: SampleFilm) -> _Take:
+def _lit_scene(film: SampleFilm) -> _LitScene:
     rng = np.random.default_rng((film.seed, 0 if film.split == "train" else 1))
     half = (film.size[1] / max(film.size) / 2, film.size[0] / max(film.size) / 2)
     count = int(rng.integers(1, 5))
@@ -154,7 +144,7 @@ def _take(film: SampleFilm) -> _Take:
     camera = draw_camera(rng, film.motion)
     gain = Wave(0.0, film.light * rng.uniform(0, 0.15), rng.uniform(20, 120), rng.uniform(0, 2 * math.pi))
     gamma = Wave(0.0, film.light * rng.uniform(0, 0.12), rng.uniform(20, 120), rng.uniform(0, 2 * math.pi))
-    return _Take(Scene(layers, camera, film.size), film.seed, gain, gamma, rng.uniform(0, 1) * film.noise)
+    return _LitScene(Scene(layers, camera, film.size), film.seed, gain, gamma, rng.uniform(0, 1) * film.noise)
 
 
 def _background(rng: np.random.Generator, film: SampleFilm, half: tuple[float, float], hue: float) -> Layer:
@@ -163,11 +153,11 @@ def _background(rng: np.random.Generator, film: SampleFilm, half: tuple[float, f
     texel = max(2 * half[0] / width, 2 * half[1] / height) * rng.uniform(1.05, 1.7)
     texture = _shrink(photograph, texel * max(film.size) * _DENSITY)
     saturation, gain = rng.uniform(0.8, 1.5), rng.uniform(0.8, 1.15)
-    if rng.random() < 0.5:  # the colours that the photograph was taken with, or nearly
+    if rng.random() < 0.5:  # the photograph's own colours, or nearly
         texture = recolour(texture, colour_matrix(rng.normal(0, 0.15), saturation, gain))
     else:
         texture = _two_toned(rng, texture, hue, saturation, gain)
-    return Layer(texture, (width * texel / 2, height * texel / 2), Motion())
+    return Layer(texture, (width * texel / 2, height * texel / 2), PlaneMotion())
 
 
 def _object(rng: np.random.Generator, film: SampleFilm, half: tuple[float, float], hue: float) -> Layer:
@@ -175,7 +165,7 @@ def _object(rng: np.random.Generator, film: SampleFilm, half: tuple[float, float
     extent = _MARGIN * 2 * min(half) * rng.uniform(0.1, 0.32)
     texture = _shrink(patch, 2 * extent * max(film.size) * _DENSITY / patch.shape[-1])
     texture = recolour(texture, colour_matrix(hue, rng.uniform(0.9, 1.6), rng.uniform(0.7, 1.2)))
-    # A tint, so that even a colourless patch differs from its neighbours.
+    # A tint, so that even a gray patch differs from its surroundings.
     tint = 0.5 + 0.45 * torch.cos(torch.tensor([0.0, -2.0944, 2.0944]) + hue)
     texture = texture.lerp(tint.view(3, 1, 1), rng.uniform(0.05, 0.4))
     shape = _blob(rng, 2 * extent * max(film.size))
@@ -183,12 +173,12 @@ def _object(rng: np.random.Generator, film: SampleFilm, half: tuple[float, float
 
 
 def _two_toned(rng: np.random.Generator, image: Tensor, hue: float, saturation: float, gain: float) -> Tensor:
-    """Turn the hue by another angle here than there, so that equal grays need not have equal colours."""
-    one = recolour(image, colour_matrix(hue, saturation, gain))
-    other = recolour(image, colour_matrix(hue + rng.uniform(0, 2 * math.pi), saturation, gain))
+    """Turn the hue by an angle that varies over the image, so that equal grays can have different colours."""
+    first = recolour(image, colour_matrix(hue, saturation, gain))
+    second = recolour(image, colour_matrix(hue + rng.uniform(0, 2 * math.pi), saturation, gain))
     coarse = torch.from_numpy(rng.normal(0, 2, (1, 1, 3, 4))).float()
     mask = F.interpolate(coarse, image.shape[-2:], mode="bicubic", align_corners=True).sigmoid()[0]
-    return one.lerp_(other, mask)
+    return first.lerp_(second, mask)
 
 
 def _photograph(rng: np.random.Generator, split: str) -> Tensor:
@@ -197,7 +187,7 @@ def _photograph(rng: np.random.Generator, split: str) -> Tensor:
 
 
 def _patch(rng: np.random.Generator, photograph: Tensor) -> Tensor:
-    """Cut the square with the most contrast out of three random ones: a flat one would move unseen."""
+    """Crop the one with the most contrast of three random squares: motion of a uniform one would be invisible."""
     side = int(rng.uniform(0.35, 0.9) * min(photograph.shape[-2:]))
     room = [length - side + 1 for length in photograph.shape[-2:]]
     corners = [(int(rng.integers(room[0])), int(rng.integers(room[1]))) for _ in range(3)]
@@ -206,7 +196,7 @@ def _patch(rng: np.random.Generator, photograph: Tensor) -> Tensor:
 
 
 def _shrink(image: Tensor, factor: float) -> Tensor:
-    """Shrink (C, H, W) with antialiasing; never enlarge, as sampling does that as well."""
+    """Shrink (C, H, W) with antialiasing; a factor above 1 leaves it, as sampling enlarges as well."""
     if factor >= 1:
         return image
     size = [max(8, round(length * factor)) for length in image.shape[-2:]]
@@ -216,8 +206,8 @@ def _shrink(image: Tensor, factor: float) -> Tensor:
 def _blob(rng: np.random.Generator, side: float) -> Tensor:
     """Draw a smooth random outline in a square of `side` pixels: distance to it, positive inside, (1, n, n)."""
     texels = max(32, math.ceil(side))
-    place = (torch.arange(texels) + 0.5) * (2 * _MARGIN / texels) - _MARGIN
-    y, x = torch.meshgrid(place, place * rng.uniform(1.0, 1.8), indexing="ij")
+    axis = (torch.arange(texels) + 0.5) * (2 * _MARGIN / texels) - _MARGIN
+    y, x = torch.meshgrid(axis, axis * rng.uniform(1.0, 1.8), indexing="ij")
     angle = torch.atan2(y, x)
     outline = torch.full_like(angle, 0.95)
     for lobes, most in ((2, 0.15), (3, 0.15), (5, 0.1), (7, 0.05)):

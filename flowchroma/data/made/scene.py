@@ -1,4 +1,4 @@
-"""Layers under a moving camera: their pictures, their exact backward flow and what of it is visible."""
+"""Textured layers under a moving camera: their pictures, and their exact backward flow with its visibility."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,32 +6,35 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
-from flowchroma.data.made.plane_motion import Matrix, Motion
+from flowchroma.data.made.plane_motion import Matrix, PlaneMotion
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A flat thing with a picture on it.
+    """A textured plane.
 
-    Its plane has units of its own; `motion` lays the plane into the world, whose unit is the frame's longer side.
+    `motion` maps the plane's own units to the world's, whose unit is the frame's longer side.
     """
 
     texture: Tensor  # (3, h, w), RGB in [0, 1], stretched over `extent`; mirrored beyond it
     extent: tuple[float, float]  # half the width and half the height that the texture covers
-    motion: Motion
-    shape: Tensor | None = None  # (1, h, w), pixels to the outline, negative outside it and at the edge; None: endless
+    motion: PlaneMotion
+    shape: Tensor | None = (
+        None  # (1, h, w), pixels to the outline, negative outside it and at the border; None: infinite
+    )
 
 
 class Scene:
-    """Layers, back to front, and the camera that looks at them.
+    """Layers, from back to front, seen by a camera.
 
-    Every map between pixel and layer is a homography, so where a pixel was before has a closed form. A pixel belongs to
-    the foremost layer whose outline encloses its centre.
+    Every map between pixels and a layer is a homography, so the backward flow of a pixel has a closed form. A pixel
+    belongs to the foremost layer whose outline encloses its centre.
     """
 
-    def __init__(self, layers: Sequence[Layer], camera: Motion, size: tuple[int, int]) -> None:
+    def __init__(self, layers: Sequence[Layer], camera: PlaneMotion, size: tuple[int, int]) -> None:
         self.layers = layers
         self.camera = camera
         self.size = size
@@ -41,7 +44,7 @@ class Scene:
         self._x = ((torch.arange(width) - (width - 1) / 2) / self._unit)[None, :]
 
     def render(self, time: float) -> Tensor:
-        """Paint the frame at `time`: (3, H, W), RGB in [0, 1], outlines antialiased, no noise."""
+        """Render the frame at `time`: (3, H, W), RGB in [0, 1], outlines antialiased, no noise."""
         height, width = self.size
         picture = torch.zeros(3, height, width)
         for layer in self.layers:
@@ -70,12 +73,18 @@ class Scene:
         for index, layer in enumerate(self.layers):
             back = np.linalg.inv(self._to_texture(layer, before)) @ self._to_texture(layer, time)
             grid = _project(back, self._x, self._y)
-            mine = owner == index
-            past_x = torch.where(mine, grid[..., 0], past_x)
-            past_y = torch.where(mine, grid[..., 1], past_y)
+            owned = owner == index
+            past_x = torch.where(owned, grid[..., 0], past_x)
+            past_y = torch.where(owned, grid[..., 1], past_y)
         flow = torch.stack((past_x - self._x, past_y - self._y)) * self._unit
         visible = self._inside(past_x, past_y) & (self._owner_at(before, past_x, past_y) == owner)
         return flow, visible[None]
+
+    def flows(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """See `flowchroma.film.film.HasExactFlow.read_flow`."""
+        flows, visible = zip(*(self.flow(index, index - 1) for index in indices), strict=True)
+        started = torch.tensor(indices).view(-1, 1, 1, 1) > 0
+        return torch.stack(flows), torch.stack(visible) & started
 
     def _owner(self, time: float) -> Tensor:
         height, width = self.size
@@ -102,13 +111,13 @@ class Scene:
         return owner
 
     def _to_texture(self, layer: Layer, time: float) -> Matrix:
-        """Map the frame, in units of its longer side from its middle, to [-1, 1] on the layer's texture."""
+        """The homography from the frame, in units of its longer side from its middle, to [-1, 1] on the texture."""
         world_to_layer = np.linalg.inv(layer.motion.matrix(time))
         stretch = np.diag((1 / layer.extent[0], 1 / layer.extent[1], 1.0))
         return stretch @ world_to_layer @ self.camera.matrix(time)
 
     def _window(self, layer: Layer, to_texture: Matrix) -> tuple[slice, slice]:
-        """Bound the pixels that a shaped layer can touch: rows and columns."""
+        """The rows and columns of the pixels that a layer with an outline can cover."""
         height, width = self.size
         if layer.shape is None:
             return slice(0, height), slice(0, width)
@@ -118,8 +127,13 @@ class Scene:
         return _between(rows, height), _between(columns, width)
 
     def _inside(self, x: Tensor, y: Tensor) -> Tensor:
-        slack = 1e-4 / self._unit  # rounding must not hide the border of a picture at rest
+        slack = 1e-4 / self._unit  # so that rounding does not hide the border of a still picture
         return (x.abs() <= self._x[0, -1] + slack) & (y.abs() <= self._y[-1, 0] + slack)
+
+
+def to_uint8(picture: Tensor) -> NDArray[np.uint8]:
+    """Convert (3, H, W) in [0, 1] to (H, W, 3) uint8."""
+    return picture.mul(255).round_().clamp_(0, 255).byte().permute(1, 2, 0).contiguous().numpy()
 
 
 def _project(matrix: Matrix, x: Tensor, y: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Reading a set through, to know what is bad before a run does."""
+"""Reading all frames of a data set, to find damaged ones before a run does."""
 
 import os
 import warnings
@@ -7,31 +7,31 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flowchroma.data.clips.reading import knows_flow
-from flowchroma.data.sources.film_index import Facts, read_index, stamp, write_index
+from flowchroma.data.sources.film_index import FilmInfo, file_version, read_film_index, write_film_index
 from flowchroma.data.sources.films import search
-from flowchroma.data.sources.source import LazyFilm, ReadableFilm, Source
+from flowchroma.data.sources.source import FolderSource, LazyFilm, Source
 from flowchroma.errors import UserError
+from flowchroma.film.film import Film, HasExactFlow
 
 
 @dataclass
-class Checked:
-    """What came of a check."""
+class CheckResult:
+    """What a check found."""
 
     films: int = 0
-    frames: int = 0  # of the films that are whole
-    known: int = 0  # films that have not changed since they were last read, and were not read again
-    bad: int = 0  # films
-    problems: list[str] = field(default_factory=list)  # a line for each bad file
+    frames: int = 0  # of the films without damage
+    unchanged: int = 0  # films that are the same as at the last check, and were not read again
+    bad: int = 0  # films with damage
+    problems: list[str] = field(default_factory=list)  # a line for each file that is damaged
 
 
-def all_splits(source: Source) -> dict[str, Sequence[ReadableFilm]]:
+def all_splits(source: Source) -> dict[str, Sequence[Film]]:
     """A source's films by split; the test films are left out where they are those of validation.
 
     Raises:
         UserError: it has none at all.
     """
-    splits: dict[str, Sequence[ReadableFilm]] = {}
+    splits: dict[str, Sequence[Film]] = {}
     errors = []
     for split in ("train", "val", "test"):
         try:
@@ -46,51 +46,49 @@ def all_splits(source: Source) -> dict[str, Sequence[ReadableFilm]]:
     return splits
 
 
-def check(source: Source, progress: Callable[[str, int], None] = lambda name, of: None) -> Checked:
+def check(source: Source, progress: Callable[[str, int], None] = lambda name, of: None) -> CheckResult:
     """Read every frame of a source's films, and write the index of its folder.
 
     Args:
         source: its films are read, those of all splits.
-        progress: is told the name of each film that is done, and how many there are.
+        progress: called with the name of each film that is done, and how many there are.
 
     Raises:
         UserError: it has no films, or the index cannot be written.
     """
-    listed = {_identity(film): film for of_split in all_splits(source).values() for film in of_split}
-    films = [film for film in listed.values() if not knows_flow(film)]  # which are made as they are needed
-    known = {film for film in films if isinstance(film, LazyFilm) and film.facts is not None}
-    problems: dict[ReadableFilm, list[str]] = {film: [] for film in known}
-    unread = [film for film in films if film not in known]
+    listed = {film.path or film.name: film for of_split in all_splits(source).values() for film in of_split}
+    films = [film for film in listed.values() if not isinstance(film, HasExactFlow)]  # those are generated
+    unchanged = {film for film in films if isinstance(film, LazyFilm) and film.info is not None}
+    problems: dict[Film, list[str]] = {film: [] for film in unchanged}
+    unread = [film for film in films if film not in unchanged]
     with warnings.catch_warnings(record=True) as warned, ThreadPoolExecutor(os.cpu_count()) as pool:
         warnings.simplefilter("always")
         for film, found in zip(unread, pool.map(problems_of, unread), strict=True):
             problems[film] = found
             progress(film.name, len(unread))
     for film in unread:
-        path = getattr(film, "path", None)
-        said = dict.fromkeys(str(warning.message) for warning in warned)
-        problems[film] += [line for line in said if path is not None and str(path) in line]
-    checked = Checked(len(films), known=len(known))
+        messages = dict.fromkeys(str(warning.message) for warning in warned)
+        problems[film] += [line for line in messages if film.path is not None and str(film.path) in line]
+    checked = CheckResult(len(films), unchanged=len(unchanged))
     for film in films:
         checked.problems += problems[film]
         checked.bad += bool(problems[film])
         checked.frames += 0 if problems[film] else len(film)
-    _index(getattr(source, "root", None), [film for film in films if not problems[film]])
+    if isinstance(source, FolderSource) and source.root is not None and Path(source.root).is_dir():
+        _update_index(Path(source.root), [film for film in films if not problems[film]])
     return checked
 
 
-def problems_of(film: ReadableFilm) -> list[str]:
-    """Read a film through: a line for each of its files that cannot be read."""
-    files = _files(film)
-    if isinstance(files, UserError):
-        return [str(files)]
-    if not files:
-        try:
+def problems_of(film: Film) -> list[str]:
+    """Read all frames of a film: a line for each of its files that cannot be read."""
+    try:
+        files = film.files
+        if not files:
             for _ in film:
                 pass
-        except UserError as error:
-            return [str(error)]
-        return []
+            return []
+    except UserError as error:
+        return [str(error)]
     found: dict[str, None] = {}
     for index in range(len(files)):
         try:
@@ -100,16 +98,8 @@ def problems_of(film: ReadableFilm) -> list[str]:
     return [*found, *_gaps(files)]
 
 
-def _files(film: ReadableFilm) -> Sequence[Path] | UserError:
-    """The files of a film's frames, if it has such, or why it cannot be opened."""
-    try:
-        return getattr(film, "files", ())
-    except UserError as error:
-        return error
-
-
 def _gaps(files: Sequence[Path]) -> list[str]:
-    """Frames that the numbers in the others' names say are missing."""
+    """A line on the numbers that are missing in the names of the frames."""
     if not all(file.stem.isdigit() for file in files):
         return []
     numbers = {int(file.stem) for file in files}
@@ -120,24 +110,17 @@ def _gaps(files: Sequence[Path]) -> list[str]:
     return [f"{files[0].parent} lacks {len(missing)} of its frames, the first being number {missing[0]:0{digits}}"]
 
 
-def _identity(film: ReadableFilm) -> object:
-    return getattr(film, "path", film.name)
-
-
-def _index(root: str | Path | None, films: Sequence[ReadableFilm]) -> None:
-    if root is None or not Path(root).is_dir():
-        return
-    root = Path(root)
-    facts = {}
+def _update_index(root: Path, films: Sequence[Film]) -> None:
+    entries = {}
     for film in films:
-        mark = stamp(film.path) if isinstance(film, LazyFilm) else None
-        if mark is not None and isinstance(film, LazyFilm) and film.path.is_relative_to(root):
-            facts[film.path] = Facts(mark, len(film), film.size)
+        if isinstance(film, LazyFilm) and film.path.is_relative_to(root) and (version := file_version(film.path)):
+            entries[film.path] = FilmInfo(version, len(film), film.size)
     found, folders = search(root)
-    before = read_index(root)
-    if facts and (facts != {root / path: fact for path, fact in before.films.items()} or before.listing() != found):
+    before = read_film_index(root)
+    known = {root / path: info for path, info in before.films.items()}
+    if entries and (entries != known or before.current_films() != found):
         try:
-            write_index(root, facts, found, folders)
+            write_film_index(root, entries, found, folders)
         except OSError as error:
             raise UserError(
                 f"cannot write the index of {root}: {error.strerror or error}; the set can be used without"

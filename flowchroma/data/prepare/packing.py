@@ -1,4 +1,4 @@
-"""Films into shards that `Shards` reads."""
+"""Packing films into the shards that `Shards` reads."""
 
 import json
 import tarfile
@@ -8,80 +8,78 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from flowchroma.data.sources.byte_ranges import INDEX, VERSION, table_of
+from flowchroma.data.sources.byte_ranges import SHARD_INDEX, SHARD_VERSION, table_name
 from flowchroma.data.sources.film_index import write_json
 from flowchroma.data.sources.shards import ShardFilm
-from flowchroma.data.sources.source import ReadableFilm
 from flowchroma.errors import UserError
+from flowchroma.film.film import Film
 
-_BLOCK = 512  # tar's
+_BLOCK = 512  # bytes, of the tar format
 
 
 @dataclass
-class Packed:
-    """What came of packing."""
+class PackingResult:
+    """How many films were packed, and what could not be."""
 
     films: int = 0  # in the shards now
-    new: int = 0  # of them, packed by this call
+    new: int = 0  # of these, packed by this call
     problems: list[str] = field(default_factory=list)  # a line for each film that could not be read
 
 
 def pack(
-    splits: Mapping[str, Sequence[ReadableFilm]],
+    splits: Mapping[str, Sequence[Film]],
     target: Path,
     shard_bytes: int = 256 << 20,
     quality: int = 95,
     progress: Callable[[str], None] = lambda name: None,
-) -> Packed:
-    """Pack films, each into one shard; those that are packed already are left as they are.
+) -> PackingResult:
+    """Pack films, several to a shard; those that are packed already are left as they are.
 
-    Pictures are copied byte for byte; frames of films are encoded as JPEG with colour at full resolution. A shard
-    appears only when whole, and when packing fails, films that were done before are kept.
+    Pictures are copied byte for byte; frames of video files are encoded as JPEG without chroma subsampling. A shard
+    appears when it is complete, and when packing fails, films that are in complete shards are kept.
 
     Args:
-        splits: films by split; one may be in several.
+        splits: films by split; a film may be in several.
         target: folder for the shards.
-        shard_bytes: a shard is closed when it has so many.
+        shard_bytes: a shard is completed once it has so many bytes.
         quality: of the JPEG frames of films, 1 to 100.
-        progress: is told the name of each film that is done.
+        progress: called with the name of each film that is done.
 
     Raises:
-        UserError: two films have one name, or the shards cannot be written.
+        UserError: two films have the same name, or the shards cannot be written.
     """
-    films = _by_name(splits)
-    packed = Packed()
+    films, packed = _by_name(splits), PackingResult()
     try:
         target.mkdir(parents=True, exist_ok=True)
-        there = {entry["name"]: (shard, entry) for shard, entry in _entries(target)}
-        todo = [film for name, film in films.items() if name not in there]
+        present = {entry["name"]: (shard, entry) for shard, entry in _entries(target)}
+        todo = [film for name, film in films.items() if name not in present]
         for shard, entry in _write_shards(todo, target, shard_bytes, quality, packed.problems):
-            there[entry["name"]] = (shard, entry)
+            present[entry["name"]] = (shard, entry)
             packed.new += 1
             progress(entry["name"])
-        if packed.new or not (target / INDEX).exists():
-            _write_index(target, splits, there)
+        if packed.new or not (target / SHARD_INDEX).exists():
+            _write_shard_index(target, splits, present)
     except OSError as error:
         raise UserError(
             f"cannot write to {target}: {error.strerror or error}; the films packed so far are kept: run it again"
             " to go on"
         ) from error
-    packed.films = sum(name in there for name in films)
+    packed.films = sum(name in present for name in films)
     return packed
 
 
-def _by_name(splits: Mapping[str, Sequence[ReadableFilm]]) -> dict[str, ReadableFilm]:
-    films: dict[str, ReadableFilm] = {}
+def _by_name(splits: Mapping[str, Sequence[Film]]) -> dict[str, Film]:
+    films: dict[str, Film] = {}
     for film in (film for of_split in splits.values() for film in of_split):
-        other = films.setdefault(film.name, film)
-        if getattr(other, "path", None) != getattr(film, "path", None):
+        if films.setdefault(film.name, film).path != film.path:
             raise UserError(f"two films are called {film.name}: pack their sets into shards of their own")
     return films
 
 
 def _write_shards(
-    films: Sequence[ReadableFilm], target: Path, shard_bytes: int, quality: int, problems: list[str]
+    films: Sequence[Film], target: Path, shard_bytes: int, quality: int, problems: list[str]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Write films into new shards; tell of each when it is in."""
+    """Write films into new shards; yield the shard's name and the film's entry for each film written."""
     number = 1 + max((int(path.stem.rpartition("-")[2]) for path in target.glob("shard-*.tar")), default=-1)
     shard: _Shard | None = None
     try:
@@ -102,16 +100,16 @@ def _write_shards(
 
 
 class _Shard:
-    """A tar file in the making."""
+    """A tar file that is being written."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.size = path, 0
         self._entries: list[dict[str, Any]] = []
         self._part = Path(f"{path}.part")
-        self._file = FileIO(self._part, "w")  # unbuffered: after a failure nothing of it is left to be written
+        self._file = FileIO(self._part, "w")  # unbuffered, so that nothing is left to be written after a failure
 
-    def add(self, film: ReadableFilm, quality: int) -> dict[str, Any]:
-        """Append a film; nothing of it stays if it cannot be read or written to its end."""
+    def add(self, film: Film, quality: int) -> dict[str, Any]:
+        """Append a film; if it cannot be read or written completely, the file is truncated to what it was."""
         places = []
         done = False
         try:
@@ -132,12 +130,12 @@ class _Shard:
         return entry
 
     def finish(self) -> None:
-        """Put the shard in its place, and its table beside it: first the table, as a shard without one is no use."""
+        """Give the file its name, after its table, as a shard cannot be read without one."""
         if not self._entries:
             self._file.close()
             self._part.unlink()
             return
-        write_json(self.path.with_name(table_of(self.path.name)), {"films": self._entries})
+        write_json(self.path.with_name(table_name(self.path.name)), {"films": self._entries})
         self._write(bytes(2 * _BLOCK))
         self._file.close()
         self._part.replace(self.path)
@@ -156,13 +154,13 @@ class _Shard:
             rest = rest[written:]
 
 
-def _pictures(film: ReadableFilm, quality: int) -> Iterator[tuple[str, bytes]]:
+def _pictures(film: Film, quality: int) -> Iterator[tuple[str, bytes]]:
     """A film's frames as files: suffix and content."""
     from flowchroma.film.image_files import encode_jpeg
 
-    if files := getattr(film, "files", ()):
-        for index, file in enumerate(files):
-            film.read([index])  # refuses what is damaged
+    if film.files:
+        for index, file in enumerate(film.files):
+            film.read([index])  # raises an error if it is damaged
             yield file.suffix.lower(), file.read_bytes()
     elif isinstance(film, ShardFilm):
         for data in film.encoded():
@@ -174,7 +172,7 @@ def _pictures(film: ReadableFilm, quality: int) -> Iterator[tuple[str, bytes]]:
 
 def _entries(target: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     for shard in sorted(target.glob("shard-*.tar")):
-        table = shard.with_name(table_of(shard.name))
+        table = shard.with_name(table_name(shard.name))
         try:
             films = json.loads(table.read_text())["films"]
         except (OSError, ValueError, KeyError) as error:
@@ -182,16 +180,16 @@ def _entries(target: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         yield from ((shard.name, film) for film in films)
 
 
-def _write_index(
-    target: Path, splits: Mapping[str, Sequence[ReadableFilm]], there: Mapping[str, tuple[str, dict[str, Any]]]
+def _write_shard_index(
+    target: Path, splits: Mapping[str, Sequence[Film]], present: Mapping[str, tuple[str, dict[str, Any]]]
 ) -> None:
-    of: dict[str, list[str]] = {}
+    splits_of: dict[str, list[str]] = {}
     for split, films in splits.items():
         for film in films:
-            of.setdefault(film.name, []).append(split)
+            splits_of.setdefault(film.name, []).append(split)
     listed = [
-        {"name": name, "splits": of[name], "shard": shard, "size": entry["size"], "frames": entry["frames"]}
-        for name, (shard, entry) in sorted(there.items())
-        if name in of
+        {"name": name, "splits": splits_of[name], "shard": shard, "size": entry["size"], "frames": entry["frames"]}
+        for name, (shard, entry) in sorted(present.items())
+        if name in splits_of
     ]
-    write_json(target / INDEX, {"version": VERSION, "films": listed})
+    write_json(target / SHARD_INDEX, {"version": SHARD_VERSION, "films": listed})

@@ -1,4 +1,4 @@
-"""Reading shards: whole small files, and stretches of large ones, from a disk or an object store."""
+"""Reading small files, and byte ranges of large ones, from a disk or an object store."""
 
 import json
 import os
@@ -10,18 +10,18 @@ from typing import Any
 
 from flowchroma.errors import UserError
 
-INDEX = "index.json"
-VERSION = 1
-_GAP = 256 * 1024  # bytes between two frames that are cheaper read than skipped by another request
-_TABLES = 64  # tables of shards that a process holds
+SHARD_INDEX = "index.json"
+SHARD_VERSION = 1
+_GAP = 256 * 1024  # bytes between two frames; reading up to so many is cheaper than a second request
+_TABLES = 64  # of shards, kept by a process
 
 
-class Store:
-    """Reads from a folder anywhere that fsspec knows; copies of it, pickled or forked, connect anew.
+class ByteRangeReader:
+    """Reads from a folder that fsspec can open. Each process opens its own connection, also after fork or unpickling.
 
     Args:
         root: the folder's path or address.
-        cache: see `Shards`.
+        cache: folder for local copies of shards, see `Shards`.
     """
 
     def __init__(self, root: str, cache: str | None = None) -> None:
@@ -30,35 +30,37 @@ class Store:
         self._tables: OrderedDict[str, dict[str, list[list[int]]]] = OrderedDict()
 
     def __getstate__(self) -> dict[str, Any]:
-        """All but the connection and what was read."""
+        """Without the connection and the tables."""
         return {"root": self.root, "cache": self.cache, "_opened": None, "_tables": OrderedDict()}
 
-    def whole(self, name: str) -> bytes:
-        """A small file.
+    def read_file(self, name: str) -> bytes:
+        """Read a whole file.
 
         Raises:
             UserError: it cannot be read.
         """
         return self._guarded(name, lambda files, folder: files.cat_file(f"{folder}/{name}"))
 
-    def table(self, shard: str) -> dict[str, list[list[int]]]:
-        """Where each film's frames lie in a shard: first byte and length, by the film's name."""
+    def read_table(self, shard: str) -> dict[str, list[list[int]]]:
+        """Read the table beside a shard: first byte and length of each frame, by the film's name."""
         if shard in self._tables:
             self._tables.move_to_end(shard)
         else:
-            self._tables[shard] = parse_table(self.whole(table_of(shard)), f"{self.root}/{table_of(shard)}")
+            self._tables[shard] = parse_shard_table(
+                self.read_file(table_name(shard)), f"{self.root}/{table_name(shard)}"
+            )
             if len(self._tables) > _TABLES:
                 self._tables.popitem(last=False)
         return self._tables[shard]
 
-    def pieces(self, shard: str, places: Sequence[Sequence[int]]) -> list[bytes]:
-        """Stretches of a shard, each given by first byte and length, in rising order; near ones are fetched together.
+    def read_ranges(self, shard: str, ranges: Sequence[Sequence[int]]) -> list[bytes]:
+        """Read ranges of a shard, each a first byte and a length, in rising order; near ones share a request.
 
         Raises:
             UserError: they cannot be read.
         """
-        near = [0, *(at for at, (a, b) in enumerate(pairwise(places), 1) if b[0] - sum(a) > _GAP), len(places)]
-        groups = [places[start:stop] for start, stop in pairwise(near)]
+        near = [0, *(at for at, (a, b) in enumerate(pairwise(ranges), 1) if b[0] - sum(a) > _GAP), len(ranges)]
+        groups = [ranges[start:stop] for start, stop in pairwise(near)]
         starts, stops = [group[0][0] for group in groups], [sum(group[-1]) for group in groups]
         if self.cache is not None:
             blocks = _slices(self._copy(shard), starts, stops)
@@ -76,7 +78,7 @@ class Store:
         ]
 
     def _copy(self, shard: str) -> Path:
-        """A shard on this node, fetched by the first that needs it."""
+        """The path of a local copy of a shard, made by the first process of this node that needs it."""
         from filelock import FileLock
 
         copy = Path(str(self.cache), shard)
@@ -99,7 +101,7 @@ class Store:
             return read(files, folder)
         except ImportError as error:
             raise UserError(f"cannot open {self.root}: {error}; see 'shards' among the package's extras") from error
-        except Exception as error:  # each store has errors of its own
+        except Exception as error:  # each backend of fsspec has errors of its own
             absent = "there is no such file" if isinstance(error, FileNotFoundError) else None
             reason = absent or getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise UserError(f"cannot read {self.root}/{name}: {' '.join(reason.split())}") from error
@@ -115,32 +117,32 @@ class Store:
         return self._opened[1], self._opened[2]
 
 
-def table_of(shard: str) -> str:
+def table_name(shard: str) -> str:
     """The name of the table beside a shard."""
     return str(Path(shard).with_suffix(".json"))
 
 
-def parse_index(data: bytes, name: str) -> list[dict[str, Any]]:
+def parse_shard_index(data: bytes, name: str) -> list[dict[str, Any]]:
     """Read the list of films.
 
     Raises:
-        UserError: it is none, or of another version.
+        UserError: it is not one, or of another version.
     """
     try:
         index = json.loads(data)
         version, films = index["version"], index["films"]
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{name} is no index of shards: pack the films again") from error
-    if version != VERSION:
+    if version != SHARD_VERSION:
         raise UserError(f"{name} was written by another version of FlowChroma: pack the films again")
     return films
 
 
-def parse_table(data: bytes, name: str) -> dict[str, list[list[int]]]:
+def parse_shard_table(data: bytes, name: str) -> dict[str, list[list[int]]]:
     """Read the table beside a shard.
 
     Raises:
-        UserError: it is none.
+        UserError: it is not one.
     """
     try:
         return {film["name"]: film["places"] for film in json.loads(data)["films"]}

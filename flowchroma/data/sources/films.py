@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from flowchroma.data.sources.film_index import read_index
-from flowchroma.data.sources.source import IMAGE_SUFFIXES, LazyFilm, existing_root, read_list
+from flowchroma.data.sources.film_index import read_film_index
+from flowchroma.data.sources.source import IMAGE_SUFFIXES, FolderSource, LazyFilm, existing_root, read_list
 from flowchroma.errors import UserError
 
 FILM_SUFFIXES = frozenset(
@@ -17,18 +17,18 @@ _HELD_OUT = ("val", "test")
 
 
 @dataclass(frozen=True)
-class Films:
+class Films(FolderSource):
     """Every film under a folder, and every folder of frames.
 
-    What is trained on is settled by the first of these that applies: the lists of names (of two lists, films in neither
-    are left out; beside one list, they make the other split), sub-folders `train`, `val` and `test`, or a hash of the
-    film's name, which does not change when films are added.
+    The first of these that applies decides the split: the lists of names (with two lists, films in neither are left
+    out; with one list, all other films are the other split), sub-folders `train`, `val` and `test`, or a hash of the
+    film's name, which stays the same when films are added.
 
     Args:
         root: the folder that holds the films.
         train_list: file of names, one a line, with or without suffix; relative to root if not found as it stands.
         val_list: the same for validation.
-        val_fraction: part of the films that the hash holds out; at least one, and never all.
+        val_fraction: part of the films that the hash gives to validation; at least one, and never all.
         clips_per_film: clips that an epoch takes from each film.
         weight: share of this source among several.
     """
@@ -40,17 +40,8 @@ class Films:
     clips_per_film: int = 4
     weight: float = 1.0
 
-    @property
-    def where(self) -> str:
-        """Where the data come from, for messages."""
-        return str(self.root)
-
-    def epoch_length(self, films: int) -> int:
-        """Tell how many clips an epoch takes from this source."""
-        return films * self.clips_per_film
-
     def films(self, split: str) -> list[LazyFilm]:
-        """Open the films of a split; "test" is that of validation unless a sub-folder `test` tells them apart.
+        """List the films of a split; "test" is the validation split, unless there is a sub-folder `test`.
 
         Raises:
             UserError: the root or a list is missing, the lists share a film, or the split is empty.
@@ -64,15 +55,15 @@ class Films:
         names = pick_split(found, split, self.val_fraction)
         if not names:
             raise UserError(f"of the {len(found)} films under {root} none is for {split}: add some, or give lists")
-        index = read_index(root)
-        return [LazyFilm(name, found[name], index.facts(found[name])) for name in names]
+        index = read_film_index(root)
+        return [LazyFilm(name, found[name], index.lookup(found[name])) for name in names]
 
     def _listed(self, root: Path, found: dict[str, Path], split: str) -> list[LazyFilm]:
-        known = _aliases(found)
+        by_alias = _aliases(found)
         files = {"train": self.train_list, "val": self.val_list}
         listed = {name: _names(root, path) for name, path in files.items() if path is not None}
         members = {
-            name: {film for alias in aliases for film in known.get(alias, ())} for name, aliases in listed.items()
+            name: {film for alias in aliases for film in by_alias.get(alias, ())} for name, aliases in listed.items()
         }
         shared = sorted(members.get("train", set()) & members.get("val", set()))
         if shared:
@@ -80,47 +71,47 @@ class Films:
         side = "train" if split == "train" else "val"
         if side in members:
             names = sorted(members[side])
-            missing = [alias for alias in listed[side] if alias not in known]
+            missing = [alias for alias in listed[side] if alias not in by_alias]
         else:
             names = sorted(set(found) - set().union(*members.values()))
             missing = []
         if not names:
             raise UserError(f"of the {len(found)} films under {root} the lists leave none for {split}")
-        # A film that is listed but not there is skipped, with its name, when its turn comes.
-        index = read_index(root)
-        there = (LazyFilm(name, found[name], index.facts(found[name])) for name in names)
-        return [*there, *(LazyFilm(name, root / name) for name in missing)]
+        # Reading a film that is listed but does not exist raises an error, so that it is reported and skipped.
+        index = read_film_index(root)
+        present = (LazyFilm(name, found[name], index.lookup(found[name])) for name in names)
+        return [*present, *(LazyFilm(name, root / name) for name in missing)]
 
 
 def find_films(root: Path) -> dict[str, Path]:
     """Find films under a folder: paths by name, which is the path from the root without a file's suffix.
 
-    They are taken from the folder's index, where it has one and nothing has changed since.
+    They are taken from the folder's index, where there is a valid one.
     """
-    listed = read_index(root).listing()
+    listed = read_film_index(root).current_films()
     return search(root)[0] if listed is None else listed
 
 
 def search(root: Path) -> tuple[dict[str, Path], list[Path]]:
-    """Look for films under a folder: what `find_films` says, and the folders that were searched."""
+    """Search a folder for films: paths by name as in `find_films`, and the folders that were searched."""
     found: dict[str, Path] = {}
     searched: list[Path] = []
     for here, folders, files in os.walk(root, followlinks=True):
         folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
-        place = Path(here)
+        folder = Path(here)
         films = sorted(file for file in files if Path(file).suffix.lower() in FILM_SUFFIXES and file[0] != ".")
         for file in films:
-            found.setdefault((place / file).relative_to(root).with_suffix("").as_posix(), place / file)
+            found.setdefault((folder / file).relative_to(root).with_suffix("").as_posix(), folder / file)
         if not films and any(Path(file).suffix.lower() in IMAGE_SUFFIXES for file in files):
-            found[place.relative_to(root).as_posix() if place != root else root.name] = place
+            found[folder.relative_to(root).as_posix() if folder != root else root.name] = folder
             folders.clear()
         else:
-            searched.append(place)
+            searched.append(folder)
     return dict(sorted(found.items())), searched
 
 
 def pick_split(found: Collection[str], split: str, fraction: float) -> list[str]:
-    """Pick a split's names by sub-folders train, val and test, or where nothing is held out there, by hash."""
+    """Pick a split's names by sub-folders train, val and test, or by hash where there is neither val nor test."""
     names = _by_folder(found, split)
     if names is not None:
         return names
@@ -129,7 +120,7 @@ def pick_split(found: Collection[str], split: str, fraction: float) -> list[str]
 
 
 def _by_folder(found: Iterable[str], split: str) -> list[str] | None:
-    """Pick a split's films by sub-folder; None where no sub-folder holds films out."""
+    """Pick a split's films by sub-folder; None where neither `val` nor `test` has any."""
     groups: dict[str, list[str]] = {}
     for name in found:
         first, *rest = PurePosixPath(name).parts
@@ -142,7 +133,7 @@ def _by_folder(found: Iterable[str], split: str) -> list[str] | None:
 
 
 def _hashed(names: Iterable[str], fraction: float) -> set[str]:
-    """Pick the names to hold out: each by its own hash, so that other films do not matter."""
+    """Pick the names of the validation split, each by its own hash, whatever other films there are."""
     ranked = sorted(names, key=_position)
     count = sum(_position(name) < fraction for name in ranked)
     return set(ranked[: max(1, min(count, len(ranked) - 1))]) if len(ranked) > 1 else set()
@@ -153,13 +144,13 @@ def _position(name: str) -> float:
 
 
 def _aliases(found: dict[str, Path]) -> dict[str, list[str]]:
-    """Tell which films a name in a list may mean: by path or by last part, with or without suffix."""
-    known: dict[str, list[str]] = {}
+    """The films that a name in a list may mean, by path or by its last part, with or without suffix."""
+    by_alias: dict[str, list[str]] = {}
     for name, path in found.items():
         last = PurePosixPath(name).name
         for alias in {name, last, path.name, name + path.suffix}:
-            known.setdefault(alias, []).append(name)
-    return known
+            by_alias.setdefault(alias, []).append(name)
+    return by_alias
 
 
 def _names(root: Path, path: str | Path) -> list[str]:

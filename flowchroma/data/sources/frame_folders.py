@@ -3,20 +3,18 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from flowchroma.data.sources.film_index import read_index
-from flowchroma.data.sources.source import LazyFilm, existing_root, read_list
+from flowchroma.data.sources.film_index import read_film_index
+from flowchroma.data.sources.source import FolderSource, LazyFilm, existing_root, frames_folder, read_list
 from flowchroma.errors import UserError
-
-_USUAL = "480p"
 
 
 @dataclass(frozen=True)
-class FrameFolders:
-    """Films as `ROOT/JPEGImages/RESOLUTION/SEQUENCE/*.jpg`, parted by `ROOT/ImageSets/YEAR/{train,val}.txt`.
+class FrameFolders(FolderSource):
+    """Films as `ROOT/JPEGImages/RESOLUTION/SEQUENCE/*.jpg`, split by `ROOT/ImageSets/YEAR/{train,val}.txt`.
 
     Args:
         root: the folder that holds JPEGImages and ImageSets.
-        year: folder of the lists; "test" reads val.txt, as DAVIS keeps the truth of its test sets.
+        year: folder of the lists; "test" reads val.txt, as the annotation of DAVIS's own test sets is not public.
         resolution: folder of the frames; None takes the only one, or 480p if there are several.
         clips_per_film: clips that an epoch takes from each film.
         weight: share of this source among several.
@@ -33,12 +31,8 @@ class FrameFolders:
         """Where the data come from, for messages."""
         return f"{self.root}/JPEGImages"
 
-    def epoch_length(self, films: int) -> int:
-        """Tell how many clips an epoch takes from this source."""
-        return films * self.clips_per_film
-
     def films(self, split: str) -> list[LazyFilm]:
-        """Open the sequences of a split's list.
+        """List the sequences of a split.
 
         Raises:
             UserError: the root, a list or the resolution is missing, the lists share a sequence, or this one is empty.
@@ -46,18 +40,14 @@ class FrameFolders:
         root = existing_root(self.root, "JPEGImages")
         folder = self._frames(root)
         names = self._list(root, "train" if split == "train" else "val")
-        index = read_index(root)
-        return [LazyFilm(name, folder / name, index.facts(folder / name)) for name in names]
+        index = read_film_index(root)
+        return [LazyFilm(name, folder / name, index.lookup(folder / name)) for name in names]
 
     def _frames(self, root: Path) -> Path:
         images = root / "JPEGImages"
         if not images.is_dir():
             raise UserError(f"{root} has no folder JPEGImages: data.root should be the folder that holds it")
-        found = sorted(path.name for path in images.iterdir() if path.is_dir())
-        wanted = self.resolution or (found[0] if len(found) == 1 else _USUAL)
-        if wanted not in found:
-            raise UserError(f"{images} has no resolution {wanted}; it has: {', '.join(found) or 'none'}")
-        return images / wanted
+        return frames_folder(images, self.resolution)
 
     def _list(self, root: Path, split: str) -> list[str]:
         lists = {name: root / "ImageSets" / str(self.year) / f"{name}.txt" for name in ("train", "val")}

@@ -1,19 +1,17 @@
-"""Sets to test on: every film that a list names, or that a folder holds."""
+"""Test sets: the films in a folder, or those of them that are named."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from flowchroma.data.sources.films import find_films
-from flowchroma.data.sources.source import LazyFilm
+from flowchroma.data.sources.source import FolderSource, LazyFilm, frames_folder
 from flowchroma.errors import UserError
-
-_USUAL = "480p"
 
 
 @dataclass(frozen=True)
-class NamedFilms:
-    """Films to be scored, never to be trained on.
+class NamedFilms(FolderSource):
+    """Films for evaluation alone.
 
     Args:
         root: a folder in the layout of DAVIS, or one that holds films or folders of frames at any depth; or one film.
@@ -27,20 +25,11 @@ class NamedFilms:
     resolution: str | None = None
     weight: float = 1.0
 
-    @property
-    def where(self) -> str:
-        """Where its films come from, for messages."""
-        return str(self.root)
-
-    def epoch_length(self, films: int) -> int:
-        """No epoch takes clips from a test set."""
-        return 0
-
     def films(self, split: str) -> list[LazyFilm]:
-        """The films of the set that are there.
+        """List the films of the set that exist.
 
         Raises:
-            UserError: there are none, a name has several, or something else than "test" is asked for.
+            UserError: none exists, a name is ambiguous, or the split is not "test".
         """
         if split != "test":
             raise UserError(
@@ -57,13 +46,13 @@ class NamedFilms:
         by_name: dict[str, list[Path]] = {}
         for name, path in found.items():
             by_name.setdefault(name.rsplit("/", 1)[-1], []).append(path)
-        there = [name for name in self.names if name in by_name]
-        if not there:
+        present = [name for name in self.names if name in by_name]
+        if not present:
             raise UserError(f"none of the {len(self.names)} films of the set is under {root}: {self.names[0]}, ...")
-        if double := next((name for name in there if len(by_name[name]) > 1), None):
+        if double := next((name for name in present if len(by_name[name]) > 1), None):
             both = " and ".join(str(path) for path in by_name[double][:2])
             raise UserError(f"{double} is there more than once, as {both}: name the folder of one of them as data.root")
-        return [LazyFilm(name, by_name[name][0]) for name in there]
+        return [LazyFilm(name, by_name[name][0]) for name in present]
 
     def _root(self) -> Path:
         if self.root is None:
@@ -75,10 +64,4 @@ class NamedFilms:
 
     def _frames(self, root: Path) -> Path:
         images = root / "JPEGImages"
-        if not images.is_dir():
-            return root
-        sizes = sorted(path.name for path in images.iterdir() if path.is_dir())
-        wanted = self.resolution or (sizes[0] if len(sizes) == 1 else _USUAL)
-        if wanted not in sizes:
-            raise UserError(f"{images} has no resolution {wanted}; it has: {', '.join(sizes) or 'none'}")
-        return images / wanted
+        return frames_folder(images, self.resolution) if images.is_dir() else root

@@ -1,4 +1,4 @@
-"""Folders of pictures, ImageNet and the like: each picture is a film that a camera makes of it."""
+"""Folders of pictures, ImageNet and the like: each picture becomes the film of a camera that moves over it."""
 
 import os
 import zlib
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from math import ceil
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -14,15 +15,16 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from flowchroma.data.made.plane_motion import Motion, draw_camera
-from flowchroma.data.made.scene import Layer, Scene
+from flowchroma.data.made.plane_motion import PlaneMotion, draw_camera
+from flowchroma.data.made.scene import Layer, Scene, to_uint8
 from flowchroma.data.sources.films import pick_split
-from flowchroma.data.sources.source import IMAGE_SUFFIXES, existing_root
+from flowchroma.data.sources.source import IMAGE_SUFFIXES, FolderSource, existing_root
 from flowchroma.errors import UserError
+from flowchroma.film.film import check_indices
 
-_ROOM = 1.4  # side of a film's frames over that of the clips cut from them
+_ROOM = 1.4  # a film's frame size over that of the clips, which are cropped from it
 _DENSITY = 1.5  # texels a pixel
-_GRAY = 2.0  # of 255: mean difference of the channels below which a picture has no colour to teach
+_GRAY = 2.0  # of 255: mean difference of the channels below which a picture counts as gray
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,9 @@ class StillFilm:
     size: tuple[int, int]  # height, width
     frames: int = 40
     motion: float = 1.0  # factor on all speeds
-    folder: Sequence["StillFilm"] = field(default=(), compare=False, repr=False)  # the pictures beside it, and itself
+    # All of the same folder, this one included.
+    siblings: Sequence["StillFilm"] = field(default=(), compare=False, repr=False)
+    files: ClassVar[Sequence[Path]] = ()
 
     def __len__(self) -> int:
         return self.frames
@@ -50,40 +54,37 @@ class StillFilm:
         """See `flowchroma.film.Film.read`.
 
         Raises:
-            UserError: the picture cannot be read, or is gray.
+            UserError: the picture cannot be read, or is gray; or there is no frame of a number.
         """
-        scene = _scene(self)
-        pictures = (scene.render(index) for index in indices)
-        return [p.mul(255).round_().clamp_(0, 255).byte().permute(1, 2, 0).contiguous().numpy() for p in pictures]
+        check_indices(self.name, indices, self.frames)
+        return [to_uint8(_scene(self).render(index)) for index in indices]
 
     def read_flow(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Give the exact motion from each of the frames to the one before it. See `SampleFilm.read_flow`."""
-        scene = _scene(self)
-        flows = [scene.flow(index, index - 1) for index in indices]
-        visible = torch.stack([seen & (index > 0) for (_, seen), index in zip(flows, indices, strict=True)])
-        return torch.stack([flow for flow, _ in flows]), visible
+        """See `flowchroma.film.film.HasExactFlow.read_flow`."""
+        check_indices(self.name, indices, self.frames)
+        return _scene(self).flows(indices)
 
-    def another(self, rng: np.random.Generator) -> "StillFilm | None":
-        """Draw another picture of the same folder, which in ImageNet shows the same kind of thing."""
-        others = len(self.folder) - 1
+    def draw_sibling(self, rng: np.random.Generator) -> "StillFilm | None":
+        """Draw another picture of the same folder, in ImageNet of the same class."""
+        others = len(self.siblings) - 1
         if others < 1:
             return None
-        drawn = self.folder[int(rng.integers(others))]
-        return self.folder[-1] if drawn == self else drawn
+        drawn = self.siblings[int(rng.integers(others))]
+        return self.siblings[-1] if drawn == self else drawn
 
 
 @dataclass(frozen=True)
-class Images:
-    """Every picture under a folder. Pictures of one folder stand in for each other as references of kind "other".
+class Images(FolderSource):
+    """Every picture under a folder. Those of one folder serve each other as references of kind "other".
 
-    What is trained on is settled by sub-folders `train`, `val` and `test`, or by a hash of the picture's name.
+    The split is decided by sub-folders `train`, `val` and `test`, or by a hash of the picture's name.
 
     Args:
         root: the folder.
-        size: height and width of the clips; the films' frames are larger, to be cut.
-        frames: length of the film that is made of a picture.
+        size: height and width of the clips; the films' frames are larger, to be cropped.
+        frames: length of the film made of each picture.
         motion: factor on all speeds of the camera.
-        val_fraction: part of the pictures that the hash holds out.
+        val_fraction: part of the pictures that the hash gives to validation.
         clips_per_image: clips that an epoch takes from each picture.
         weight: share of this source among several.
     """
@@ -96,13 +97,8 @@ class Images:
     clips_per_image: int = 1
     weight: float = 1.0
 
-    @property
-    def where(self) -> str:
-        """Where the data come from, for messages."""
-        return str(self.root)
-
     def epoch_length(self, films: int) -> int:
-        """Tell how many clips an epoch takes from this source."""
+        """How many clips an epoch takes from this source."""
         return films * self.clips_per_image
 
     def films(self, split: str) -> list[StillFilm]:
@@ -121,9 +117,9 @@ class Images:
         size = (ceil(_ROOM * self.size[0]), ceil(_ROOM * self.size[1]))
         folders: dict[Path, list[StillFilm]] = {}
         for name in names:
-            beside = folders.setdefault(found[name].parent, [])
-            beside.append(StillFilm(name, found[name], size, self.frames, self.motion, beside))
-        return [film for beside in folders.values() for film in beside]
+            siblings = folders.setdefault(found[name].parent, [])
+            siblings.append(StillFilm(name, found[name], size, self.frames, self.motion, siblings))
+        return [film for siblings in folders.values() for film in siblings]
 
 
 def _find_pictures(root: Path) -> dict[str, Path]:
@@ -138,20 +134,20 @@ def _find_pictures(root: Path) -> dict[str, Path]:
     return found
 
 
-# Two are kept: a clip's frames and its flow are read one after the other, and so is its reference.
+# A clip's frames and its flow are read one after the other, and then its reference, which is of a second film.
 @lru_cache(maxsize=2)
 def _scene(film: StillFilm) -> Scene:
     rng = np.random.default_rng(zlib.crc32(film.name.encode()))
     picture = _picture(film.path)
     height, width = picture.shape[-2:]
     longest = max(film.size)
-    # Units of the frame's longer side: the picture covers the frame, and a little more.
+    # In units of the frame's longer side; at this size, the picture covers a little more than the frame.
     texel = max(film.size[1] / width, film.size[0] / height) / longest * rng.uniform(1.05, 1.5)
     shrink = texel * longest * _DENSITY
     if shrink < 1:
         sides = [max(8, round(side * shrink)) for side in (height, width)]
         picture = F.interpolate(picture[None], sides, mode="bilinear", antialias=True)[0]
-    layer = Layer(picture, (width * texel / 2, height * texel / 2), Motion())
+    layer = Layer(picture, (width * texel / 2, height * texel / 2), PlaneMotion())
     return Scene([layer], draw_camera(rng, film.motion), film.size)
 
 

@@ -4,36 +4,19 @@ from collections.abc import Iterator, Sequence
 from copy import copy
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol, runtime_checkable
 
-from flowchroma.data.sources.film_index import Facts, stamp
+import numpy as np
+
+from flowchroma.data.sources.film_index import FilmInfo, file_version
 from flowchroma.errors import UserError
+from flowchroma.film.film import Film, open_film
 
 IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"))
 
 
-class ReadableFilm(Protocol):
-    """What a clip is read from: `flowchroma.film.Film`, or a generated film."""
-
-    @property
-    def name(self) -> str:
-        """What the film is called in messages."""
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width."""
-
-    def __len__(self) -> int: ...
-
-    def read(self, indices: Sequence[int], at_least: tuple[int, int] | None = None) -> list[Any]:
-        """Read frames as (H, W, 3) uint8 RGB; they may be smaller than `size` but not than `at_least`."""
-
-    def __iter__(self) -> Iterator[Any]:
-        """Every frame in order, (H, W, 3) uint8 RGB."""
-
-
 class Source(Protocol):
-    """A collection of films, parted into train and val. Its constructor touches no disk."""
+    """A collection of films, split into train, val and test. Its constructor does not read the disk."""
 
     @property
     def weight(self) -> float:
@@ -43,7 +26,7 @@ class Source(Protocol):
     def where(self) -> str:
         """Where its films come from, for messages."""
 
-    def films(self, split: str) -> Sequence[ReadableFilm]:
+    def films(self, split: str) -> Sequence[Film]:
         """List the films of "train", "val" or "test".
 
         Raises:
@@ -51,69 +34,105 @@ class Source(Protocol):
         """
 
     def epoch_length(self, films: int) -> int:
-        """Tell how many clips an epoch takes from this source, given how many films it has."""
+        """How many clips an epoch takes from this source, given its number of training films."""
+
+
+@runtime_checkable
+class HasSiblings(Protocol):
+    """A film that belongs with some others of its source, so that these serve as its references of kind "other"."""
+
+    def draw_sibling(self, rng: np.random.Generator) -> Film | None:
+        """Draw one of the others; None where there are none."""
+
+
+class FolderSource:
+    """What sources of films under one folder share; `flowchroma.prepare` writes an index of the folder for these."""
+
+    root: str | Path | None  # the folder, or its address in an object store
+    clips_per_film: int = 0  # that an epoch takes; 0 for test sets
+
+    @property
+    def where(self) -> str:
+        """Where its films come from, for messages."""
+        return str(self.root)
+
+    def epoch_length(self, films: int) -> int:
+        """How many clips an epoch takes from this source, given its number of training films."""
+        return films * self.clips_per_film
 
 
 class LazyFilm:
-    """A film on disk, opened when it is first needed: a big set is listed at once, and a bad film fails in its turn.
+    """A film on disk, opened when it is first needed: listing a large set opens none, and errors come when reading.
 
-    Each reading works on a copy, which closes its file when it is done: a worker that has seen many films holds none.
+    Each call of `read` uses a copy of the opened film, which closes its file afterwards: workers keep no files open.
 
     Args:
         name: what messages call it.
         path: its file or folder.
-        indexed: what an index says of it, which is believed as long as the file or folder has not changed.
+        indexed: its entry in an index, used as long as the file or folder has not changed.
     """
 
-    def __init__(self, name: str, path: Path, indexed: Facts | None = None) -> None:
+    def __init__(self, name: str, path: Path, indexed: FilmInfo | None = None) -> None:
         self.name, self.path, self._indexed = name, path, indexed
 
     @cached_property
-    def facts(self) -> Facts | None:
-        """What the index says of it, if that is still true."""
-        return self._indexed if self._indexed is not None and stamp(self.path) == self._indexed.stamp else None
+    def info(self) -> FilmInfo | None:
+        """Its entry in the index, if that is still valid."""
+        valid = self._indexed is not None and file_version(self.path) == self._indexed.version
+        return self._indexed if valid else None
 
     @cached_property
-    def _film(self) -> ReadableFilm:
-        from flowchroma.film import open_film
-
+    def _film(self) -> Film:
         film = open_film(self.path)
-        _ = len(film), film.size  # found once and kept, not by every copy anew
+        _ = len(film), film.size  # are computed on first use: here once, instead of in every copy
         return film
 
     @property
     def size(self) -> tuple[int, int]:
         """Height and width."""
-        return self.facts.size if self.facts else self._film.size
+        return self.info.size if self.info else self._film.size
 
     def __len__(self) -> int:
-        return self.facts.frames if self.facts else len(self._film)
+        return self.info.frames if self.info else len(self._film)
 
-    def read(self, indices: Sequence[int], at_least: tuple[int, int] | None = None) -> list[Any]:
+    def read(self, indices: Sequence[int], at_least: tuple[int, int] | None = None) -> list[np.ndarray]:
         """See `flowchroma.film.Film.read`."""
         return copy(self._film).read(indices, at_least)
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[np.ndarray]:
         """See `flowchroma.film.Film.__iter__`."""
         return iter(copy(self._film))
 
     @property
     def files(self) -> Sequence[Path]:
-        """The frames' files, where the film is a folder of frames; else none."""
-        return getattr(self._film, "files", ())
+        """The picture of each frame, where the film is a folder of pictures; else empty."""
+        return self._film.files
 
 
 def existing_root(root: str | Path | None, holds: str) -> Path:
     """Check a data set's folder.
 
     Raises:
-        UserError: it was not given or does not exist; `holds` says what it should hold.
+        UserError: it was not given or does not exist; `holds` says in the message what should be there.
     """
     if root is None:
         raise UserError(f"data.root is not set: give the folder that holds {holds}")
     if not Path(root).is_dir():
         raise UserError(f"{root} is not a folder: set data.root to the one that holds {holds}")
     return Path(root)
+
+
+def frames_folder(images: Path, resolution: str | None) -> Path:
+    """Pick the folder of a resolution in DAVIS's JPEGImages: the one that is named, the only one, or 480p.
+
+    Raises:
+        UserError: there is no such folder.
+    """
+    found = sorted(path.name for path in images.iterdir() if path.is_dir())
+    name = resolution or (found[0] if len(found) == 1 else "480p")
+    if name not in found:
+        raise UserError(f"{images} has no resolution {name}; it has: {', '.join(found) or 'none'}")
+    return images / name
 
 
 def read_list(path: Path) -> list[str]:

@@ -6,9 +6,7 @@ import pytest
 import torch
 
 from flowchroma.data import ClipDataModule, Images
-from flowchroma.data.clips.datasets import Pool, TrainingClips
-from flowchroma.data.clips.recipe import Recipe
-from flowchroma.data.clips.sampler import ClipKey
+from flowchroma.data.clips import ClipKey, FilmGroup, Recipe, TrainingClips
 from flowchroma.errors import UserError
 from flowchroma.ops import backward_warp
 
@@ -73,7 +71,7 @@ def test_others_are_of_the_same_folder_and_never_itself(root):
     found = films(root, val_fraction=0)
     rng = np.random.default_rng(0)
     for name, film in found.items():
-        others = {film.another(rng) for _ in range(30)}
+        others = {film.draw_sibling(rng) for _ in range(30)}
         beside = {other for other in found.values() if other.path.parent == film.path.parent and other.name != name}
         assert others == (beside or {None})
 
@@ -81,7 +79,7 @@ def test_others_are_of_the_same_folder_and_never_itself(root):
 def test_training_clips_of_pictures(root):
     recipe = Recipe(3, (40, 48), reference={"other": 1.0})
     found = list(films(root).values())
-    clips = TrainingClips([Pool(found, len(found))], recipe, "the test")
+    clips = TrainingClips([FilmGroup(found, len(found))], recipe, "the test")
     own = {}
     for index in range(len(found)):
         clip = clips[ClipKey(index, 0)]

@@ -6,7 +6,7 @@ import torch
 
 from flowchroma.color import rgb_to_lab
 from flowchroma.data.made.photographs import photographs
-from flowchroma.data.made.sample import Sample, SampleFilm, _take
+from flowchroma.data.made.sample import Sample, SampleFilm, _lit_scene
 from flowchroma.errors import UserError
 
 SIZE = (48, 64)
@@ -20,7 +20,7 @@ def test_is_a_pure_function_of_its_fields():
     film, again = SampleFilm(7, size=SIZE), pickle.loads(pickle.dumps(SampleFilm(7, size=SIZE)))
     first = stack(film, [3, 4])
     stack(SampleFilm(8, size=SIZE), [0])
-    _take.cache_clear()
+    _lit_scene.cache_clear()
     np.testing.assert_array_equal(first, stack(again, [4, 0, 3])[[2, 0]])
 
 
@@ -62,7 +62,7 @@ def test_motion_is_mostly_small_and_sometimes_large():
 def test_long_film_stays_smooth_and_objects_come_and_go():
     counts, largest = [], 0.0
     for seed in range(8):
-        scene = _take(SampleFilm(seed, frames=400, size=(32, 48))).scene
+        scene = _lit_scene(SampleFilm(seed, frames=400, size=(32, 48))).scene
         shown = {tuple(scene._owner(time).unique().tolist()) for time in range(0, 400, 20)}
         counts.append(len(shown))
         flow, _ = SampleFilm(seed, frames=400, size=(32, 48)).read_flow([390])
@@ -80,7 +80,7 @@ def test_first_frame_has_nothing_before_it():
 
 
 def test_unknown_frame_is_refused():
-    with pytest.raises(UserError, match="frames 0 to 39"):
+    with pytest.raises(UserError, match="frames are 0 to 39"):
         SampleFilm(1, size=SIZE).read([40])
 
 

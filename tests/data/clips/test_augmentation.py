@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 import torch
 
-from flowchroma.data.clips.augmentation import Augmentation, Look, blurred, gather, vary
+from flowchroma.data.clips.augmentation import Augmentation, FrameVariation, apply_variation, blurred, stack_variations
 from flowchroma.data.clips.batches import collate, to_clip
-from flowchroma.data.clips.datasets import Pool, TrainingClips
-from flowchroma.data.clips.raw import Looks
+from flowchroma.data.clips.datasets import FilmGroup, TrainingClips
+from flowchroma.data.clips.raw import ClipVariation
 from flowchroma.data.clips.recipe import Recipe
-from flowchroma.data.clips.recolour import colour_matrix, recolour
 from flowchroma.data.clips.sampler import ClipKey
 from flowchroma.data.made.sample import SampleFilm
+from flowchroma.data.recolour import colour_matrix, recolour
 
 PLAIN = Augmentation(crop_scale=(1.0, 1.0), flip=0, reverse=0, hue=0, saturation=0, brightness=0, blur=0, noise=0)
 LIVELY = Augmentation(crop_scale=(0.5, 0.9), flip=0.5, reverse=0.5, blur=0.5, noise=0.0)
@@ -20,7 +20,7 @@ LIVELY = Augmentation(crop_scale=(0.5, 0.9), flip=0.5, reverse=0.5, blur=0.5, no
 
 def training(films, kind="first", augmentation=PLAIN):
     recipe = Recipe(4, (24, 24), stride=(1, 1), reference={kind: 1.0}, augmentation=augmentation)
-    return TrainingClips([Pool(films, 10)], recipe, "the test")
+    return TrainingClips([FilmGroup(films, 10)], recipe, "the test")
 
 
 def keys(count):
@@ -31,13 +31,13 @@ def test_augmentation_is_the_same_for_all_frames_and_the_reference(fake_film):
     picture = np.random.default_rng(0).integers(0, 255, (48, 64, 3)).astype(np.uint8)
     film = fake_film(size=(48, 64), paint=lambda index: picture)
     clips = training([film], "far", augmentation=LIVELY)
-    looks = []
+    variations = []
     for key in keys(4):
         clip = to_clip(collate([clips[key]]))
         for frame in (*clip.lab[0], *clip.references[0]):
             torch.testing.assert_close(frame, clip.lab[0, 0])
-        looks.append(clip.lab[0, 0])
-    assert not torch.allclose(looks[0], looks[1], atol=0.5)
+        variations.append(clip.lab[0, 0])
+    assert not torch.allclose(variations[0], variations[1], atol=0.5)
 
 
 def test_blur_is_that_of_a_convolution():
@@ -49,16 +49,16 @@ def test_blur_is_that_of_a_convolution():
         torch.testing.assert_close(blurred(frames, sigma), expected)
 
 
-def test_looks_are_given_as_they_were_drawn():
+def test_variations_are_given_as_they_were_drawn():
     """Each frame has its own colour, blur and grain; without any, it stays what it was."""
     frames = torch.randint(0, 256, (2, 3, 3, 16, 16), dtype=torch.uint8)
-    plain, turned = Look(torch.eye(3), 0.0, 0.0), Look(colour_matrix(0.3, 1.2, 0.9), 0.0, 0.0)
-    soft, grainy = Look(torch.eye(3), 0.8, 0.0), Look(torch.eye(3), 0.0, 0.02)
-    items = [gather([plain, turned, soft], 1), gather([grainy, plain, grainy], 2)]
-    varied = vary(frames, batched(items))
+    plain, turned = FrameVariation(torch.eye(3), 0.0, 0.0), FrameVariation(colour_matrix(0.3, 1.2, 0.9), 0.0, 0.0)
+    soft, grainy = FrameVariation(torch.eye(3), 0.8, 0.0), FrameVariation(torch.eye(3), 0.0, 0.02)
+    items = [stack_variations([plain, turned, soft], 1), stack_variations([grainy, plain, grainy], 2)]
+    varied = apply_variation(frames, batched(items))
     rgb = frames.float() / 255
     torch.testing.assert_close(varied[0, 0], rgb[0, 0])
-    torch.testing.assert_close(varied[0, 1], recolour(rgb[0, 1], turned.matrix))
+    torch.testing.assert_close(varied[0, 1], recolour(rgb[0, 1], turned.colour))
     torch.testing.assert_close(varied[0, 2], blurred(rgb[0, 2:], 0.8)[0].clamp(0, 1))
     torch.testing.assert_close(varied[1, 1], rgb[1, 1])
     noise = varied[1, ::2] - rgb[1, ::2]
@@ -67,13 +67,13 @@ def test_looks_are_given_as_they_were_drawn():
     assert not torch.equal(noise[0], noise[1])
 
 
-def batched(looks):
-    return Looks(
-        torch.stack([look.colour for look in looks]),
-        [look.blur for look in looks],
-        [look.grain for look in looks],
-        [look.warp for look in looks],
-        [look.seed for look in looks],
+def batched(variations):
+    return ClipVariation(
+        torch.stack([variation.colour for variation in variations]),
+        [variation.blur for variation in variations],
+        [variation.grain for variation in variations],
+        [variation.warp for variation in variations],
+        [variation.seed for variation in variations],
     )
 
 

@@ -4,12 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from flowchroma.data.clips.augmentation import Augmentation
-from flowchroma.data.clips.batches import collate, to_clip
-from flowchroma.data.clips.datasets import Pool, TrainingClips
-from flowchroma.data.clips.recipe import Recipe
-from flowchroma.data.clips.sampler import ClipKey
-from flowchroma.data.made.sample import SampleFilm
+from flowchroma.data.clips import Augmentation, ClipKey, FilmGroup, Recipe, TrainingClips, collate, to_clip
+from flowchroma.data.made import SampleFilm
 from flowchroma.errors import UserError
 
 PLAIN = Augmentation(crop_scale=(1.0, 1.0), flip=0, reverse=0, hue=0, saturation=0, brightness=0, blur=0, noise=0)
@@ -18,7 +14,7 @@ SIZE = (24, 24)
 
 def training(films, kinds, **changes):
     recipe = replace(Recipe(4, SIZE, stride=(1, 1), reference=kinds, augmentation=PLAIN), **changes)
-    return TrainingClips([Pool(films, 10)], recipe, "the test")
+    return TrainingClips([FilmGroup(films, 10)], recipe, "the test")
 
 
 def many(clips, seeds=6):

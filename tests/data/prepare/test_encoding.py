@@ -67,7 +67,7 @@ def test_encoding_again_does_nothing(tmp_path):
     films = Films(tmp_path / "films").films("train")
     encode(films, tmp_path / "out")
     before = (tmp_path / "out/a.mp4").stat().st_mtime_ns
-    assert encode(films, tmp_path / "out").there == 1
+    assert encode(films, tmp_path / "out").present == 1
     assert (tmp_path / "out/a.mp4").stat().st_mtime_ns == before
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from flowchroma.data import ClipDataModule, Films, FrameFolders, NamedFilms
 from flowchroma.data.prepare.checking import check
-from flowchroma.data.sources.film_index import read_index
+from flowchroma.data.sources.film_index import read_film_index
 from flowchroma.data.sources.films import find_films, search
 from flowchroma.errors import UserError
 
@@ -35,9 +35,9 @@ def write_film():
 def test_a_whole_set_is_counted_and_read_once(davis):
     source = FrameFolders(davis())
     first = check(source)
-    assert (first.films, first.frames, first.known, first.problems) == (3, 18, 0, [])
+    assert (first.films, first.frames, first.unchanged, first.problems) == (3, 18, 0, [])
     again = check(source)
-    assert (again.films, again.frames, again.known, again.problems) == (3, 18, 3, [])
+    assert (again.films, again.frames, again.unchanged, again.problems) == (3, 18, 3, [])
 
 
 def test_checking_again_writes_nothing(davis):
@@ -81,7 +81,7 @@ def test_each_bad_frame_is_named_in_one_line(davis, damage):
     mended = root / "JPEGImages/480p/b/00002.jpg"
     for path in bad:
         path.write_bytes(mended.read_bytes())
-    assert check(FrameFolders(root)).known == 2  # the bad film was not noted as whole
+    assert check(FrameFolders(root)).unchanged == 2  # the bad film was not noted as whole
 
 
 def test_what_a_list_names_must_be_there(davis):
@@ -175,7 +175,7 @@ def test_an_indexed_listing_equals_a_searched_one(tmp_path, write_film, write_fr
     write_film(tmp_path / "in/b.mp4")
     write_frames(tmp_path / "in/c", 3)
     check(Films(tmp_path))
-    assert read_index(tmp_path).listing() == search(tmp_path)[0] == find_films(tmp_path)
+    assert read_film_index(tmp_path).current_films() == search(tmp_path)[0] == find_films(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import zipfile
 import pytest
 
 from flowchroma.data import Archive
-from flowchroma.data.prepare.archives import obtain
+from flowchroma.data.prepare.archives import fetch_archives
 from flowchroma.errors import UserError
 from flowchroma.files.download import digest
 
@@ -77,25 +77,25 @@ WANTED = {name.removeprefix("SET/"): data for name, data in FILES.items() if "/J
 
 
 def test_a_set_is_got_once(server, zipped, root):
-    (line,) = obtain(archive(server.url), root)
+    (line,) = fetch_archives(archive(server.url), root)
     assert line == f"{root / 'set.zip'}: 3 files, SHA-256 {digest(zipped)}"
     assert files_in(root) == WANTED
     before = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
-    assert obtain(archive(server.url), root) == []
+    assert fetch_archives(archive(server.url), root) == []
     assert server.asked == 1
     assert {path: path.stat().st_mtime_ns for path in root.rglob("*")} == before
 
 
 def test_what_was_put_there_by_hand_is_left_alone(root, write_frames):
     write_frames(root / "JPEGImages/480p/a", 2)
-    assert obtain(archive("http://127.0.0.1:9/set.zip"), root) == []
+    assert fetch_archives(archive("http://127.0.0.1:9/set.zip"), root) == []
     assert sorted(path.name for path in root.iterdir()) == ["JPEGImages"]
 
 
 def test_an_archive_put_there_by_hand_is_unpacked(zipped, root):
     root.mkdir()
     zipped.rename(root / "set.zip")
-    obtain(archive("http://127.0.0.1:9/set.zip"), root)
+    fetch_archives(archive("http://127.0.0.1:9/set.zip"), root)
     assert files_in(root) == WANTED
 
 
@@ -105,10 +105,10 @@ def test_unpacking_goes_on_where_it_stopped(server, root):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        obtain(archive(server.url), root, fail)
+        fetch_archives(archive(server.url), root, fail)
     first = root / "JPEGImages/480p/a/00000.jpg"
     written = first.stat().st_mtime_ns
-    obtain(archive(server.url), root)
+    fetch_archives(archive(server.url), root)
     assert files_in(root) == WANTED
     assert first.stat().st_mtime_ns == written
     assert server.asked == 1
@@ -117,7 +117,7 @@ def test_unpacking_goes_on_where_it_stopped(server, root):
 def test_without_a_network_it_says_at_once_what_to_do(root):
     place = root / "set.zip"
     with pytest.raises(UserError) as said:
-        obtain(archive("http://127.0.0.1:9/set.zip"), root)
+        fetch_archives(archive("http://127.0.0.1:9/set.zip"), root)
     assert str(said.value) == (
         "cannot download http://127.0.0.1:9/set.zip ([Errno 111] Connection refused): run this again to go on, or get"
         f" the file by other means, put it at {place}, and run this again"
@@ -126,13 +126,13 @@ def test_without_a_network_it_says_at_once_what_to_do(root):
 
 def test_a_wrong_checksum_is_refused_wherever_the_archive_came_from(server, zipped, root):
     with pytest.raises(UserError, match=rf"its SHA-256 is {digest(zipped)}, not 0000"):
-        obtain(archive(server.url, checksum="0" * 64), root)
+        fetch_archives(archive(server.url, checksum="0" * 64), root)
     assert files_in(root) == {}
     (root / "set.zip").write_bytes(zipped.read_bytes())
     with pytest.raises(UserError, match=rf"the checksum of {root}/set.zip is {digest(zipped, 'md5')}, not 1111"):
-        obtain(archive(server.url, checksum="1" * 32), root)
+        fetch_archives(archive(server.url, checksum="1" * 32), root)
     assert files_in(root) == {}
-    obtain(archive(server.url, checksum=digest(zipped, "md5")), root)
+    fetch_archives(archive(server.url, checksum=digest(zipped, "md5")), root)
     assert files_in(root) == WANTED
 
 
@@ -143,7 +143,7 @@ def test_nothing_is_written_outside_the_folder(zipped, root, name):
         opened.writestr(name, b"trap")
     zipped.rename(root / "set.zip")
     with pytest.raises(UserError, match="could lie outside its folder: it is not unpacked"):
-        obtain(archive("http://127.0.0.1:9/set.zip"), root)
+        fetch_archives(archive("http://127.0.0.1:9/set.zip"), root)
     assert files_in(root) == {}
     assert not list(root.parent.rglob("outside*"))
 
@@ -156,7 +156,7 @@ def test_links_are_not_unpacked(zipped, root):
         opened.writestr(info, "/etc")
     zipped.rename(root / "set.zip")
     with pytest.raises(UserError, match="JPEGImages/link, which could lie outside"):
-        obtain(archive("http://127.0.0.1:9/set.zip"), root)
+        fetch_archives(archive("http://127.0.0.1:9/set.zip"), root)
 
 
 @pytest.mark.parametrize("damage", ["cut", "bit", "page"])
@@ -171,33 +171,33 @@ def test_a_damaged_archive_is_named(zipped, root, damage):
         data = b"<html>please log in</html>"
     (root / "set.zip").write_bytes(data)
     with pytest.raises(UserError, match=rf"{root}/set.zip cannot be unpacked \(.*\): remove it and run this again"):
-        obtain(archive("http://127.0.0.1:9/set.zip"), root)
+        fetch_archives(archive("http://127.0.0.1:9/set.zip"), root)
     assert not list(root.rglob("*.jpg"))
 
 
 def test_an_archive_of_something_else_says_what_it_holds(server, root):
     with pytest.raises(UserError, match="has no files under DAVIS: it holds SET, other"):
-        obtain(archive(server.url, inside="DAVIS"), root)
+        fetch_archives(archive(server.url, inside="DAVIS"), root)
 
 
 def test_no_room_is_said_before_anything_is_unpacked(server, root, monkeypatch):
     free = type("Usage", (), {"free": 1000})
     monkeypatch.setattr("shutil.disk_usage", lambda path: free)
     with pytest.raises(UserError, match=rf"unpacking {root}/set.zip needs 0.0 GB, and {root} has room for"):
-        obtain(archive(server.url), root)
+        fetch_archives(archive(server.url), root)
     assert files_in(root) == {}
 
 
 def test_a_full_disk_names_the_file_and_keeps_what_is_there(zipped, root, on_full_disk):
     root.mkdir()
     zipped.rename(root / "set.zip")
-    said = on_full_disk(40_000, obtain, archive("http://127.0.0.1:9/set.zip"), root)
+    said = on_full_disk(40_000, fetch_archives, archive("http://127.0.0.1:9/set.zip"), root)
     assert said == (
         f"cannot write {root}/JPEGImages/480p/a/00000.jpg: File too large; what is there is kept: make room and run"
         " it again"
     )
     assert files_in(root) == {}
-    obtain(archive("http://127.0.0.1:9/set.zip"), root)
+    fetch_archives(archive("http://127.0.0.1:9/set.zip"), root)
     assert files_in(root) == WANTED
 
 
@@ -207,6 +207,6 @@ def test_films_come_one_by_one(tmp_path, root):
     films = {"koala": Archive("http://127.0.0.1:9/films/Koala%20bear.mp4", into="test")}
     (root / "test").mkdir(parents=True)
     (tmp_path / "Koala%20bear.mp4").rename(root / "test/Koala bear.mp4")
-    (line,) = obtain(films, root)
+    (line,) = fetch_archives(films, root)
     assert line.startswith(f"{root}/test/Koala bear.mp4: 1 files, SHA-256 ")
-    assert obtain(films, root) == []
+    assert fetch_archives(films, root) == []

@@ -1,4 +1,4 @@
-"""Linear changes of colour that keep luminance: a turn of the hue, more or less saturation, more or less light."""
+"""Linear changes of colour: a turn of the hue, a change of saturation, a change of brightness."""
 
 import math
 
@@ -16,8 +16,8 @@ def colour_matrix(hue: float = 0.0, saturation: float = 1.0, gain: float = 1.0) 
 
     Args:
         hue: turn of the hue in radians.
-        saturation: factor on chrominance; 0 gives gray, 1 leaves it.
-        gain: factor on all of it.
+        saturation: factor on chrominance; 0 gives gray, 1 no change.
+        gain: factor on RGB.
 
     Returns:
         (3, 3), float32, to be given to `recolour`.

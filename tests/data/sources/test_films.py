@@ -2,8 +2,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flowchroma.data.made import SampleFilm
+from flowchroma.data.sources import LazyFilm
 from flowchroma.data.sources.films import Films, _hashed
 from flowchroma.errors import UserError
+from flowchroma.film.film import HasExactFlow
 
 
 def names(films):
@@ -112,3 +115,8 @@ def test_nothing_usable_says_what_was_looked_for(tmp_path):
         Films(tmp_path).films("val")
     with pytest.raises(UserError, match="neither a file"):
         Films(tmp_path, train_list="absent.txt").films("train")
+
+
+def test_asking_for_exact_flow_opens_no_film(tmp_path):
+    assert not isinstance(LazyFilm("gone", tmp_path / "gone.mp4"), HasExactFlow)
+    assert isinstance(SampleFilm(0), HasExactFlow)

@@ -6,16 +6,15 @@ import torch
 import torch.nn.functional as F
 
 from flowchroma.color import rgb_to_lab
-from flowchroma.data.made.plane_motion import Motion, Wave
-from flowchroma.data.made.sample import SampleFilm, _take
-from flowchroma.data.made.scene import Layer, Scene
+from flowchroma.data.made import Layer, PlaneMotion, SampleFilm, Scene, Wave
+from flowchroma.data.made.sample import _lit_scene
 
 HEIGHT, WIDTH = 40, 60
 
 
 def moving(per_frame_x=0.0, per_frame_y=0.0):
     """Constant velocity in pixels of the test scene."""
-    return Motion(x=Wave(rate=per_frame_x / WIDTH), y=Wave(rate=per_frame_y / WIDTH))
+    return PlaneMotion(x=Wave(rate=per_frame_x / WIDTH), y=Wave(rate=per_frame_y / WIDTH))
 
 
 def smooth_texture(seed=0):
@@ -24,7 +23,7 @@ def smooth_texture(seed=0):
 
 
 def background(motion=None):
-    return Layer(smooth_texture(), (1.0, 2 / 3), motion or Motion())
+    return Layer(smooth_texture(), (1.0, 2 / 3), motion or PlaneMotion())
 
 
 def square(motion, half_side=8.0):
@@ -61,7 +60,7 @@ def test_pan_has_the_closed_form():
 
 def test_turning_camera_has_the_closed_form():
     angle = 0.03
-    scene = Scene([background()], Motion(angle=Wave(rate=angle)), (HEIGHT, WIDTH))
+    scene = Scene([background()], PlaneMotion(angle=Wave(rate=angle)), (HEIGHT, WIDTH))
     flow, _ = scene.flow(5, 4)
     y, x = np.mgrid[:HEIGHT, :WIDTH].astype(float)
     x, y = x - (WIDTH - 1) / 2, y - (HEIGHT - 1) / 2
@@ -70,7 +69,7 @@ def test_turning_camera_has_the_closed_form():
 
 
 def test_object_hides_exactly_what_it_uncovers_next():
-    scene = Scene([background(), square(moving(3.0))], Motion(), (HEIGHT, WIDTH))
+    scene = Scene([background(), square(moving(3.0))], PlaneMotion(), (HEIGHT, WIDTH))
     flow, visible = scene.flow(1, 0)
     x = torch.arange(WIDTH) - (WIDTH - 1) / 2
     y = torch.arange(HEIGHT) - (HEIGHT - 1) / 2
@@ -84,7 +83,7 @@ def test_object_hides_exactly_what_it_uncovers_next():
 def test_visible_pixels_keep_their_colour_and_hidden_ones_do_not():
     kept, lost = [], []
     for seed in range(6):
-        scene = _take(SampleFilm(seed, size=(96, 128))).scene
+        scene = _lit_scene(SampleFilm(seed, size=(96, 128))).scene
         frames = [rgb_to_lab(scene.render(time)) for time in (10, 11)]
         flow, visible = scene.flow(11, 10)
         error = (warp(frames[0], flow) - frames[1]).norm(dim=0)
@@ -102,7 +101,9 @@ def test_visible_pixels_keep_their_colour_and_hidden_ones_do_not():
 
 
 def test_warp_error_vanishes_on_smooth_texture_under_full_motion():
-    camera = Motion(Wave(rate=0.02), Wave(rate=-0.01), Wave(rate=0.02), Wave(rate=0.02), Wave(rate=0.01), Wave(0.03))
+    camera = PlaneMotion(
+        Wave(rate=0.02), Wave(rate=-0.01), Wave(rate=0.02), Wave(rate=0.02), Wave(rate=0.01), Wave(0.03)
+    )
     scene = Scene([background()], camera, (HEIGHT, WIDTH))
     before, now = scene.render(2), scene.render(3)
     flow, visible = scene.flow(3, 2)
@@ -113,7 +114,7 @@ def test_warp_error_vanishes_on_smooth_texture_under_full_motion():
 
 @pytest.mark.parametrize("size", [(33, 57), (64, 36)])
 def test_any_size_and_any_interval(size):
-    scene = _take(SampleFilm(3, size=size)).scene
+    scene = _lit_scene(SampleFilm(3, size=size)).scene
     flow, visible = scene.flow(9, 5)
     assert scene.render(9).shape == (3, *size)
     assert flow.shape == (2, *size)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from flowchroma.data import ClipDataModule, ClipSampler, FrameFolders, Shards
-from flowchroma.data.clips.raw import RawClip
+from flowchroma.data.clips import RawClip
 from flowchroma.errors import UserError
 
 
@@ -64,7 +64,7 @@ def test_each_clip_is_read_by_one_worker_of_one_rank(packed):
 
 def test_a_clip_reads_its_frames_and_little_else(packed, monkeypatch):
     (film,) = [film for film in Shards(packed).films("train") if film.name == "b"]
-    places = film.store.table(film.shard)["b"]
+    places = film.reader.read_table(film.shard)["b"]
     asked = []
     import fsspec
 
@@ -182,5 +182,5 @@ def test_films_cross_to_workers_without_their_connection(packed):
     film = Shards(packed).films("train")[0]
     film.read([0])
     copy = pickle.loads(pickle.dumps(film))
-    assert copy.store._opened is None
+    assert copy.reader._opened is None
     assert np.array_equal(copy.read([1])[0], film.read([1])[0])

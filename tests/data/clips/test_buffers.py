@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from flowchroma.data import ClipDataModule, Sample, module
-from flowchroma.data.clips.buffers import Layout, Slots
+from flowchroma.data.clips.buffers import ClipLayout, SharedBuffers
 from flowchroma.errors import UserError
 
 CLIPS = 24
@@ -34,13 +34,13 @@ def assert_equal(batches, others):
 
 
 def taken(loader):
-    return int(loader.dataset.slots._taken.sum())
+    return int(loader.dataset.buffers._taken.sum())
 
 
 @pytest.mark.parametrize("pieces", [1, 6])
 def test_batches_are_right_however_long_they_are_kept(alone, monkeypatch, pieces):
     """With one piece a worker, most of them find none free."""
-    monkeypatch.setattr(module, "_IN_FLIGHT", pieces)
+    monkeypatch.setattr(module, "_BUFFERS", pieces)
     loader = loader_of(2)
     kept = list(loader)
     assert_equal(kept, alone)
@@ -50,22 +50,22 @@ def test_batches_are_right_however_long_they_are_kept(alone, monkeypatch, pieces
 
 
 def test_a_process_forked_meanwhile_gives_nothing_back():
-    slots = Slots(1, 8)
-    slots._taken[0] = 1
-    held = [slots.readable(0)]
+    buffers = SharedBuffers(1, 8)
+    buffers._taken[0] = 1
+    held = [buffers.readable(0)]
     child = multiprocessing.get_context("fork").Process(target=held.clear)
     child.start()
     child.join()
     assert child.exitcode == 0
-    assert slots._taken[0] == 1
+    assert buffers._taken[0] == 1
     held.clear()
-    assert slots._taken[0] == 0
+    assert buffers._taken[0] == 0
 
 
 def test_without_memory_to_reserve_batches_come_another_way(alone, monkeypatch):
-    monkeypatch.setattr(module, "_IN_FLIGHT", 2**52)
+    monkeypatch.setattr(module, "_BUFFERS", 2**52)
     loader = loader_of(1)
-    assert loader.dataset.slots is None
+    assert loader.dataset.buffers is None
     assert_equal(list(loader), alone)
 
 
@@ -105,14 +105,14 @@ def test_a_batch_that_cannot_be_made_leaves_no_memory_taken(fake_film):
 
 
 def test_a_process_that_inherits_nothing_finds_no_piece_free(monkeypatch):
-    copy = pickle.loads(pickle.dumps(Slots(4, 100)))
+    copy = pickle.loads(pickle.dumps(SharedBuffers(4, 100)))
     worker = type("Worker", (), {"id": 0, "num_workers": 1})
     monkeypatch.setattr("flowchroma.data.clips.buffers.get_worker_info", lambda: worker)
-    assert copy.take() is None
+    assert copy.acquire() is None
 
 
 def test_frames_lie_where_networks_find_them():
-    layout = Layout(3, 2, (4, 5))
+    layout = ClipLayout(3, 2, (4, 5))
     memory = np.arange(layout.bytes_of(2) + 7, dtype=np.uint8)
     for array, tensor in zip(layout.arrays(memory, 2), layout.tensors(torch.from_numpy(memory), 2), strict=True):
         np.testing.assert_array_equal(array, tensor.permute(0, 1, 3, 4, 2))

@@ -7,7 +7,7 @@ import torch
 
 from flowchroma.data.clips.augmentation import Augmentation
 from flowchroma.data.clips.batches import collate, to_clip
-from flowchroma.data.clips.datasets import Pool, TrainingClips, ValidationClips, Window
+from flowchroma.data.clips.datasets import ClipWindow, FilmGroup, TrainingClips, ValidationClips
 from flowchroma.data.clips.recipe import Recipe
 from flowchroma.data.clips.sampler import ClipKey
 from flowchroma.data.made.sample import SampleFilm
@@ -24,7 +24,7 @@ def only(kind):
 
 def training(films, **changes):
     recipe = replace(Recipe(4, SIZE, stride=(1, 1), reference=only("first"), augmentation=PLAIN), **changes)
-    return TrainingClips([Pool(films, 10)], recipe, "the test")
+    return TrainingClips([FilmGroup(films, 10)], recipe, "the test")
 
 
 def frame_numbers(rgb):
@@ -87,7 +87,7 @@ def test_far_reference_is_another_frame_of_the_film(fake_film, gap):
 def test_film_without_another_frame_gets_an_augmented_reference(fake_film):
     clip = training([fake_film(frames=4)], reference=only("far"))[ClipKey(0, 0)]
     assert not clip.starts_coloured
-    *shown, reference = clip.looks.warp
+    *shown, reference = clip.variation.warp
     assert shown == [None] * 4
     assert reference is not None
 
@@ -104,8 +104,13 @@ def test_items_depend_on_the_key_alone():
     a, b = one[ClipKey(3, 5)], other[ClipKey(3, 5)]
     for name in ("rgb", "references", "flow", "visible"):
         assert torch.equal(getattr(a, name), getattr(b, name))
-    assert torch.equal(a.looks.colour, b.looks.colour)
-    assert (a.names, a.looks.blur, a.looks.grain, a.looks.seed) == (b.names, b.looks.blur, b.looks.grain, b.looks.seed)
+    assert torch.equal(a.variation.colour, b.variation.colour)
+    assert (a.names, a.variation.blur, a.variation.grain, a.variation.seed) == (
+        b.names,
+        b.variation.blur,
+        b.variation.grain,
+        b.variation.seed,
+    )
     assert not torch.equal(a.rgb, one[ClipKey(3, 6)].rgb)
 
 
@@ -131,7 +136,7 @@ def test_flow_of_an_augmented_clip_still_links_its_frames():
 
 def test_epochs_go_through_all_films(fake_film):
     films = [fake_film(f"film{k}") for k in range(7)]
-    clips = TrainingClips([Pool(films, 3)], Recipe(4, SIZE, augmentation=PLAIN), "the test")
+    clips = TrainingClips([FilmGroup(films, 3)], Recipe(4, SIZE, augmentation=PLAIN), "the test")
     seen = {clips[ClipKey(index, epoch)].names[0].split()[0] for epoch in range(7) for index in range(3)}
     assert seen == {film.name for film in films}
 
@@ -193,7 +198,7 @@ def test_frames_of_different_size_are_a_bad_film(fake_film):
 
 def test_validation_is_plain_and_replaces_what_is_bad(fake_film):
     good = fake_film("good", size=(24, 40))
-    clips = ValidationClips([Window(Broken(), 0), Window(good, 5)], 3, SIZE, "the test")
+    clips = ValidationClips([ClipWindow(Broken(), 0), ClipWindow(good, 5)], 3, SIZE, "the test")
     clip = clips[ClipKey(1, 0)]
     assert frame_numbers(clip.rgb) == [5, 6, 7]
     assert clip.starts_coloured
@@ -204,7 +209,7 @@ def test_validation_is_plain_and_replaces_what_is_bad(fake_film):
 
 def test_validation_flow_is_the_films():
     film = SampleFilm(3, size=(40, 60))
-    clip = ValidationClips([Window(film, 4)], 3, (40, 60), "the test")[ClipKey(0, 0)]
+    clip = ValidationClips([ClipWindow(film, 4)], 3, (40, 60), "the test")[ClipKey(0, 0)]
     flow, visible = film.read_flow([5, 6])
     assert torch.equal(clip.flow, flow)
     assert torch.equal(clip.visible, visible)
@@ -247,5 +252,5 @@ def test_clips_cross_to_another_process_whole(fake_film):
     copy = pickle.loads(pickle.dumps(raw))
     for name in ("rgb", "references", "flow", "visible", "has_flow", "starts_coloured"):
         assert torch.equal(getattr(copy, name), getattr(raw, name))
-    assert torch.equal(copy.looks.colour, raw.looks.colour)
-    assert (copy.names, copy.looks.blur, copy.looks.seed) == (raw.names, raw.looks.blur, raw.looks.seed)
+    assert torch.equal(copy.variation.colour, raw.variation.colour)
+    assert (copy.names, copy.variation.blur, copy.variation.seed) == (raw.names, raw.variation.blur, raw.variation.seed)
