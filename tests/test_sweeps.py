@@ -1,6 +1,5 @@
 import csv
 import math
-import os
 import sys
 from pathlib import Path
 
@@ -76,7 +75,6 @@ def quick(monkeypatch):
             raise fate("as told")
         folder = Path(config.run_dir)
         (folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create({"loss": config.loss})))
-        (folder / "process").write_text(str(os.getpid()))
         figure = 30 - (config.loss.l1 - 1) ** 2 - (config.loss.temporal - 0.5) ** 2
         (folder / "results.csv").write_text(f"val/psnr\n{figure}\n")
         return figure
@@ -100,32 +98,6 @@ def test_a_signal_ends_the_sweep_and_not_its_first_run_alone(monkeypatch, tmp_pa
         call(monkeypatch, "-m", "loss.l1=0.5,1", f"hydra.sweep.dir={tmp_path}")
     assert end.value.code == 143
     assert not list(tmp_path.glob("*/results.csv"))
-
-
-@pytest.mark.parametrize(
-    ("launcher", "weights", "runs"),
-    [
-        (
-            ["joblib", "hydra.launcher.n_jobs=2"],
-            "0.5,1",
-            ["1_fusion-simple-l1_1-seed0", "0_fusion-simple-l1_0.5-seed0"],
-        ),
-        # One job is enough where each imports everything anew.
-        (["submitit_local"], "0.5", ["0_fusion-simple-seed0"]),
-    ],
-    ids=["joblib", "submitit_local"],
-)
-def test_launchers_run_the_jobs_elsewhere_and_the_sweep_has_its_table(
-    monkeypatch, tmp_path, capsys, quick, launcher, weights, runs
-):
-    pytest.importorskip(f"hydra_plugins.hydra_{launcher[0].split('_')[0]}_launcher")
-    where = [f"hydra/launcher={launcher[0]}", *launcher[1:], f"hydra.sweep.dir={tmp_path}"]
-    call(monkeypatch, "-m", f"loss.l1={weights}", *where)
-    table = rows(tmp_path / "results.csv")
-    assert [(row["run"], row["state"]) for row in table] == [(run, "finished") for run in runs]
-    processes = {(tmp_path / row["run"] / "process").read_text() for row in table}
-    assert str(os.getpid()) not in processes
-    assert " by val/psnr" in capsys.readouterr().out
 
 
 def study(folder: Path):

@@ -6,6 +6,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -23,6 +24,7 @@ def report_errors(task: Callable[..., float | None]) -> Callable[..., float | No
     The error is kept in the run's directory. In a sweep it ends this run alone, whose result is then NaN.
     """
 
+    @wraps(task)
     def run(config: DictConfig) -> float | None:
         configure_logging()
         kept = Path(config.run_dir, ERROR)
