@@ -4,7 +4,7 @@ BIN := .venv/bin
 DEMO := outputs/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow bench-data bench-flow bench-training table ablation lint setup clean
+.PHONY: help demo test test-slow bench-answering bench-data bench-flow bench-training table ablation lint setup clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -28,6 +28,9 @@ test: lint ## check style, types and import rules, then run the tests
 
 test-slow: .venv/ready ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow
+
+bench-answering: .venv/ready ## how long each command takes to print its help, or to say that an option is wrong
+	$(BIN)/python benchmarks/answering.py
 
 bench-data: .venv/ready ## clips a second of the DataModule against a bare loop, on films made for it (some minutes)
 	$(BIN)/python benchmarks/data.py

@@ -82,7 +82,7 @@ def quick(monkeypatch):
     import hydra
 
     from flowchroma.app.failures import report_errors
-    from flowchroma.app.options import report_bad_options
+    from flowchroma.app.run_options import report_bad_options
     from flowchroma.app.settings import CONF
 
     task = hydra.main(version_base="1.3", config_path=CONF, config_name="config")(report_errors(main))
@@ -196,6 +196,14 @@ def test_an_interrupted_sweep_has_its_table(monkeypatch, tmp_path, quick):
     [
         (["model=nope"], "no model=nope: choose from blend, memflow, memflow_small, placeholder"),
         (["hydra/launcher=nope"], "pip install 'flowchroma[sweeps]'"),
+        (["loss=[l1,nope]"], "no loss=nope: choose from flow, flow_self, flowchroma"),
+        (["model=3"], "cannot read the options"),
+        (["--nope"], "unrecognized arguments: --nope"),
+        (["--cfg", "nope"], "invalid choice: 'nope'"),
+        (["--resolve"], "belong to --cfg"),
+        (["--shell-completion"], "takes install=SHELL"),
+        (["--config-dir=/nowhere"], "'/nowhere' not found"),
+        (["--experimental-rerun=nope"], "there is no such file"),
         (["loss.nope=1"], "Could not override 'loss.nope'"),
         (["loss.l1=[1"], "cannot read the options"),
         (["-m", "model=simple,nope"], "no model=nope"),

@@ -44,7 +44,8 @@ def report_errors(task: Callable[..., float | None]) -> Callable[..., float | No
                 print(f"flowchroma: {kept.parent}: {line}", file=sys.stderr)
                 return math.nan
             if user_error is None:
-                raise
+                traceback.print_exc()
+                sys.exit(1)
             print(f"flowchroma: {line}", file=sys.stderr)
             sys.exit(user_error.code)
 

@@ -2,7 +2,8 @@ import pytest
 import torch
 from hydra import initialize_config_dir
 
-from flowchroma.app.options import compose_options, current_spelling, parts_of
+from flowchroma.app.options import compose_options, parts_of
+from flowchroma.app.run_options import current_spelling
 from flowchroma.app.settings import CONF, pick_device
 from flowchroma.errors import UserError
 
