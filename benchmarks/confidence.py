@@ -26,10 +26,10 @@ from flowchroma.data.made.sample import SampleFilm
 from flowchroma.film import open_film
 from flowchroma.metrics import ause
 from flowchroma.metrics.flow import epe_map
-from flowchroma.models import MemFlow
 from flowchroma.models.memflow import (
     Confidence,
     Evidence,
+    FlowEstimator,
     ForwardBackward,
     MatchingEntropy,
     Photometric,
@@ -94,7 +94,7 @@ def lab_frames(frames: Iterable[np.ndarray], short: int = 240) -> Iterator[Tenso
         yield rgb_to_lab(rgb)
 
 
-def judged(network: MemFlow, frames: Iterable[Tensor]) -> Iterator[Judged]:
+def judged(network: FlowEstimator, frames: Iterable[Tensor]) -> Iterator[Judged]:
     """Stream a film and carry its colour, by one frame and from the first."""
     state, before, chained = None, None, None
     for index, lab in enumerate(frames):
@@ -117,7 +117,7 @@ def rank_correlation(first: Tensor, second: Tensor) -> float:
     return float(torch.corrcoef(ranks)[0, 1])
 
 
-def scores(network: MemFlow, clips: Sequence[str], films: int, every: int) -> dict[str, dict[str, float]]:
+def scores(network: FlowEstimator, clips: Sequence[str], films: int, every: int) -> dict[str, dict[str, float]]:
     """The table: figures by name of the confidence."""
     jury = Jury(MEMBERS)
     network.confidence = jury
@@ -149,7 +149,7 @@ def scores(network: MemFlow, clips: Sequence[str], films: int, every: int) -> di
     return means
 
 
-def fitted_scale(network: MemFlow, clips: Sequence[str], films: int, every: int) -> float:
+def fitted_scale(network: FlowEstimator, clips: Sequence[str], films: int, every: int) -> float:
     """Scale of Photometric whose exp(-d / scale) is nearest to exp(-error / 10); made and real films count alike."""
     unit = Photometric(scale=1000.0)  # the logarithm gives the difference back
     network.confidence = unit
@@ -193,7 +193,7 @@ def main() -> None:
     torch.set_grad_enabled(False)
     torch.manual_seed(0)
     network = load_part("flow", options.checkpoint)
-    assert isinstance(network, MemFlow)
+    assert isinstance(network, FlowEstimator)
     if options.fit is None:
         print_markdown(scores(network, options.clips, options.films, options.every))
     else:

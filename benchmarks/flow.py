@@ -24,7 +24,7 @@ from flowchroma.app.systems import load_part
 from flowchroma.color import rgb_to_lab
 from flowchroma.data.made.sample import SampleFilm
 from flowchroma.metrics.flow import epe_map
-from flowchroma.models import MemFlow
+from flowchroma.models.memflow import FlowEstimator
 
 Method = Callable[[Tensor, Tensor], Tensor]
 
@@ -32,7 +32,7 @@ Method = Callable[[Tensor, Tensor], Tensor]
 class Streamed:
     """The network, fed with a film frame by frame."""
 
-    def __init__(self, network: MemFlow) -> None:
+    def __init__(self, network: FlowEstimator) -> None:
         self.network, self.state = network, None
 
     def __call__(self, luma: Tensor, previous: Tensor) -> Tensor:
@@ -110,7 +110,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads if options.time else 1)
     network = load_part("flow", options.checkpoint)
-    assert isinstance(network, MemFlow)
+    assert isinstance(network, FlowEstimator)
     methods: dict[str, Method] = {
         "no motion": lambda luma, _: luma.new_zeros(1, 2, *luma.shape[-2:]),
         "dominant motion": ops.dominant_motion,

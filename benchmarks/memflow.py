@@ -23,7 +23,7 @@ from torch import Tensor
 from flowchroma import ops
 from flowchroma.color import scale_luma
 from flowchroma.models import MemFlow
-from flowchroma.models.memflow.network import STRIDE
+from flowchroma.models.memflow.architecture import STRIDE
 
 
 class Clock:

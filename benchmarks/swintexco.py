@@ -117,7 +117,7 @@ def compare(network: SwinTExCo, film: list[Tensor]) -> None:
     """Time every frame from the second on, in both forms, each with the plain form's last frame."""
     ours, plain, worst, clock = [], [], 0.0, Clock()
     begin = time.process_time()
-    memory = network.remember(film[0][:, None])
+    memory = network.encode_references(film[0][:, None])
     once = time.process_time() - begin
     last = film[0]
     for lab in film[1:]:
@@ -149,14 +149,14 @@ def measure(network: SwinTExCo, film: list[Tensor]) -> None:
         )
 
     begin, before = time.process_time(), resident()
-    memory = network.remember(film[0][:, None])
+    memory = network.encode_references(film[0][:, None])
     step("reference", begin, before)
     nothing = type(memory)(memory.keys[:, :1], memory.lab[:, :1], memory.image[:1])
     begin, before = time.process_time(), resident()
-    network.find(padded, nothing)
+    network.match_colour(padded, nothing)
     step("frame up to the matching", begin, before)
     begin, before = time.process_time(), resident()
-    network.find(padded, memory)
+    network.match_colour(padded, memory)
     step("the same with the matching", begin, before)
     begin, before = time.process_time(), resident()
     network(frame, memory, film[0])

@@ -1,12 +1,14 @@
-"""A table of experiments/README.md, from an evaluation's report.
+"""A table of a page, from an evaluation's report.
 
-    python benchmarks/table.py outputs/table/report.json experiments/README.md [NAME]
+    python benchmarks/table.py outputs/table/report.json experiments/README.md [NAME [METHOD,METHOD]]
 
-What stands between the file's markers, <!-- NAME --> and <!-- end of NAME -->, is replaced; NAME is "table" by default.
+What stands between the page's markers, <!-- NAME --> and <!-- end of NAME -->, is replaced; NAME is "table" by default.
+Methods are all of the report's, or those named.
 """
 
 import json
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +22,16 @@ COLUMNS = {
 }
 
 
-def table(report: dict[str, Any]) -> str:
-    """A row a method, the best last, in markdown. Times are left to the report: they need an idle machine."""
+def table(report: dict[str, Any], methods: Collection[str]) -> str:
+    """A row a method, the best last, in Markdown. Times are left to the report: they need an idle machine."""
     about = report["protocol"].get("about", {})
     lines = [
         "| " + " | ".join(("method", "parameters", *COLUMNS)) + " |",
         "|---" * (2 + len(COLUMNS)) + "|",
     ]
     for name, scores in sorted(report["methods"].items(), key=lambda row: float(row[1]["mean"]["psnr"])):
+        if methods and name not in methods:
+            continue
         parameters = about.get(name, {}).get("parameters")
         cells = [name, f"{parameters:,}" if parameters else ""]
         for key, scale, digits in COLUMNS.values():
@@ -41,10 +45,13 @@ def main() -> None:
     """Replace the table."""
     report, page = (Path(argument) for argument in sys.argv[1:3])
     name = sys.argv[3] if len(sys.argv) > 3 else "table"
+    methods = sys.argv[4].split(",") if len(sys.argv) > 4 else ()
     begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
-    before, _, rest = page.read_text().partition(begin)
-    _, _, after = rest.partition(end)
-    made = table(json.loads(report.read_text()))
+    before, found, rest = page.read_text().partition(begin)
+    _, closed, after = rest.partition(end)
+    if not (found and closed):
+        sys.exit(f"{page} has no lines {begin} and {end}")
+    made = table(json.loads(report.read_text()), methods)
     page.write_text(f"{before}{begin}\n{made}\n{end}{after}")
     print(made)
 

@@ -14,6 +14,9 @@ _XYZ_FROM_RGB = (
 )
 _WHITE = (0.95047, 1.0, 1.08883)
 _DELTA = 0.008856  # below it, CIELAB's cube root is replaced by a line
+# Of linear RGB: rounding of the constants above shifts white by less, and 8 bits show neither.
+_BELOW, _ABOVE = 1e-5, 1e-4
+_BISECTIONS = 10
 
 
 def rgb_to_lab(rgb: Tensor) -> Tensor:
@@ -40,7 +43,7 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
 
 
 def lab_to_rgb(lab: Tensor) -> Tensor:
-    """Convert CIELAB to sRGB; colours outside the sRGB gamut are clipped to it.
+    """Convert CIELAB to sRGB; each channel outside [0, 1] is clipped, which changes L: see `into_gamut`.
 
     Args:
         lab: (..., 3, H, W): L in [0, 100], a and b in CIELAB units.
@@ -50,19 +53,45 @@ def lab_to_rgb(lab: Tensor) -> Tensor:
         inside the gamut.
     """
     with torch.autocast(lab.device.type, enabled=False):
-        luma, a, b = _at_least_float32(lab).unbind(-3)
-        y = (luma + 16) / 116
-        f = torch.stack((y + a / 500, y, (y - b / 200).clamp(min=0)), dim=-3)
-        xyz = torch.where(f > 0.2068966, f.clamp(min=0.2068966) ** 3, (f - 16 / 116) / 7.787)
-        xyz = xyz * xyz.new_tensor(_WHITE).view(3, 1, 1)
-        linear = _mix(xyz, torch.linalg.inv(torch.tensor(_XYZ_FROM_RGB, dtype=torch.float64)))
+        linear = _linear_from_lab(*_at_least_float32(lab).unbind(-3))
         rgb = torch.where(linear > 0.0031308, 1.055 * linear.clamp(min=0.0031308) ** (1 / 2.4) - 0.055, 12.92 * linear)
         return rgb.clamp(0, 1)
 
 
+@torch.no_grad()
+def into_gamut(lab: Tensor) -> Tensor:
+    """Reduce chroma, at constant L and hue, by as much as sRGB cannot show: none is left at L = 0 and L = 100.
+
+    The largest share of ab that keeps linear RGB within [0, 1] is found by bisection, to 1 / 1024, where it is below 1.
+
+    Args:
+        lab: (..., 3, H, W): L in [0, 100], a and b in CIELAB units.
+
+    Returns:
+        (..., 3, H, W), float32 (float64 for float64 input). Colours that sRGB has are returned as they are.
+    """
+    with torch.autocast(lab.device.type, enabled=False):
+        lab = _at_least_float32(lab)
+        luma, a, b = lab.unbind(-3)
+        outside = ~_is_in_gamut(luma, a, b)
+        if not outside.any():
+            return lab
+        luma, a, b = (values[outside][None] for values in (luma, a, b))  # one row of pixels
+        share, step = torch.zeros_like(luma), 0.5
+        for _ in range(_BISECTIONS):
+            larger = share + step
+            share = torch.where(_is_in_gamut(luma, larger * a, larger * b), larger, share)
+            step /= 2
+        scale = torch.ones_like(lab.select(-3, 0)).masked_scatter_(outside, share)
+        return torch.stack((lab.select(-3, 0), lab.select(-3, 1) * scale, lab.select(-3, 2) * scale), dim=-3)
+
+
 def lab_to_rgb8(lab: Tensor) -> Tensor:
-    """Convert CIELAB to 8-bit sRGB, rounded to nearest: (..., 3, H, W) to uint8 of the same shape."""
-    return (lab_to_rgb(lab) * 255).round().to(torch.uint8)
+    """Convert CIELAB to 8-bit sRGB, rounded to nearest: (..., 3, H, W) to uint8 of the same shape.
+
+    Colours that sRGB lacks lose chroma first (`into_gamut`), so that L of the result is that of `lab` to within 0.3.
+    """
+    return (lab_to_rgb(into_gamut(lab)) * 255).round().to(torch.uint8)
 
 
 def scale_luma(luma: Tensor) -> Tensor:
@@ -82,6 +111,20 @@ def unscale_ab(ab: Tensor) -> Tensor:
 
 def _linear(rgb: Tensor) -> Tensor:
     return torch.where(rgb > 0.04045, ((rgb.clamp(min=0.04045) + 0.055) / 1.055) ** 2.4, rgb / 12.92)
+
+
+def _linear_from_lab(luma: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Linear RGB, not clipped: (..., H, W) each to (..., 3, H, W)."""
+    y = (luma + 16) / 116
+    f = torch.stack((y + a / 500, y, (y - b / 200).clamp(min=0)), dim=-3)
+    xyz = torch.where(f > 0.2068966, f.clamp(min=0.2068966) ** 3, (f - 16 / 116) / 7.787)
+    xyz = xyz * xyz.new_tensor(_WHITE).view(3, 1, 1)
+    return _mix(xyz, torch.linalg.inv(torch.tensor(_XYZ_FROM_RGB, dtype=torch.float64)))
+
+
+def _is_in_gamut(luma: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    linear = _linear_from_lab(luma, a, b)
+    return (linear.amin(-3) >= -_BELOW) & (linear.amax(-3) <= 1 + _ABOVE)
 
 
 def _at_least_float32(x: Tensor) -> Tensor:

@@ -76,7 +76,7 @@ def colorize(
     for index, frame in enumerate(film):
         rgb = to_tensor(frame, references[0].device)
         if index in known:
-            painter.know(known[index])
+            painter.observe(known[index])
             coloured = lab_to_rgb8(torch.cat((rgb_to_lab(rgb)[:, :1], rgb_to_lab(known[index])[:, 1:]), dim=1))
         else:
             coloured = painter.paint(rgb)

@@ -1,4 +1,4 @@
-"""What rooms hand each other. Frozen, typed, with shapes: (B, C, H, W) for a frame, (B, T, C, H, W) for a clip."""
+"""Dataclasses that all packages share: (B, C, H, W) for a frame, (B, T, C, H, W) for a clip."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -48,11 +48,12 @@ class Clip(Movable):
 
     lab: Tensor  # (B, T, 3, H, W), CIELAB
     references: Tensor  # (B, R, 3, H, W), CIELAB
-    flow: Tensor  # as in RawClip
-    visible: Tensor  # as in RawClip, float: 1 or 0
-    has_flow: Tensor  # (B,), bool
-    starts_coloured: Tensor  # (B,), bool
-    own_colours: Tensor = field(default_factory=lambda: torch.tensor(True))  # as in RawClip
+    flow: Tensor  # (B, T - 1, 2, H, W), pixels, backward: frame t to t - 1; 0 where unknown
+    visible: Tensor  # (B, T - 1, 1, H, W), 1 where the pixel of frame t is also in frame t - 1, as far as known; else 0
+    has_flow: Tensor  # (B,), bool: flow and visible are exact
+    starts_coloured: Tensor  # (B,), bool: the reference is frame 0 itself, so its colour is known
+    # (B,), bool: a reference is of the clip's own film, so that the film's colours can be found there
+    own_colours: Tensor = field(default_factory=lambda: torch.tensor(True))
     names: Sequence[str] = ()
 
     @property
@@ -72,11 +73,11 @@ class Flow:
 
     flow: Tensor  # (B, 2, H, W), pixels, (x, y), on this frame's grid
     confidence: Tensor  # (B, 1, H, W), in [0, 1], in the colour carried
-    polished: Tensor | None = None  # the flow led on to where the light agrees best; None where nothing led it
+    polished: Tensor | None = None  # flow refined to where luminance agrees best; None if it was not
 
     @property
     def carrier(self) -> Tensor:
-        """What colour is carried along, (B, 2, H, W): the light shows where a colour is, whatever it was that moved."""
+        """The flow that colour is carried along, (B, 2, H, W): `polished` where there is one."""
         return self.flow if self.polished is None else self.polished
 
 
@@ -85,7 +86,7 @@ class Propagation:
     """Colour carried from the previous frame."""
 
     ab: Tensor  # (B, 2, H, W), CIELAB units
-    confidence: Tensor  # (B, 1, H, W), in [0, 1], since the colour was given or found; 0 where nothing was carried
+    confidence: Tensor  # (B, 1, H, W), in [0, 1], over all steps since the colour was given; 0 where none was carried
 
 
 @dataclass(frozen=True)
@@ -96,10 +97,10 @@ class Match:
     similarity: Tensor  # (B, 1, H, W), in [0, 1]
     difference: Tensor  # (B, 1, H, W), of L between what was found and the frame, at least 0
     source: Tensor  # (B, 1, H, W), int64: which of the memory's images the best position is of
-    # The same read from single pixels, see `ops.vote`: sharper, and further off where it is wrong. None if not read.
-    close: "Match | None" = None
+    # The same by votes of single pixels, see `ops.vote`: sharper, and further off where it is wrong. None if not read.
+    voted: "Match | None" = None
 
     @property
-    def closest(self) -> "Match":
-        """As read from single pixels, if it was."""
-        return self if self.close is None else self.close
+    def finest(self) -> "Match":
+        """By votes of single pixels, where these were read."""
+        return self if self.voted is None else self.voted

@@ -86,3 +86,14 @@ def build(compose):
         return build_network(compose(f"model={name}", *blank, *overrides).model).eval()
 
     return built
+
+
+@pytest.fixture
+def build_loss(compose):
+    """Build a loss by the name of its file in conf/loss; `loss=swintexco` gives a function of the trunk."""
+    from hydra.utils import instantiate
+
+    def built(name: str, *overrides: str):
+        return instantiate(compose(f"loss={name}", *overrides).loss)
+
+    return built

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.color import lab2rgb, rgb2lab
 
-from flowchroma.color import lab_to_rgb, lab_to_rgb8, rgb_to_lab
+from flowchroma.color import into_gamut, lab_to_rgb, lab_to_rgb8, rgb_to_lab
 
 
 def image(kind: str) -> np.ndarray:
@@ -55,3 +55,39 @@ def test_colours_outside_srgb_are_clipped_and_keep_finite_gradients() -> None:
     assert rgb.max() <= 1
     assert lab.grad is not None
     assert torch.isfinite(lab.grad).all()
+
+
+def any_lab(luma: torch.Tensor) -> torch.Tensor:
+    """Each L under chroma of every hue and of 0 to 170: (3, L, hue and chroma)."""
+    hue, chroma = torch.meshgrid(torch.linspace(0, 6.28, 73), torch.linspace(0, 170, 18), indexing="ij")
+    ab = torch.stack((chroma * hue.cos(), chroma * hue.sin())).flatten(1)
+    return torch.cat((luma.view(1, -1, 1).expand(1, -1, ab.shape[1]), ab[:, None].expand(2, len(luma), -1)))
+
+
+def test_eight_bit_colour_keeps_the_luminance_whatever_chroma_is_asked_for() -> None:
+    lab = any_lab(torch.linspace(0, 100, 101))
+    assert (rgb_to_lab(lab_to_rgb8(lab))[0] - lab[0]).abs().max() < 0.3
+    black_and_white = lab_to_rgb8(any_lab(torch.tensor([0.0, 100.0])))
+    assert black_and_white[:, 0].unique().tolist() == [0]
+    assert black_and_white[:, 1].unique().tolist() == [255]
+
+
+def test_the_gamut_is_reached_along_the_hue_and_no_further_than_it_must_be() -> None:
+    lab = any_lab(torch.linspace(1, 99, 15)).double()
+    inside = into_gamut(lab)
+    assert torch.equal(inside[0], lab[0])
+    share = inside[1:].norm(dim=0) / lab[1:].norm(dim=0).clamp(min=1e-9)
+    torch.testing.assert_close(inside[1:], share * lab[1:])  # hue stays
+    # A reference: scikit-image clips, and says so by changing what it was given.
+    shown = rgb2lab(lab2rgb(inside.movedim(0, -1).numpy()))
+    assert np.abs(shown - inside.movedim(0, -1).numpy()).max() < 0.2
+    further = torch.cat((inside[:1], inside[1:] + lab[1:] / lab[1:].norm(dim=0).clamp(min=1e-9)))
+    changed = np.abs(rgb2lab(lab2rgb(further.movedim(0, -1).numpy())) - further.movedim(0, -1).numpy()).max(-1)
+    reduced = (share < 0.99) & (lab[1:].norm(dim=0) > 0)
+    assert (changed[reduced.numpy()] > 0.05).mean() > 0.98  # one unit of chroma more is cut off
+
+
+def test_colours_that_srgb_has_stay_as_they_are() -> None:
+    lab = rgb_to_lab(torch.rand(2, 3, 50, 50))
+    assert torch.equal(into_gamut(lab), lab)
+    assert torch.equal(into_gamut(lab[0, :, :0]), lab[0, :, :0])

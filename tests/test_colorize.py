@@ -30,9 +30,9 @@ class MeanColour(torch.nn.Module):
         self.calls.append(("step", tuple(luma.shape)))
         return state[:, :, None, None].expand(-1, -1, *luma.shape[-2:]), state
 
-    def know(self, luma, ab, state):
+    def observe(self, luma, ab, state):
         assert luma.shape[-2:] == ab.shape[-2:]
-        self.calls.append(("know", tuple(ab.shape)))
+        self.calls.append(("observe", tuple(ab.shape)))
         return ab.mean((2, 3))
 
 
@@ -139,7 +139,7 @@ def test_a_reference_from_the_film_keeps_that_frame_s_colour_exactly(tmp_path, r
     assert [f.name for f in made.files] == [f"s{n}.png" for n in range(4)]
     assert np.abs(made.read([frame])[0].astype(int) - source.read([frame])[0]).max() <= 1
     kinds = [kind for kind, _ in system.calls]
-    assert kinds == ["start"] + ["step"] * frame + ["know"] + ["step"] * (3 - frame)
+    assert kinds == ["start"] + ["step"] * frame + ["observe"] + ["step"] * (3 - frame)
     for n in set(range(4)) - {frame}:
         assert np.abs(made.read([n])[0].astype(int) - source.read([n])[0]).max() > 20  # its own colour is not used
 

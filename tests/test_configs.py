@@ -6,8 +6,10 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from flowchroma.app.networks import build_without_weights
+from flowchroma.app.records import read_record
 from flowchroma.app.settings import CONF, HOME
 from flowchroma.data import ClipDataModule
+from flowchroma.models import ErrorModel
 
 STAGES = ("memflow", "swintexco", "fusion")
 # What has a file of its own test elsewhere, or is a command's whole configuration.
@@ -39,14 +41,14 @@ def test_methods_are_built(compose, method: str) -> None:
     (name,) = config.method
     assert name == method
     made = instantiate(config.method[name])
-    assert all(hasattr(made, step) for step in ("start", "know", "paint" if method == "oracle" else "step"))
+    assert all(hasattr(made, step) for step in ("start", "observe", "paint" if method == "oracle" else "step"))
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_picks_what_fits_it(compose, stage: str) -> None:
     config = compose(f"stage={stage}")
     assert config.stage.name == stage
-    fitting = {"memflow": "MemFlow", "swintexco": "SwinTExCoSmall", "fusion": "SimpleFusion"}[stage]
+    fitting = {"memflow": "MemFlowSmall", "swintexco": "SwinTExCoSmall", "fusion": "SimpleFusion"}[stage]
     assert config.model._target_.endswith(fitting)
 
 
@@ -73,12 +75,25 @@ def test_a_model_is_built_by_its_file_alone(model: str) -> None:
     assert config._target_.endswith(type(network).__name__)
 
 
+@pytest.mark.parametrize("model", ["blend", "inverse_variance"])
+def test_the_config_gives_the_error_model_as_it_is_documented(compose, tmp_path: Path, model: str) -> None:
+    config = compose("stage=fusion", f"model={model}")
+    assert instantiate(config.model).error_model == ErrorModel()
+    changed = compose("stage=fusion", f"model={model}", "model.error_model.matched=7").model
+    assert instantiate(changed).error_model == ErrorModel(matched=7)
+    del config.model.error_model  # as runs were recorded before
+    OmegaConf.save(OmegaConf.create({"model": config.model}), tmp_path / "config.yaml")
+    read = read_record(tmp_path / "config.yaml").model
+    assert instantiate(read).error_model == ErrorModel()
+    assert ("error_model" in read) == (model == "blend")
+
+
 @pytest.mark.parametrize("loss", choices("loss"))
 def test_losses_are_built(compose, build, loss: str) -> None:
     shipped = ["loss.weights=shipped"] if loss in ("flowchroma", "matching") else []
     built = instantiate(compose(f"loss={loss}", *shipped).loss)
     if loss == "swintexco":  # it waits for the trunk that it looks through
-        built = built(build("swintexco_small").embed.trunk)
+        built = built(matching_trunk=build("swintexco_small").embed.trunk)
     assert built.weights
     assert all(weight > 0 for weight in built.weights.values())
 
@@ -93,7 +108,7 @@ def test_flow_without_exact_flow_has_no_use_for_it(compose) -> None:
 def test_swintexco_is_trained_as_published(compose, build) -> None:
     config = compose("+experiments=swintexco_published")
     network = build("swintexco")
-    loss = instantiate(config.loss)(network.embed)
+    loss = instantiate(config.loss)(matching_trunk=network.embed)
     assert loss.weights == {"l1": 1.0, "perceptual": 0.15, "contextual": 0.015, "smoothness": 150.0}
     assert list(loss.terms["contextual"].layers.values()) == [8.0, 4.0, 2.0, 1.0]
     assert (config.stage.module.adversarial, config.stage.module.after_epoch) == (0.015, 3)

@@ -4,7 +4,7 @@ import torch
 
 from flowchroma.app.systems import load_system
 from flowchroma.color import rgb_to_lab
-from flowchroma.colorizers.alone import ChainedDis
+from flowchroma.colorizers import ChainedDis
 from flowchroma.data import SampleFilm
 
 
@@ -14,7 +14,7 @@ def test_colour_is_hardly_worse_at_frame_100_than_at_frame_10():
     lab = rgb_to_lab(rgb.permute(0, 3, 1, 2))[:, None]
     drift = {}
     for name, colorizer in (("system", load_system(None)), ("dis", ChainedDis())):
-        state = colorizer.know(lab[0, :, :1], lab[0, :, 1:], colorizer.start(lab[:1]))
+        state = colorizer.observe(lab[0, :, :1], lab[0, :, 1:], colorizer.start(lab[:1]))
         errors = []
         for frame in lab[1:]:
             ab, state = colorizer.step(frame[:, :1], state)

@@ -9,15 +9,15 @@ from flowchroma.app.systems import load_part
 from flowchroma.color import rgb_to_lab
 from flowchroma.data.made.sample import SampleFilm
 from flowchroma.metrics import epe_map
-from flowchroma.models import MemFlow
+from flowchroma.models import MemFlowSmall
 
 FILMS, FRAMES, SIZE = 8, 5, (128, 128)
 
 
 @pytest.fixture(scope="module")
-def network() -> MemFlow:
+def network() -> MemFlowSmall:
     found = load_part("flow")
-    assert isinstance(found, MemFlow)
+    assert isinstance(found, MemFlowSmall)
     return found
 
 
@@ -29,7 +29,7 @@ def film(seed: int) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def test_it_errs_less_than_opencv_and_its_carrier_carries_colour_no_worse(network: MemFlow) -> None:
+def test_it_errs_less_than_opencv_and_its_carrier_carries_colour_no_worse(network: MemFlowSmall) -> None:
     errors, colours = {"ours": [], "dis": []}, {"carrier": [], "dis": []}
     for seed in range(FILMS):
         lab, true = film(seed)

@@ -76,7 +76,7 @@ def quick(monkeypatch):
         folder = Path(config.run_dir)
         (folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create({"loss": config.loss})))
         figure = 30 - (config.loss.l1 - 1) ** 2 - (config.loss.temporal - 0.5) ** 2
-        (folder / "results.csv").write_text(f"val/psnr\n{figure}\n")
+        (folder / "results.csv").write_text(f"val/psnr,val/epe\n{figure},{figure}\n")
         return figure
 
     import hydra
@@ -139,6 +139,18 @@ def test_a_trial_that_fails_counts_and_the_study_goes_on(monkeypatch, tmp_path, 
     assert [row["state"] for row in table] == ["finished", "finished", "failed", "failed"]
 
 
+def test_a_sweep_goes_by_the_optimized_metric_and_its_direction(monkeypatch, tmp_path, quick):
+    error = ["optimized_metric=val/epe", "+model.checkpoint=null"]  # as earlier releases spelled it
+    call(monkeypatch, "-m", "loss.l1=1,0.5", *error, f"hydra.sweep.dir={tmp_path / 'grid'}")
+    table = rows(tmp_path / "grid" / "results.csv")
+    assert [row["loss.l1"] for row in table] == ["0.5", "1"]
+    assert float(table[0]["val/epe"]) < float(table[1]["val/epe"])
+    trials = ["+experiments=sweep_loss", "hydra.sweeper.trials=1"]
+    call(monkeypatch, "-m", *trials, *error, f"hydra.sweep.dir={tmp_path / 'search'}")
+    call(monkeypatch, "-m", *trials, f"hydra.sweep.dir={tmp_path / 'other'}")
+    assert [study(tmp_path / name).direction.name for name in ("search", "other")] == ["MINIMIZE", "MAXIMIZE"]
+
+
 def test_the_space_is_read_as_hydra_writes_it():
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
@@ -179,22 +191,22 @@ def test_a_sweep_of_nothing_and_a_second_sweep_in_one_folder_are_refused(monkeyp
 
 
 def test_an_interrupted_sweep_has_its_table(monkeypatch, tmp_path, quick):
-    from flowchroma.app.sweeps import SweepTable
+    from flowchroma.app.sweeps import write_results
 
     left = []
     monkeypatch.setattr("atexit.register", lambda *call: left.append(call))
     quick[:] = [None, KeyboardInterrupt]
     with pytest.raises(KeyboardInterrupt):
         call(monkeypatch, "-m", "seed=0,1", f"hydra.sweep.dir={tmp_path}")
-    ((write, folder),) = [call for call in left if getattr(call[0], "__self__", None).__class__ is SweepTable]
-    write(folder)
+    ((write, *arguments),) = [call for call in left if call[0] is write_results]
+    write(*arguments)
     assert [row["state"] for row in rows(tmp_path / "results.csv")] == ["finished", "empty"]
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["model=nope"], "no model=nope: choose from blend, memflow, memflow_small, placeholder"),
+        (["model=nope"], "no model=nope: choose from blend, inverse_variance, memflow"),
         (["hydra/launcher=nope"], "pip install 'flowchroma[sweeps]'"),
         (["loss=[l1,nope]"], "no loss=nope: choose from flow, flow_self, flowchroma"),
         (["model=3"], "cannot read the options"),

@@ -15,16 +15,19 @@ from flowchroma.training import Stage
 
 
 def refuse_misfit(config: DictConfig) -> None:
-    """Refuse a model of another kind than the stage trains or uses, before anything is built.
+    """Refuse a model of another kind than the stage trains or uses, or options of an earlier release, before building.
 
     Raises:
-        UserError: with the models that fit.
+        UserError: with the models that fit, or the option of today.
     """
     stage = _stage_of(config)
     choices = HydraConfig.get().runtime.choices
     networks = {"model": (config.model, stage.trains)}
     networks |= {f"model@stage.{name}": (config.stage[name], kind) for name, kind in _frozen(config, stage).items()}
     for option, (network, kind) in networks.items():
+        if "checkpoint" in network:  # in a file of options: what is typed is translated
+            where = option.replace("model@", "")
+            raise UserError(f"{where}.checkpoint has moved: give weights.{where.removeprefix('stage.')} instead")
         if kind_of(class_of(network)) is not kind:
             chosen = choices.get(option, network._target_)
             fits = " or ".join(f"{option}={name}" for name in fitting(kind))

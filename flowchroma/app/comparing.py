@@ -7,6 +7,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 from rich.console import Console
 
+from flowchroma.app.records import upgrade_record
 from flowchroma.errors import UserError
 from flowchroma.runs import (
     find_runs,
@@ -24,7 +25,7 @@ def run(config: DictConfig, places: Sequence[str]) -> None:
     """Read the runs, and write and print what tells them apart."""
     if not places:
         raise UserError("no runs: give directories of runs or sweeps, or --help", code=2)
-    found = find_runs(places)
+    found = find_runs(places, upgrade_record)
     if not found.runs:
         raise UserError("; ".join(found.refused))
     if not any(run.figure(config.metric) is not None for run in found.runs):

@@ -18,7 +18,8 @@ from flowchroma.color import lab_to_rgb8, rgb_to_lab
 from flowchroma.data import SampleFilm
 from flowchroma.film import open_writer
 from flowchroma.metrics import psnr
-from flowchroma.models import FlowChroma
+from flowchroma.models import FlowChroma, roll_out
+from flowchroma.models.state import Known
 from flowchroma.pages.contact_sheet import save_contact_sheet, side_by_side
 
 SEEDS = (1001, 1002, 1003)
@@ -62,23 +63,19 @@ def demonstrate(system: FlowChroma, output: Path) -> None:
 
 def colour(system: FlowChroma, film: SampleFilm) -> Iterator[dict[str, Tensor]]:
     """Each frame in every method's colours, (1, 3, H, W) uint8; the first frame is the reference."""
-    state, held, carried = None, None, None
-    for t in range(len(film)):
-        truth = torch.from_numpy(film.read([t])[0]).movedim(-1, 0)[None]
-        lab = rgb_to_lab(truth)
-        luma, ab = lab[:, :1], lab[:, 1:]
-        if state is None or held is None or carried is None:
-            state, held, carried = system.start(lab[:, None]), ab, ab
-        signals = system.look(luma, state)
-        if t == 0:
-            matched = fused = ab
-        else:
-            assert signals.flow is not None
-            carried = ops.backward_warp(carried, signals.flow.carrier)
-            matched, fused = signals.match.ab, system.fusion(signals)
-        state = system.advance(state, signals, fused)
-        colours = (torch.zeros_like(ab), held, carried, matched, fused)
-        made = {name: lab_to_rgb8(torch.cat([luma, c], dim=1)) for name, c in zip(METHODS, colours, strict=True)}
+    truths = [torch.from_numpy(rgb).movedim(-1, 0)[None] for rgb in film.read(range(len(film)))]
+    first = rgb_to_lab(truths[0])
+    held = carried = first[:, 1:]
+    lumas = (rgb_to_lab(truth)[:, :1] for truth in truths)
+    frames = roll_out(system, lumas, [first[:, None]], {0: Known(held)})
+    for truth, frame in zip(truths, frames, strict=True):
+        matched = held if frame.signals is None else frame.signals.match.ab
+        if frame.signals is not None and frame.signals.flow is not None:
+            carried = ops.backward_warp(carried, frame.signals.flow.carrier)
+        colours = (torch.zeros_like(held), held, carried, matched, frame.ab)
+        made = {
+            name: lab_to_rgb8(torch.cat([frame.luma, ab], dim=1)) for name, ab in zip(METHODS, colours, strict=True)
+        }
         yield {**made, "truth": truth}
 
 

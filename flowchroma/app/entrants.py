@@ -1,4 +1,4 @@
-"""What an evaluation's options enter: methods, runs, and somebody else's frames."""
+"""The methods, runs and finished frames that an evaluation's options name."""
 
 import hashlib
 from pathlib import Path
@@ -42,14 +42,23 @@ def methods(config: DictConfig, protocol: Protocol, device: torch.device) -> dic
 
 
 def predictions(config: DictConfig, protocol: Protocol, alone: bool) -> dict[str, Entrant]:
-    """Frames that were coloured elsewhere, if the options name a folder of them."""
+    """Frames that were coloured elsewhere, if the options name a folder of them.
+
+    Args:
+        config: conf/evaluate.yaml, composed.
+        protocol: by which they are scored.
+        alone: whether one clip alone is scored, whose frames may lie in the folder itself.
+
+    Raises:
+        UserError: the folder has the name of a method or run.
+    """
     if not config.predictions:
         return {}
     folder = Path(config.predictions).expanduser()
     name = folder.resolve().name
     if name in reserved_names() or name in (config.get("method") or {}) or name in config.runs:
         raise UserError(
-            f"predictions={config.predictions} would stand as {name}, a name that is taken: rename the folder"
+            f"predictions={config.predictions} would be listed as {name}, a name that is taken: rename the folder"
         )
 
     def frames(film: Film) -> str | None:

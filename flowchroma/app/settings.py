@@ -40,16 +40,16 @@ def configure_logging() -> None:
     logging.basicConfig(level=logging.WARNING, format="flowchroma: %(message)s")
     for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.distributed"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    for said in (
+    for message in (
         ".*does not have many workers.*",
         ".*smaller than the logging interval.*",
         ".*LeafSpec.*",
         ".*Checkpoint directory .* exists and is not empty.*",  # of a run that goes on
         ".*in eval mode at the start of training.*",  # frozen on purpose
         ".*your dataloader is not resumable.*",  # its sampler is
-        ".*callbacks used to create the checkpoint.*",  # what matters of them is said by their settings
+        ".*callbacks used to create the checkpoint.*",  # other settings of a callback are reported when a run resumes
         ".*`broadcast_buffers` is deprecated.*",  # older releases of PyTorch know no other name
         "Grad strides do not match bucket view strides.*",
     ):
-        warnings.filterwarnings("ignore", message=said)
+        warnings.filterwarnings("ignore", message=message)
     warnings.showwarning = lambda message, *_, **__: print(f"flowchroma: {message}", file=sys.stderr)

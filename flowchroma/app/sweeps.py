@@ -2,7 +2,6 @@
 
 import atexit
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,12 @@ class SweepTable(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Have the table written however the sweep ends."""
-        self._write_at_exit = partial(write_results, Path(config.hydra.sweep.dir), config.optimized_metric)
-        atexit.register(self._write_at_exit)
+        atexit.register(write_results, Path(config.hydra.sweep.dir), config.optimized_metric)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Write the table, and leave with 1 if a run failed."""
-        atexit.unregister(self._write_at_exit)
-        failed = self._write_at_exit()
+        atexit.unregister(write_results)
+        failed = write_results(Path(config.hydra.sweep.dir), config.optimized_metric)
         if failed:
             print(f"flowchroma: {failed} of the sweep's runs failed, see the table", file=sys.stderr)
             sys.exit(1)

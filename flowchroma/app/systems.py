@@ -10,13 +10,14 @@ from flowchroma.app.records import read_record
 from flowchroma.colorizers import MatchingAlone, PropagationAlone
 from flowchroma.errors import UserError
 from flowchroma.models import FlowChroma
+from flowchroma.models.contracts import Fusion
 from flowchroma.weights import SHIPPED_SYSTEM
 from flowchroma.weights.files import find_weights, load_weights
 
 Checkpoint = str | Path | None
 
 
-def load_system(checkpoint: Checkpoint = None, fusion: nn.Module | None = None) -> FlowChroma:
+def load_system(checkpoint: Checkpoint = None, fusion: Fusion | None = None) -> FlowChroma:
     """The three networks, ready to colour.
 
     Args:

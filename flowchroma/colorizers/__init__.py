@@ -1,6 +1,8 @@
-"""What colours a film: the system, its parts alone, and the baselines."""
+"""What colours a film at its full size: the system, its parts alone, the baselines, and the ceiling."""
 
-from flowchroma.colorizers.alone import ChainedDis, Gray, Hold, MatchingAlone, PropagationAlone
-from flowchroma.colorizers.painter import Colorizer, Oracle, Painter
+from flowchroma.colorizers.baselines import ChainedDis, Gray, Hold
+from flowchroma.colorizers.oracle import Oracle
+from flowchroma.colorizers.painter import Painter
+from flowchroma.colorizers.parts import MatchingAlone, PropagationAlone
 
-__all__ = ["ChainedDis", "Colorizer", "Gray", "Hold", "MatchingAlone", "Oracle", "Painter", "PropagationAlone"]
+__all__ = ["ChainedDis", "Gray", "Hold", "MatchingAlone", "Oracle", "Painter", "PropagationAlone"]

@@ -1,31 +1,16 @@
 """Colours computed small, laid over the untouched full-size luminance."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from flowchroma.color import lab_to_rgb8, rgb_to_lab
+from flowchroma.models.contracts import Colorizer
 
 _CORRECTIONS = 2  # a third gains 0.1 dB
-
-
-class Colorizer(Protocol):
-    """What colours a film at the size it likes: `FlowChroma`, its parts alone, and the baselines.
-
-    L is (B, 1, H, W) in [0, 100], ab is (B, 2, H, W) in CIELAB units. A state is a colorizer's own affair.
-    """
-
-    def start(self, *references: Tensor) -> Any:
-        """The state before a film's first frame, given references, each (B, R, 3, h, w) in CIELAB."""
-
-    def know(self, luma: Tensor, ab: Tensor, state: Any) -> Any:
-        """The state after a frame whose colour is given."""
-
-    def step(self, luma: Tensor, state: Any) -> tuple[Tensor, Any]:
-        """The colour of the next frame, and the state after it."""
 
 
 class Painter:
@@ -44,38 +29,16 @@ class Painter:
         """Begin a film, or a part of one, with references: each (B, 3, h, w) uint8 RGB of any size."""
         self._state = self.colorizer.start(*(shrink(rgb_to_lab(rgb), self.size)[:, None] for rgb in references))
 
-    def know(self, rgb: Tensor) -> None:
+    def observe(self, rgb: Tensor) -> None:
         """Take a frame whose colour is given: (B, 3, H, W) uint8."""
         lab = shrink(rgb_to_lab(rgb), self.size)
-        self._state = self.colorizer.know(lab[:, :1], lab[:, 1:], self._state)
+        self._state = self.colorizer.observe(lab[:, :1], lab[:, 1:], self._state)
 
     def paint(self, rgb: Tensor) -> Tensor:
         """Colour the next frame, of which only the luminance is used: (B, 3, H, W) uint8 to the same."""
         luma = rgb_to_lab(rgb)[:, :1]
         ab, self._state = self.colorizer.step(shrink(luma, self.size), self._state)
         return lay_over(luma, ab)
-
-
-class Oracle(Painter):
-    """The truth through the painter's own resizing and rounding: the best that any colorizer can reach in it.
-
-    Args:
-        size: as in `Painter`.
-    """
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-
-    def start(self, *references: Tensor) -> None:
-        """Needs no reference."""
-
-    def know(self, rgb: Tensor) -> None:
-        """Learns nothing."""
-
-    def paint(self, rgb: Tensor) -> Tensor:
-        """The frame's own colours, made small and large again: (B, 3, H, W) uint8."""
-        lab = rgb_to_lab(rgb)
-        return lay_over(lab[:, :1], shrink(lab[:, 1:], self.size))
 
 
 def lay_over(luma: Tensor, ab: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Inside a coloured clip: flow, both confidences, and where each pixel's colour came from."""
+"""How a clip got its colours: flow, both confidences, and which source each pixel's colour came from."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,19 +7,19 @@ import torch
 from torch import Tensor
 
 from flowchroma import ops
-from flowchroma.color import lab_to_rgb, rgb_to_lab
-from flowchroma.models import FlowChroma
-from flowchroma.models.state import Signals
+from flowchroma.color import into_gamut, lab_to_rgb, rgb_to_lab
+from flowchroma.models import FlowChroma, roll_out
+from flowchroma.models.state import Known, Signals
 from flowchroma.pages import pictures
 from flowchroma.types import Propagation
 
-_TELLABLE = 2.0  # CIELAB units; below that carried and matched colour are the same to the eye
+_LEAST_DISTANCE = 2.0  # CIELAB units; below that carried and matched colour count as alike
 _CARRIED, _MATCHED, _ALIKE = (0.0, 0.447, 0.698), (0.835, 0.369, 0.0), (0.85, 0.85, 0.85)
 
 
 @dataclass(frozen=True)
-class Inside:
-    """What was seen at one frame, (1, C, H, W)."""
+class FrameInspection:
+    """How one frame got its colour, (1, C, H, W)."""
 
     number: int
     truth: Tensor  # RGB in [0, 1]
@@ -28,9 +28,7 @@ class Inside:
     confidence: Tensor  # of the flow, in [0, 1]; 0 where nothing was carried
     similarity: Tensor  # of the match, in [0, 1]
     matched: Tensor  # share of the matched colour in this frame's mixture, in [0, 1]; NaN where both are alike
-    found: (
-        Tensor  # share of the colour that matching brought in, at this frame or one before; the rest came with frame 0
-    )
+    matched_since: Tensor  # share that was matched in this frame or one before; the rest was carried from frame 0
     corrected: Tensor  # CIELAB units, what the fusion added to the mixture
 
     def pictures(self) -> dict[str, Tensor]:
@@ -44,13 +42,13 @@ class Inside:
             "flow confidence": pictures.gray(self.confidence[0]),
             "similarity": pictures.gray(self.similarity[0]),
             "this frame's source": torch.where(unknown[0], _plain(_ALIKE), _between(self.matched.nan_to_num()[0])),
-            "source since frame 0": _between(self.found[0]),
+            "source since frame 0": _between(self.matched_since[0]),
         }
 
 
 @torch.inference_mode()
-def look_inside(system: FlowChroma, frames: Tensor) -> list[Inside]:
-    """Colour a clip from its first frame, and keep what happens on the way.
+def inspect_clip(system: FlowChroma, frames: Tensor) -> list[FrameInspection]:
+    """Colour a clip from its first frame, and keep what the networks found for each other one.
 
     Args:
         system: the three networks.
@@ -60,34 +58,32 @@ def look_inside(system: FlowChroma, frames: Tensor) -> list[Inside]:
         Every frame but the first.
     """
     lab = rgb_to_lab(frames)[:, None]  # a batch of one
-    state = system.know(lab[0, :, :1], lab[0, :, 1:], system.start(lab[:1]))
     found = torch.zeros_like(lab[0, :, :1])
     seen = []
-    for number in range(1, len(lab)):
-        luma = lab[number, :, :1]
-        signals = system.look(luma, state)
-        ab = system.fusion(signals)
+    coloured = roll_out(system, lab[:, :, :1], [lab[:1]], {0: Known(lab[0, :, 1:])})
+    for number, (luma, ab, signals) in enumerate((frame.luma, frame.ab, frame.signals) for frame in coloured):
+        if signals is None:  # the first frame
+            continue
         matched, corrected = mixture(ab, signals.propagation, nearest_match(ab, signals))
         flow = torch.zeros_like(ab) if signals.flow is None else signals.flow.carrier
         # Where both colours are alike the older one counts: it was there already.
         share = torch.where(signals.propagation.confidence > 0, matched.nan_to_num(), 1.0)
         found = torch.lerp(ops.backward_warp(found, flow), torch.ones_like(found), share)
         seen.append(
-            Inside(
-                number, frames[number][None], lab_to_rgb(torch.cat([luma, ab], dim=1)), flow,
+            FrameInspection(
+                number, frames[number][None], lab_to_rgb(into_gamut(torch.cat([luma, ab], dim=1))), flow,
                 signals.propagation.confidence, signals.match.similarity, matched, found, corrected,
             )
         )  # fmt: skip
-        state = system.advance(state, signals, ab)
     return seen
 
 
 def nearest_match(ab: Tensor, signals: Signals) -> Tensor:
     """At each pixel the matched colour, of the references or of frames coloured before, that is nearer to `ab`."""
-    match = signals.match.closest.ab
+    match = signals.match.finest.ab
     if signals.recent is None:
         return match
-    recent = signals.recent.closest.ab
+    recent = signals.recent.finest.ab
     distances = ((ab - found).square().sum(dim=1, keepdim=True) for found in (match, recent))
     return torch.where(next(distances) <= next(distances), match, recent)
 
@@ -111,11 +107,11 @@ def mixture(ab: Tensor, carried: Propagation, matched: Tensor) -> tuple[Tensor, 
     share = ((ab - carried.ab) * between).sum(dim=1, keepdim=True) / length.square().clamp(min=1e-6)
     share = torch.where(carried.confidence > 0, share.clamp(0, 1), 1.0)
     rest = torch.linalg.vector_norm(ab - torch.lerp(carried.ab, matched, share), dim=1, keepdim=True)
-    alike = (length < _TELLABLE) & (carried.confidence > 0)
+    alike = (length < _LEAST_DISTANCE) & (carried.confidence > 0)
     return share.masked_fill(alike, torch.nan), rest
 
 
-def shares(inside: Inside) -> dict[str, float]:
+def shares(inside: FrameInspection) -> dict[str, float]:
     """How much of a frame was carried, matched, or is alike in both: fractions of its pixels that add up to 1."""
     alike = torch.isnan(inside.matched)
     matched = inside.matched.nan_to_num().sum() / inside.matched.numel()
@@ -123,7 +119,7 @@ def shares(inside: Inside) -> dict[str, float]:
     return {"carried": float(1 - same - matched), "matched": float(matched), "alike": float(same)}
 
 
-def sheet(seen: Sequence[Inside]) -> object:
+def sheet(seen: Sequence[FrameInspection]) -> object:
     """The frames below each other as a PIL image. In both sources, blue is carried, orange matched, gray alike."""
     return pictures.sheet([(f"frame {inside.number}", inside.pictures()) for inside in seen])
 

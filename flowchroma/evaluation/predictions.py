@@ -47,7 +47,7 @@ class Predictions:
     def start(self, reference: Tensor) -> None:
         """Needs no reference."""
 
-    def know(self, rgb: Tensor) -> None:
+    def observe(self, rgb: Tensor) -> None:
         """Pass over the frame."""
         if self._stream is not None:
             next(self._stream, None)

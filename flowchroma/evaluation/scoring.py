@@ -29,7 +29,7 @@ class Paints(Interface):
     def start(self, reference: Tensor) -> None:
         """Take a reference."""
 
-    def know(self, rgb: Tensor) -> None:
+    def observe(self, rgb: Tensor) -> None:
         """Take a frame whose colour is given."""
 
     def paint(self, rgb: Tensor) -> Tensor:
@@ -258,7 +258,7 @@ def _next(painter: Paints, rgb: Tensor, tally: Tally, reference: bool) -> Tensor
     """
     if reference:
         painter.start(rgb)
-        painter.know(rgb)
+        painter.observe(rgb)
         return None
     with tally.painting:
         painted = painter.paint(rgb)

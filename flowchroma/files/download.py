@@ -1,4 +1,4 @@
-"""Downloading a file: whole and true, or not at all."""
+"""Downloading a file: whole and with the right checksum, or not at all."""
 
 import hashlib
 import http.client
@@ -21,7 +21,7 @@ _HASHES = {32: "MD5", 40: "SHA-1", 64: "SHA-256"}  # by hexadecimal digits
 
 
 class DownloadError(Exception):
-    """A download that did not end in a whole and true file; its text is the reason."""
+    """A download that did not end in a whole file with the right checksum; its text is the reason."""
 
 
 class _CutOffError(Exception):
@@ -46,9 +46,9 @@ def download_file(
         url: a file name such as `vgg19-dcbb9e9d.pth` gives the start of the content's SHA-256, which is then checked.
         target: left alone if it exists.
         timeout: seconds within which the server must answer, name resolution included.
-        checksum: MD5, SHA-1 or SHA-256 of the content, hexadecimal; told apart by length.
+        checksum: MD5, SHA-1 or SHA-256 of the content, hexadecimal; which of them is known by its length.
         tries: how often in a row the connection may be lost without a byte gained.
-        progress: is told the bytes that are there, and how many there will be, None where the server does not say.
+        progress: called with the bytes that are there, and how many there will be, None where the server does not say.
 
     Raises:
         DownloadError: no answer in time, an error of the server, a truncated file, a wrong hash, a disk
@@ -62,7 +62,7 @@ def download_file(
                 _fetch(url, part, timeout, tries, progress)
                 _check(url, part, checksum)
                 part.replace(target)
-                _seal(part).unlink(missing_ok=True)
+                _version_file(part).unlink(missing_ok=True)
     except (_CutOffError, OSError, http.client.HTTPException) as error:
         raise DownloadError(_reason(error)) from error
 
@@ -101,9 +101,9 @@ def _fetch(
 
 def _append(url: str, part: Path, timeout: float, progress: Callable[[int, int | None], None]) -> None:
     """Append what `part` lacks, or begin anew if the server has another file now."""
-    seal = _seal(part)
-    have = _size(part) if seal.exists() else 0
-    wanted = {"Range": f"bytes={have}-", "If-Range": seal.read_text()} if have else {}
+    version = _version_file(part)
+    have = _size(part) if version.exists() else 0
+    wanted = {"Range": f"bytes={have}-", "If-Range": version.read_text()} if have else {}
     try:
         response = _open(url, timeout, wanted)
     except urllib.error.HTTPError as error:
@@ -113,14 +113,14 @@ def _append(url: str, part: Path, timeout: float, progress: Callable[[int, int |
             return
         response = _open(url, timeout)
     with response:
-        goes_on = response.status == http.HTTPStatus.PARTIAL_CONTENT
-        got = have if goes_on else 0
+        resumed = response.status == http.HTTPStatus.PARTIAL_CONTENT
+        got = have if resumed else 0
         rest = response.headers.get("Content-Length")
         size = got + int(rest) if rest is not None else None
         log.info("downloading %s (%s)", url, f"{size / 1e6:.0f} MB" if size is not None else "size unknown")
-        if not goes_on:
+        if not resumed:
             part.unlink(missing_ok=True)
-            _keep(seal, response.headers)
+            _keep_version(version, response.headers)
         with part.open("ab") as out:
             # read1, as read would hold back what arrived before a cut
             while block := response.read1(_CHUNK):
@@ -131,19 +131,19 @@ def _append(url: str, part: Path, timeout: float, progress: Callable[[int, int |
         raise _CutOffError(f"only {got} of {size} bytes arrived")
 
 
-def _seal(part: Path) -> Path:
-    """Where the mark lies by which the server tells this version of the file from others."""
+def _version_file(part: Path) -> Path:
+    """Holds the ETag, or else the time of change, of the file on the server that `part` is a part of."""
     return Path(f"{part}.tag")
 
 
-def _keep(seal: Path, headers: http.client.HTTPMessage) -> None:
+def _keep_version(version: Path, headers: http.client.HTTPMessage) -> None:
     tag = headers.get("ETag", "")
     if not tag or tag.startswith("W/"):  # a weak one does not promise the same bytes
         tag = headers.get("Last-Modified", "")
     if tag:
-        seal.write_text(tag)
+        version.write_text(tag)
     else:
-        seal.unlink(missing_ok=True)
+        version.unlink(missing_ok=True)
 
 
 def _check(url: str, part: Path, checksum: str | None) -> None:
@@ -155,7 +155,7 @@ def _check(url: str, part: Path, checksum: str | None) -> None:
     found = digest(part, kind.replace("-", "").lower())
     if not found.startswith(expected):
         part.unlink()
-        _seal(part).unlink(missing_ok=True)
+        _version_file(part).unlink(missing_ok=True)
         shown = found if checksum else found[:8]
         raise DownloadError(f"its {kind} {'is' if checksum else 'starts with'} {shown}, not {expected}")
 

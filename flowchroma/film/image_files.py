@@ -60,6 +60,38 @@ def decode_image(data: bytes, name: object, reduction: int = 1) -> np.ndarray:
     return rgb if flags == cv2.IMREAD_COLOR_RGB else cv2.cvtColor(rgb, cv2.COLOR_BGR2RGB)
 
 
+def fill_transparent(path: Path, rgb: np.ndarray) -> np.ndarray:
+    """Give each pixel of a picture that is more transparent than opaque the colour of the nearest opaque one.
+
+    Args:
+        path: The picture's file, whose transparency is read.
+        rgb: (H, W, 3) uint8 RGB, as `read_image` gives it.
+
+    Raises:
+        UserError: Nothing in the picture is opaque.
+    """
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as picture:
+            if not picture.has_transparency_data:
+                return rgb
+            alpha = np.asarray(ImageOps.exif_transpose(picture).convert("RGBA").getchannel("A"))
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return rgb  # of a format that Pillow does not know: OpenCV does, and has given its colours
+    hidden = alpha < 128
+    if hidden.all():
+        raise UserError(f"the picture {path} is transparent all over: give one that shows something")
+    if not hidden.any() or hidden.shape != rgb.shape[:2]:
+        return rgb
+    _, nearest = cv2.distanceTransformWithLabels(
+        hidden.astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    colours = np.zeros((nearest.max() + 1, 3), np.uint8)
+    colours[nearest[~hidden]] = rgb[~hidden]
+    return np.where(hidden[..., None], colours[nearest], rgb)
+
+
 def largest_reduction(size: tuple[int, int], at_least: tuple[int, int] | None) -> int:
     """The fraction, 1, 2, 4 or 8, of a picture of `size` that is still `at_least` so large (both height, width)."""
     if at_least is None:

@@ -1,15 +1,15 @@
-"""Training flow by the order of neighbouring luminances, which a change of light leaves as it is."""
+"""Training flow by the order of neighbouring luminances, which a change of light hardly changes."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from flowchroma.losses.batch import Prediction
-from flowchroma.losses.flow_shared import discounted, frames_of, judged
-from flowchroma.losses.masking import judged_weight
+from flowchroma.losses.flow_shared import discounted, previous_of, visible_weight
+from flowchroma.losses.masking import total_weight
+from flowchroma.losses.prediction import Prediction
 from flowchroma.ops.warp import backward_warp
 
-_NOISE = 0.9 * 100 / 255  # differences of luminance below it say nothing: 0.9 of 255 levels, in units of L
+_NOISE = 0.9 * 100 / 255  # scale of a difference of luminance that counts as noise: 0.9 of 255 levels, in units of L
 _DISTANCE = 0.1  # squared distance of two signs at which they count half
 
 
@@ -19,11 +19,11 @@ class FlowCensus(nn.Module):
     Meister et al., UnFlow, AAAI 2018, section 3.2, in the soft form of Jonschkowski et al., What Matters in
     Unsupervised Optical Flow, ECCV 2020: each difference d of a pixel to a neighbour, in units of L, becomes
     s = d / sqrt(0.35^2 + d^2), and (s - s')^2 / (0.1 + (s - s')^2) is averaged over all pairs of a pixel and a
-    neighbour. Unlike there a pair counts only if both of its pixels are judged, so that neither the frame's border nor
-    an occluded neighbour adds to it. In [0, 1); an offset of L changes nothing, a gain hardly anything.
+    neighbour. Unlike there a pair counts only if both of its pixels do, so that neither the frame's border nor an
+    occluded neighbour adds to it. In [0, 1); an offset of L changes nothing, a gain hardly anything.
 
-    Items with exact motion are judged where it is visible, the others where the flow stays within the frame and, where
-    that is estimated, the pixel is `seen`.
+    In items with exact motion the visible pixels count, in the others those whose flow stays within the frame, weighted
+    by the estimated visibility where there is one.
 
     Args:
         gamma: discount of an iteration against the next; the weights are normalised to sum 1.
@@ -38,17 +38,16 @@ class FlowCensus(nn.Module):
         """Return the loss, a scalar.
 
         Raises:
-            ValueError: the luminance of the frame before is missing.
+            ValueError: there is no previous frame, or no flow.
         """
         p = prediction
-        frame, before = frames_of(p, "census")
-        signs = self._signs(frame)
+        previous, signs = previous_of(p, "census").luma.float(), self._signs(p.luma.float())
 
         def distance(flow: Tensor) -> Tensor:
-            squared = (self._signs(backward_warp(before, flow)) - signs).square()
-            weight = judged(p, flow)
+            squared = (self._signs(backward_warp(previous, flow)) - signs).square()
+            weight = visible_weight(p, flow)
             both = weight * self._neighbours(weight)
-            return (both * squared / (_DISTANCE + squared)).sum() / judged_weight(both)
+            return (both * squared / (_DISTANCE + squared)).sum() / total_weight(both)
 
         return discounted(p, self.gamma, distance)
 

@@ -1,19 +1,19 @@
-"""Keeping colour smooth where the picture is."""
+"""Smoothness of colour, demanded between neighbours that are alike in the true frame."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from flowchroma.losses.batch import Prediction
+from flowchroma.losses.prediction import Prediction
 
 
 class ChromaSmoothness(nn.Module):
     """Mean of (ab_i - sum over j of w_ij ab_j)^2, j being the nine pixels about i, in CIELAB units squared.
 
-    w_ij = softmax over j of -|Lab_i - Lab_j|^2 / spread, of the true frame: neighbours that are alike there, in light
-    and colour, should be alike in the output, and edges are left alone. Zhang et al., Deep Exemplar-based Video
-    Colorization, CVPR 2019, section 3.3, have it with the affinities of the weighted least squares filter; this form,
-    and the spread of 10, is that of their program and of SwinTExCo's. The border is repeated.
+    w_ij = softmax over j of -|Lab_i - Lab_j|^2 / spread, of the true frame: neighbours that are alike there, in
+    luminance and colour, should be alike in the output; across edges w is near 0. Zhang et al., Deep Exemplar-based
+    Video Colorization, CVPR 2019, section 3.3, have it with the affinities of the weighted least squares filter; this
+    form, and the spread of 10, is that of their program and of SwinTExCo's. The border is repeated.
 
     Args:
         spread: squared difference at which a neighbour weighs 1 / e of an equal one.

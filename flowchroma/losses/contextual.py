@@ -1,29 +1,28 @@
-"""Likeness to the reference, wherever in it the like is found."""
+"""Similarity to the reference, compared with the most similar position rather than with the same one."""
 
-from collections.abc import Mapping
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from flowchroma.losses.batch import Prediction
-from flowchroma.losses.trunk import SharedTrunk
+from flowchroma.losses.prediction import Prediction
+from flowchroma.losses.trunk import FeatureTerm, LayerWeights, Trunk
 
 Seeker = Literal["reference", "output"]
 
 _EPSILON = 1e-5
 
 
-class Contextual(nn.Module):
+class Contextual(FeatureTerm):
     """Weighted sum over layers of the contextual loss between features of the output and of the references.
 
     Mechrez, Talmi and Zelnik-Manor, The Contextual Loss for Image Transformation with Non-Aligned Data, ECCV 2018,
-    section 3; see `contextual_loss`. Several references are one: the like may be in any of them.
+    section 3, by `contextual_loss`. Positions of several references are taken together, as if of one.
 
     Args:
         trunk: gives the features.
-        layers: weight of each layer.
+        layers: weight of each layer, or of each level of a `MatchingTrunk`.
         bandwidth: h. The paper has 0.5; 0.1, as in Zhang et al., Deep Exemplar-based Video Colorization, CVPR 2019,
             asks for a clearer best match.
         chunk: positions of the output compared at a time.
@@ -32,14 +31,13 @@ class Contextual(nn.Module):
 
     def __init__(
         self,
-        trunk: SharedTrunk,
-        layers: Mapping[str, float],
+        trunk: Trunk,
+        layers: LayerWeights,
         bandwidth: float = 0.1,
         chunk: int = 512,
         seeker: Seeker = "reference",
     ) -> None:
-        super().__init__()
-        self.trunk, self.layers = trunk, dict(layers)
+        super().__init__(trunk, layers)
         self.bandwidth, self.seeker, self.chunk = bandwidth, seeker, chunk
 
     def forward(self, prediction: Prediction) -> Tensor:
@@ -71,9 +69,9 @@ def contextual_loss(
         reference: (B, C, h', w').
         bandwidth: h.
         chunk: rows i held at a time; the rest is computed again for the gradient, so that memory is chunk * h' * w'.
-        seeker: whose positions each have to find their like in the other. "reference", as in the paper: CX = mean over
+        seeker: the image whose every position needs a match in the other. "reference", as in the paper: CX = mean over
             j of max over i. "output", as in Zhang et al., CVPR 2019, section 3.3, and in SwinTExCo: mean over i of max
-            over j, so that what the reference shows and the frame does not is not asked for.
+            over j, so that what the reference shows and the frame does not adds nothing.
 
     Returns:
         (B,), at least 0. Float32 (float64 for float64 input), also under autocast.
@@ -99,5 +97,5 @@ def _best(x: Tensor, y: Tensor, bandwidth: float, seeker: Seeker) -> Tensor:
     """Max of CX_ij for every column of y (B, C, M) over the rows of x (B, n, C): (B, M); or for every row: (B, n)."""
     distance = (1 - x @ y).clamp(min=0)
     relative = distance / (distance.amin(dim=2, keepdim=True) + _EPSILON)
-    # The softmax does not see the 1 of (1 - relative).
+    # A softmax is the same without the 1 of (1 - relative).
     return torch.softmax(-relative / bandwidth, dim=2).amax(dim=1 if seeker == "reference" else 2)

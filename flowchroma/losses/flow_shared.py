@@ -1,11 +1,11 @@
-"""What the terms of a flow share: the penalty, the pixels that are judged, and the mean over iterations."""
+"""What the terms of a flow share: the penalty, the weight of each pixel, and the mean over iterations."""
 
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from flowchroma.losses.batch import Prediction
+from flowchroma.losses.prediction import Prediction, PreviousFrame
 from flowchroma.ops.warp import inside
 
 _EPSILON = 0.01
@@ -17,16 +17,16 @@ def robust(error: Tensor) -> Tensor:
     return (error + _EPSILON) ** _POWER - _EPSILON**_POWER
 
 
-def judged(p: Prediction, flow: Tensor) -> Tensor:
-    """Where appearance can judge `flow`: (B, 1, H, W), in [0, 1], without gradient.
+def visible_weight(p: Prediction, flow: Tensor) -> Tensor:
+    """How far a pixel of frame t is also in frame t - 1: (B, 1, H, W), in [0, 1], without gradient.
 
-    That is `visible` of items with exact motion. The others are judged where the flow stays within the frame and, if
-    the prediction has it, by `seen`.
+    That is `exact.visible` of items with exact motion; of the others `estimate.visible` (1 where there is none), and 0
+    where `flow` leaves the frame.
     """
     weight = inside(flow.detach())
-    if p.seen is not None:
-        weight = weight * p.seen
-    return weight if p.visible is None else torch.where(p.exact, p.visible.float(), weight)
+    if p.estimate is not None and p.estimate.visible is not None:
+        weight = weight * p.estimate.visible
+    return weight if p.exact is None else torch.where(p.has_exact, p.exact.visible.float(), weight)
 
 
 def discounted(p: Prediction, gamma: float, loss: Callable[[Tensor], Tensor]) -> Tensor:
@@ -34,21 +34,24 @@ def discounted(p: Prediction, gamma: float, loss: Callable[[Tensor], Tensor]) ->
 
     Iteration i of N weighs gamma^(N - i) (Teed and Deng, RAFT, ECCV 2020, equation 7); the weights are normalised to
     sum 1, so that the figure does not grow with N.
+
+    Raises:
+        ValueError: there is no estimated flow.
     """
-    flows = list(p.iterates) or ([] if p.flow is None else [p.flow])
-    if not flows:
-        raise ValueError("a flow loss needs flow or iterates")
+    if p.estimate is None:
+        raise ValueError("a flow loss needs an estimated flow")
+    flows = list(p.estimate.iterates) or [p.estimate.flow]
     weights = [gamma ** (len(flows) - 1 - i) for i in range(len(flows))]
     total = torch.stack([weight * loss(flow.float()) for weight, flow in zip(weights, flows, strict=True)]).sum()
     return total / sum(weights)
 
 
-def frames_of(p: Prediction, term: str) -> tuple[Tensor, Tensor]:
-    """Luminance of frame t and of frame t - 1, each (B, 1, H, W), float32, L in [0, 100].
+def previous_of(p: Prediction, term: str) -> PreviousFrame:
+    """The previous frame.
 
     Raises:
-        ValueError: the luminance of the frame before is missing.
+        ValueError: there is none.
     """
-    if p.previous_luma is None:
-        raise ValueError(f"the flow's {term} loss needs previous_luma")
-    return p.luma.float(), p.previous_luma.float()
+    if p.previous is None:
+        raise ValueError(f"the flow's {term} loss needs the previous frame")
+    return p.previous

@@ -1,13 +1,13 @@
-"""Distance of the colour itself."""
+"""Distance of the colour."""
 
 from torch import Tensor, nn
 
-from flowchroma.losses.batch import Prediction
 from flowchroma.losses.masking import masked_mean
+from flowchroma.losses.prediction import Prediction
 
 
 class L1(nn.Module):
-    """Mean of |ab - true ab| / unit over the pixels of `mask` (all by default), the batch and both channels.
+    """Mean of |ab - true ab| / unit over pixels, weighted by `mask` where there is one, the batch and both channels.
 
     Args:
         unit: the error, in CIELAB units, that is a loss of 1. 110 spans half the range of ab; the published weights of

@@ -1,15 +1,13 @@
 """Distance in the features of a recognition network."""
 
-from collections.abc import Mapping
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from flowchroma.losses.batch import Prediction
-from flowchroma.losses.trunk import SharedTrunk
+from flowchroma.losses.prediction import Prediction
+from flowchroma.losses.trunk import FeatureTerm, LayerWeights, Trunk
 
 
-class Perceptual(nn.Module):
+class Perceptual(FeatureTerm):
     """Weighted mean over layers of mean|f(output) - f(truth)| / mean|f(truth)|, of each image.
 
     Johnson, Alahi and Fei-Fei, Perceptual Losses for Real-Time Style Transfer and Super-Resolution, ECCV 2016, section
@@ -22,10 +20,10 @@ class Perceptual(nn.Module):
         layers: weight of each layer; they are normalised to sum 1.
     """
 
-    def __init__(self, trunk: SharedTrunk, layers: Mapping[str, float]) -> None:
-        super().__init__()
-        self.trunk = trunk
-        self.layers = {name: weight / sum(layers.values()) for name, weight in layers.items()}
+    def __init__(self, trunk: Trunk, layers: LayerWeights) -> None:
+        super().__init__(trunk, layers)
+        total = sum(self.layers.values())
+        self.layers = {name: weight / total for name, weight in self.layers.items()}
 
     def forward(self, prediction: Prediction) -> Tensor:
         """Return the loss, a scalar."""
@@ -34,20 +32,16 @@ class Perceptual(nn.Module):
         return torch.stack(parts).sum()
 
 
-class SquaredPerceptual(nn.Module):
+class SquaredPerceptual(FeatureTerm):
     """Weighted sum over layers of the mean squared difference between features of the output and of the truth.
 
-    Johnson et al. 2016, equation 2, as SwinTExCo has it on the deepest level of its trunk: that far down features say
-    what is shown rather than in which colour.
+    Johnson et al. 2016, equation 2. SwinTExCo takes the deepest level of its trunk alone, whose features depend on what
+    is shown rather than on its colour.
 
     Args:
         trunk: gives the features.
         layers: weight of each layer.
     """
-
-    def __init__(self, trunk: SharedTrunk, layers: Mapping[str, float]) -> None:
-        super().__init__()
-        self.trunk, self.layers = trunk, dict(layers)
 
     def forward(self, prediction: Prediction) -> Tensor:
         """Return the loss, a scalar."""

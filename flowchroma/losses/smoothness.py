@@ -1,13 +1,13 @@
-"""Keeping flow smooth where the picture is."""
+"""Smoothness of flow, less demanded at edges of the frame's luminance."""
 
 import torch
 from torch import Tensor, nn
 
 from flowchroma.errors import UserError
-from flowchroma.losses.batch import Prediction
 from flowchroma.losses.flow_shared import discounted
+from flowchroma.losses.prediction import Prediction
 
-_EPSILON = 0.001  # pixels; rounds the penalty off at 0
+_EPSILON = 0.001  # pixels; makes the penalty differentiable at 0
 
 
 class FlowSmoothness(nn.Module):
@@ -15,12 +15,12 @@ class FlowSmoothness(nn.Module):
 
     Mean of exp(-edges |dL| / 100) (sqrt(d^2 + 0.001^2) - 0.001) over pixels, components and both directions, d being
     the first or second difference of the flow in pixels and dL that of the luminance over the same span, by pixel
-    (Jonschkowski et al., What Matters in Unsupervised Optical Flow, ECCV 2020, section 3). It is all that occluded
-    pixels are taught by where there is no exact flow, so nothing is masked.
+    (Jonschkowski et al., What Matters in Unsupervised Optical Flow, ECCV 2020, section 3). Nothing is masked: where
+    there is no exact flow, occluded pixels learn from this term alone.
 
     Args:
         gamma: discount of an iteration against the next; the weights are normalised to sum 1.
-        order: 1 leaves constant flow alone, 2 also flow that changes linearly, as when a camera turns or zooms.
+        order: of the difference. Constant flow costs nothing in both; linear flow, of a camera that zooms, in 2 alone.
         edges: how fast the weight falls with the edge; 150 in the paper.
 
     Raises:
@@ -34,7 +34,11 @@ class FlowSmoothness(nn.Module):
         self.gamma, self.order, self.edges = gamma, order, edges
 
     def forward(self, prediction: Prediction) -> Tensor:
-        """Return the loss, a scalar."""
+        """Return the loss, a scalar.
+
+        Raises:
+            ValueError: there is no estimated flow.
+        """
         luma = prediction.luma.float() / 100
         weights = {dim: torch.exp(-self.edges * self._edge(luma, dim)) for dim in (-1, -2)}
 

@@ -1,19 +1,25 @@
 """The networks: torch alone, without Lightning, configuration or files."""
 
+from flowchroma.models.error_model import ErrorModel
 from flowchroma.models.flowchroma import FlowChroma
-from flowchroma.models.fusion import BlendFusion, PlaceholderFusion, SimpleFusion, UNetFusion
-from flowchroma.models.memflow import MemFlow
+from flowchroma.models.fusion import BlendFusion, InverseVarianceFusion, PlaceholderFusion, SimpleFusion, UNetFusion
+from flowchroma.models.memflow import MemFlow, MemFlowSmall
+from flowchroma.models.roll_out import roll_out
 from flowchroma.models.swintexco import SwinTExCo, SwinTExCoSmall
 from flowchroma.models.vgg import VGGFeatures
 
 __all__ = [
     "BlendFusion",
+    "ErrorModel",
     "FlowChroma",
+    "InverseVarianceFusion",
     "MemFlow",
+    "MemFlowSmall",
     "PlaceholderFusion",
     "SimpleFusion",
     "SwinTExCo",
     "SwinTExCoSmall",
     "UNetFusion",
     "VGGFeatures",
+    "roll_out",
 ]

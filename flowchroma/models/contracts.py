@@ -1,43 +1,95 @@
-"""What each kind of network must give; which kind a class is of is told by its methods."""
+"""What a flow network, a matcher, a fusion and a colorizer must give.
 
+L is (B, 1, H, W) in [0, 100], ab (B, 2, H, W) in CIELAB units; any frame size, the same from frame to frame.
+"""
+
+from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from torch import Tensor
+from torch import Tensor, nn
+
+from flowchroma.models.error_model import ErrorModel
+from flowchroma.models.state import FlowState, ReferenceMemory, Signals
+from flowchroma.types import Flow, Match
 
 
 @runtime_checkable
 class FlowNetwork(Protocol):
-    """Estimates optical flow frame by frame."""
+    """Motion between the frames of a film, one after the other: `MemFlow` and its like."""
 
-    def step(self, luma: Tensor, state: Any) -> Any:
-        """Take the next frame, L (B, 1, H, W): the flow to the frame before, and the state after it."""
+    def step(self, luma: Tensor, state: FlowState | None) -> tuple[Flow | None, FlowState]:
+        """Take the next frame.
+
+        Args:
+            luma: (B, 1, H, W).
+            state: what the frame before left; None before a film's first frame.
+
+        Returns:
+            The flow from this frame back to the one before, None where there is none (at the start, and after a cut),
+            and the state for the next frame.
+        """
 
 
 @runtime_checkable
 class Matcher(Protocol):
-    """Finds a frame's colour in references."""
+    """Colour found in coloured images: `SwinTExCo` and its like."""
 
-    def remember(self, references: Tensor) -> Any:
-        """Encode references, Lab (B, R, 3, h, w)."""
+    def encode_references(self, references: Tensor) -> ReferenceMemory:
+        """Encode references (B, R, 3, H, W), CIELAB, of any size: every position of all of them as one memory."""
 
-    def look(self, luma: Tensor, memories: Any, last: Tensor | None = None) -> Any:
-        """Match a frame, L (B, 1, H, W), against them."""
+    def __call__(self, luma: Tensor, memory: ReferenceMemory, last: Tensor | None = None) -> Match:
+        """Find colour for a frame in one memory; as `match`, without votes."""
+
+    def match(self, luma: Tensor, memories: Sequence[ReferenceMemory], last: Tensor | None = None) -> list[Match]:
+        """Find colour for a frame in each of several memories.
+
+        Args:
+            luma: (B, 1, H, W).
+            memories: from `encode_references`; with patches where the match is wanted from single pixels as well.
+            last: (B, 3, H, W), CIELAB, the frame before as coloured; None where there was none.
+
+        Returns:
+            A match for each memory.
+        """
 
 
-@runtime_checkable
-class Fusion(Protocol):
-    """Weighs propagated against matched colour."""
+class Fusion(nn.Module):
+    """Weighs the colours that were found for a frame.
 
-    def forward(self, signals: Any) -> Tensor:
-        """Chrominance, (B, 2, H, W)."""
+    A base class and no Protocol: every module has a `forward`, and most fusions keep the defaults.
+
+    Attributes:
+        reads_recent: whether it reads `Signals.recent`, the match with frames coloured before; not computed else.
+        reads_votes: whether it reads `Match.voted`; not computed else.
+
+    Args:
+        error_model: gives the confidence that colour is carried with; None takes the shipped constants.
+    """
+
+    reads_recent = False
+    reads_votes = False
+
+    def __init__(self, error_model: ErrorModel | None = None) -> None:
+        super().__init__()
+        self.error_model = error_model or ErrorModel()
+
+    def forward(self, signals: Signals) -> Tensor:
+        """Fuse the colours of a frame: (B, 2, H, W), CIELAB units."""
+        raise NotImplementedError
 
 
 @runtime_checkable
 class Colorizer(Protocol):
-    """Colours a film frame by frame."""
+    """What colours a film, frame after frame: `FlowChroma`, its parts alone, and the baselines.
+
+    A state is immutable and of a colorizer's own kind.
+    """
 
     def start(self, *references: Tensor) -> Any:
-        """The state before the first frame."""
+        """The state before a film's first frame, given references, each (B, R, 3, h, w) in CIELAB."""
+
+    def observe(self, luma: Tensor, ab: Tensor, state: Any) -> Any:
+        """The state after a frame whose colour is given."""
 
     def step(self, luma: Tensor, state: Any) -> tuple[Tensor, Any]:
         """The colour of the next frame, and the state after it."""

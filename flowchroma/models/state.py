@@ -1,4 +1,4 @@
-"""What the networks keep from frame to frame, and what they find for one."""
+"""What the networks keep from frame to frame, what they find for one, and what is given."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class ReferenceMemory:
     keys: Tensor  # (B, N, C), unit length
     lab: Tensor  # (B, N, 3), CIELAB
     image: Tensor  # (N,), int64: which image a position is of
-    patches: Tensor | None = None  # (B, N, 3 P), CIELAB, the pixels around a position; None if matches are not read so
+    patches: Tensor | None = None  # (B, N, 3 P), CIELAB, the pixels around a position; None where none vote
 
     @staticmethod
     def join(memories: Sequence["ReferenceMemory"]) -> "ReferenceMemory":
@@ -49,9 +49,9 @@ class State:
     flow: FlowState | None = None  # None before the first frame
     ab: Tensor | None = None  # (B, 2, H, W), the colour given to the last frame
     luma: Tensor | None = None  # (B, 1, H, W), that frame's luminance
-    worth: Tensor | None = None  # (B, 1, H, W), in [0, 1]: how far that colour can be trusted
+    confidence: Tensor | None = None  # (B, 1, H, W), in [0, 1], in that colour; 1 where it was given
     recent: tuple[ReferenceMemory, ...] = ()  # frames coloured before, the oldest first
-    frames: int = 0  # coloured or known so far
+    frames: int = 0  # taken so far
 
     @property
     def last(self) -> Tensor | None:
@@ -61,7 +61,7 @@ class State:
 
 @dataclass(frozen=True)
 class Signals:
-    """What both networks say of a frame, before they are weighed."""
+    """What both networks find for a frame, before it is fused."""
 
     luma: Tensor  # (B, 1, H, W), the frame's own
     propagation: Propagation
@@ -69,3 +69,30 @@ class Signals:
     recent: Match | None  # with frames coloured before; None where there are none, or the fusion does not ask
     flow: Flow | None  # None at a film's first frame
     flow_state: FlowState
+
+
+@dataclass(frozen=True)
+class Known:
+    """A frame's colour, given for all items of a batch or some of them."""
+
+    ab: Tensor  # (B, 2, H, W), CIELAB units
+    items: Tensor | None = None  # (B,), bool: those whose colour is given; None for all
+
+    @property
+    def whole(self) -> bool:
+        """Whether the colour of every item is given."""
+        return self.items is None or bool(self.items.all())
+
+    def fill(self, estimated: Tensor, given: Tensor | float) -> Tensor:
+        """(B, C, H, W): `given` for the items whose colour is given, `estimated` for the others."""
+        return estimated if self.items is None else torch.where(self.items.view(-1, 1, 1, 1), given, estimated)
+
+
+@dataclass(frozen=True)
+class ColouredFrame:
+    """A frame as the system left it."""
+
+    luma: Tensor  # (B, 1, H, W), L in [0, 100]
+    ab: Tensor  # (B, 2, H, W), CIELAB units, given or fused
+    signals: Signals | None  # None where the colour of every item was given: nothing was estimated
+    state: State  # after the frame

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from flowchroma.runs.run import Run, is_run, read_run
+from flowchroma.runs.run import Run, Upgrade, is_run, read_run
 
 _DEEPEST = 4  # outputs/STAGE/MODEL/TIME
 
@@ -17,11 +17,12 @@ class Found:
     refused: list[str]
 
 
-def find_runs(places: Sequence[str | Path]) -> Found:
+def find_runs(places: Sequence[str | Path], upgrade: Upgrade = dict) -> Found:
     """Read every run at or below some places, each once.
 
     Args:
         places: runs, sweeps, folders of runs, or patterns such as `outputs/fusion/*/2025-*`.
+        upgrade: see `read_run`.
     """
     found: dict[Path, Run] = {}
     refused = []
@@ -34,7 +35,7 @@ def find_runs(places: Sequence[str | Path]) -> Found:
             refused.append(f"{place}: there is nothing of that name")
         elif not runs:
             refused.append(f"{place}: no run, and no folder of runs: a run has a config.yaml")
-        found |= {run.resolve(): read_run(run) for run in runs if run.resolve() not in found}
+        found |= {run.resolve(): read_run(run, upgrade) for run in runs if run.resolve() not in found}
     return Found(_told_apart(list(found.values())), refused)
 
 

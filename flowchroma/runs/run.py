@@ -2,7 +2,7 @@
 
 import csv
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 State = Literal["finished", "unfinished", "failed", "empty"]
 Curve = tuple[list[int], list[float]]  # steps, values
+Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -87,11 +88,12 @@ def is_run(path: Path) -> bool:
     return any((path / name).exists() for name in ("config.yaml", "metrics.csv", "error.txt", ".hydra/config.yaml"))
 
 
-def read_run(path: Path) -> Run:
+def read_run(path: Path, upgrade: Upgrade = dict) -> Run:
     """Read what there is: a run that is being written, or was cut off within a line, is read as far as it got.
 
     Args:
         path: a directory for which `is_run` holds.
+        upgrade: gives a config that an earlier release wrote in today's form.
     """
     composed = _yaml(path / "config.yaml")
     record = {**(composed.pop("record", None) or {}), "name": composed.pop("name", None)}
@@ -99,7 +101,7 @@ def read_run(path: Path) -> Run:
         composed = _yaml(path / ".hydra" / "config.yaml")
         record["name"] = None
         composed.pop("name", None)
-    config = {k: v for k, v in flat(composed).items() if not (isinstance(v, str) and "${" in v)}
+    config = {k: v for k, v in flat(upgrade(composed)).items() if not (isinstance(v, str) and "${" in v)}
     overrides = record.get("overrides") or _yaml(path / ".hydra" / "overrides.yaml")
     record["overrides"] = overrides if isinstance(overrides, list) else []
     curves = _curves(path / "metrics.csv") or read_wandb(path / "wandb")

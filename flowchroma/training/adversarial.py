@@ -15,8 +15,9 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from flowchroma.errors import UserError
 from flowchroma.losses import LossValues, Prediction, WeightedSum, discriminator_loss, generator_loss
-from flowchroma.models import MemFlow
-from flowchroma.models.swintexco import Discriminator, Matcher
+from flowchroma.models.contracts import Matcher
+from flowchroma.models.memflow import FlowEstimator
+from flowchroma.models.swintexco import Discriminator
 from flowchroma.training.stage import learning
 from flowchroma.training.swintexco import SwinTExCoStage
 from flowchroma.types import Clip
@@ -54,10 +55,10 @@ class AdversarialStage(SwinTExCoStage):
     def __init__(
         self,
         model: Matcher,
-        loss: WeightedSum | Callable[[nn.Module], WeightedSum],
+        loss: WeightedSum | Callable[..., WeightedSum],
         optimizer: Callable[[Iterable[tuple[str, nn.Parameter]]], Optimizer],
         scheduler: Callable[[Optimizer], LRScheduler] | None = None,
-        flow: MemFlow | None = None,
+        flow: FlowEstimator | None = None,
         adversarial: float = 0.015,
         after_epoch: int = 3,
         discriminator_width: int = 64,
@@ -165,8 +166,9 @@ def _pairs(judged: Sequence[Prediction]) -> tuple[Tensor, Tensor]:
     """Each judged frame with the one before it, in its true and in its made colours: (N, 2, 3, H, W) each."""
     real, made = [], []
     for p in judged:
-        if p.previous_luma is None or p.previous_ab is None or p.previous_target_ab is None:
+        before = p.previous
+        if before is None or before.ab is None:
             continue  # a clip's first frame
-        real.append(torch.stack([p.target_lab, torch.cat([p.previous_luma, p.previous_target_ab], dim=1)], dim=1))
-        made.append(torch.stack([p.lab, torch.cat([p.previous_luma, p.previous_ab], dim=1)], dim=1))
+        real.append(torch.stack([p.target_lab, torch.cat([before.luma, before.target_ab], dim=1)], dim=1))
+        made.append(torch.stack([p.lab, torch.cat([before.luma, before.ab], dim=1)], dim=1))
     return torch.cat(real), torch.cat(made)

@@ -1,26 +1,24 @@
 """Stage three: the fusion of carried and matched colour."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any, ClassVar, cast
 
-import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from flowchroma import ops
 from flowchroma.errors import UserError
-from flowchroma.losses import Prediction, WeightedSum
-from flowchroma.models import FlowChroma, MemFlow, contracts
-from flowchroma.models.state import Signals
-from flowchroma.models.swintexco import Matcher
+from flowchroma.losses import EstimatedMotion, ExactMotion, Prediction, PreviousFrame, WeightedSum
+from flowchroma.models import FlowChroma, contracts, roll_out
+from flowchroma.models.contracts import FlowNetwork, Fusion, Matcher
+from flowchroma.models.state import ColouredFrame, Known
 from flowchroma.training.stage import Shown, Stage, freeze
 from flowchroma.types import Clip
 
 
 class FusionStage(Stage):
-    """Trains a fusion network on what frozen MemFlow and SwinTExCo give, rolled out on its own outputs.
+    """Trains a fusion network on what a frozen flow and a frozen matching network give, rolled out on its own outputs.
 
     The colour of a frame is carried into the next, and gradients flow back with it, for `horizon` frames; they do not
     enter the memory of frames coloured before. Where the reference is the clip's first frame, that frame's colour is
@@ -32,8 +30,8 @@ class FusionStage(Stage):
 
     Args:
         model: the fusion network.
-        flow: MemFlow; frozen here.
-        matcher: SwinTExCo; frozen here.
+        flow: the flow network; frozen here.
+        matcher: the matching network; frozen here.
         loss: see `Stage`.
         optimizer: see `Stage`.
         scheduler: see `Stage`.
@@ -49,8 +47,8 @@ class FusionStage(Stage):
 
     def __init__(
         self,
-        model: nn.Module,
-        flow: MemFlow,
+        model: Fusion,
+        flow: FlowNetwork,
         matcher: Matcher,
         loss: WeightedSum,
         optimizer: Callable[[Iterable[tuple[str, nn.Parameter]]], Optimizer],
@@ -60,10 +58,10 @@ class FusionStage(Stage):
         horizon: int | None = None,
         growth: Mapping[int, int] | None = None,
     ) -> None:
-        freeze(flow)
-        freeze(matcher)
+        for network in (flow, matcher):
+            freeze(cast(nn.Module, network))
         # A stream is cut for a whole batch or not at all, so that losses would depend on who shares a batch.
-        flow.cut = None
+        cast(Any, flow).cut = None
         super().__init__(FlowChroma(flow, matcher, model, recent, every), model, loss, optimizer, scheduler)
         self.horizon, self.growth = horizon, dict(growth or {})
         if (horizon is not None and horizon < 1) or any(frames < 2 for frames in self.growth.values()):
@@ -72,8 +70,8 @@ class FusionStage(Stage):
     def train(self, mode: bool = True) -> "FusionStage":
         """Switch the fusion's mode; the frozen networks stay in evaluation mode."""
         super().train(mode)
-        self.system.flow.eval()
-        self.system.matcher.eval()
+        self.system.eval()
+        self.trained.train(mode)
         return self
 
     @property
@@ -86,8 +84,9 @@ class FusionStage(Stage):
         before: Tensor | None = None
         first = self.first_judged(clip)
         own = clip.own_colours.view(-1, 1, 1, 1)
-        for t, (signals, ab) in enumerate(self._roll_out(clip, self._frames(clip), self.horizon)):
-            luma = clip.luma[:, t]
+        for t, frame in enumerate(self._roll_out(clip, self._frames(clip), self.horizon)):
+            luma, ab = frame.luma, frame.ab
+            flow = None if frame.signals is None else frame.signals.flow
             if t >= first:
                 yield Prediction(
                     ab=ab,
@@ -95,25 +94,23 @@ class FusionStage(Stage):
                     target_ab=clip.ab[:, t],
                     mask=own.to(luma).expand_as(luma),
                     reference=clip.references,
-                    previous_ab=before,
-                    previous_luma=None if t == 0 else clip.luma[:, t - 1],
-                    flow=None if signals.flow is None else signals.flow.carrier,
-                    true_flow=None if t == 0 else clip.flow[:, t - 1],
-                    visible=None if t == 0 else clip.visible[:, t - 1],
-                    has_flow=clip.has_flow,
+                    previous=None if t == 0 else PreviousFrame(clip.luma[:, t - 1], clip.ab[:, t - 1], before),
+                    estimate=None if flow is None else EstimatedMotion(flow.carrier),
+                    exact=None if t == 0 else ExactMotion(clip.flow[:, t - 1], clip.visible[:, t - 1], clip.has_flow),
                 )
             before = ab
 
     def colours(self, clip: Clip) -> Iterator[dict[str, Tensor]]:
         """The fusion's rollout, and what each input reaches without the other."""
         carried = clip.ab[:, 0]
-        for signals, ab in self._roll_out(clip):
-            self._last = signals
-            if signals.flow is None:  # the first frame
+        for frame in self._roll_out(clip):
+            signals = frame.signals
+            if signals is None or signals.flow is None:  # the first frame
                 continue
+            self._last = signals
             carried = ops.backward_warp(carried, signals.flow.carrier)
             yield {
-                "psnr": ab,
+                "psnr": frame.ab,
                 "psnr_hold": clip.ab[:, 0],
                 "psnr_propagated": carried,
                 "psnr_matched": signals.match.ab,
@@ -134,20 +131,6 @@ class FusionStage(Stage):
         begun = [step for step in self.growth if step <= self.global_step]
         return min(self.growth[max(begun)], whole) if begun else whole
 
-    def _roll_out(
-        self, clip: Clip, frames: int | None = None, horizon: int | None = None
-    ) -> Iterator[tuple[Signals, Tensor]]:
-        state = self.system.start(clip.references)
-        for t, luma in enumerate(clip.luma[:, :frames].unbind(1)):
-            if horizon and t % horizon == 0 and state.ab is not None:
-                state = replace(state, ab=state.ab.detach())
-            signals = self.system.look(luma, state)
-            ab = self.system.fusion(signals)
-            known = None
-            if t == 0:
-                given = clip.starts_coloured.view(-1, 1, 1, 1)
-                known, ab = given, torch.where(given, clip.ab[:, 0], ab)
-            state = self.system.advance(state, signals, ab)
-            if known is not None and state.worth is not None:
-                state = replace(state, worth=torch.where(known, 1.0, state.worth))
-            yield signals, ab
+    def _roll_out(self, clip: Clip, frames: int | None = None, horizon: int | None = None) -> Iterator[ColouredFrame]:
+        first = Known(clip.ab[:, 0], clip.starts_coloured)
+        return roll_out(self.system, clip.luma[:, :frames].unbind(1), [clip.references], {0: first}, horizon)

@@ -11,9 +11,10 @@ from torchmetrics import Metric
 
 from flowchroma import ops
 from flowchroma.errors import UserError
-from flowchroma.losses import Prediction, WeightedSum
+from flowchroma.losses import EstimatedMotion, ExactMotion, Prediction, PreviousFrame, WeightedSum
 from flowchroma.metrics import AUSE, EndPointError, epe_map
-from flowchroma.models import MemFlow, contracts
+from flowchroma.models import contracts
+from flowchroma.models.memflow import FlowEstimator
 from flowchroma.training.stage import Stage
 from flowchroma.types import Clip, Flow
 
@@ -47,7 +48,7 @@ class MemFlowStage(Stage):
 
     def __init__(
         self,
-        model: MemFlow,
+        model: FlowEstimator,
         loss: WeightedSum,
         optimizer: Callable[[Iterable[tuple[str, nn.Parameter]]], Optimizer],
         scheduler: Callable[[Optimizer], LRScheduler] | None = None,
@@ -65,29 +66,24 @@ class MemFlowStage(Stage):
         return [*super().validated, *(f"val/{name}" for name in self.measured)]
 
     @property
-    def model(self) -> MemFlow:
+    def model(self) -> FlowEstimator:
         """The flow network."""
-        return cast(MemFlow, self.network)
+        return cast(FlowEstimator, self.network)
 
     def predictions(self, clip: Clip) -> Iterator[Prediction]:
         """Each frame from the second on, its colour carried from the true one before it."""
         flows = self.model(clip.luma)
         # In this order: autocast, until PyTorch's issue 158232 was fixed, hands weights that were cast without gradient
         # on to the pass with gradient.
-        seen = self._seen(clip, flows)
+        visible = self._visible(clip, flows)
         for t, iterates in enumerate(flows, start=1):
             yield Prediction(
                 ab=ops.backward_warp(clip.ab[:, t - 1], iterates[-1]),
                 luma=clip.luma[:, t],
                 target_ab=clip.ab[:, t],
-                previous_luma=clip.luma[:, t - 1],
-                previous_target_ab=clip.ab[:, t - 1],
-                flow=iterates[-1],
-                iterates=iterates,
-                true_flow=clip.flow[:, t - 1],
-                visible=clip.visible[:, t - 1],
-                seen=seen[t - 1],
-                has_flow=clip.has_flow,
+                previous=PreviousFrame(clip.luma[:, t - 1], clip.ab[:, t - 1]),
+                estimate=EstimatedMotion(iterates[-1], iterates, visible[t - 1]),
+                exact=ExactMotion(clip.flow[:, t - 1], clip.visible[:, t - 1], clip.has_flow),
             )
 
     def colours(self, clip: Clip) -> Iterator[dict[str, Tensor]]:
@@ -112,13 +108,13 @@ class MemFlowStage(Stage):
     on_test_epoch_end = on_validation_epoch_end
 
     @torch.no_grad()
-    def _seen(self, clip: Clip, flows: Sequence[Sequence[Tensor]]) -> list[Tensor | None]:
+    def _visible(self, clip: Clip, flows: Sequence[Sequence[Tensor]]) -> list[Tensor | None]:
         """For each flow where its pixels are in the frame before, (B, 1, H, W), 1 or 0; None where not estimated."""
         if self.occlusion == "inside" or bool(clip.has_flow.all()):
             return [None] * len(flows)
         # The reversed clip's last flow leads from the first frame to the second.
         back = reversed(self.model(clip.luma.flip(1)))
-        return [_seen_by(there[-1], here[-1]) for there, here in zip(flows, back, strict=True)]
+        return [_visible_by(there[-1], here[-1]) for there, here in zip(flows, back, strict=True)]
 
     def _measure(self, flow: Flow, clip: Clip, t: int) -> None:
         """Compare frame t's flow, and its confidence, with what is known of the frame."""
@@ -136,7 +132,7 @@ class MemFlowStage(Stage):
         return cast(Metric, self.measured[name])
 
 
-def _seen_by(flow: Tensor, back: Tensor) -> Tensor:
+def _visible_by(flow: Tensor, back: Tensor) -> Tensor:
     seen = (~ops.occlusion(flow, back)).float()
     # Flows that disagree nearly everywhere are wrong, and a loss that looked away would leave them so.
     trusted = seen.mean(dim=(1, 2, 3), keepdim=True) >= _LEAST_SEEN

@@ -11,9 +11,9 @@ from torch import Tensor, distributed, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from flowchroma.color import lab_to_rgb
+from flowchroma.color import into_gamut, lab_to_rgb
 from flowchroma.errors import UserError
-from flowchroma.losses import LossValues, Prediction, WeightedSum
+from flowchroma.losses import NEEDS_MATCHING, LossValues, Prediction, WeightedSum
 from flowchroma.metrics import MeanPSNR
 from flowchroma.ops import processes
 from flowchroma.types import Clip
@@ -52,7 +52,7 @@ class Stage(LightningModule, ABC):
     ) -> None:
         super().__init__()
         if not isinstance(loss, WeightedSum):
-            raise UserError("this loss looks through the trunk of a matching network: use it with stage=swintexco")
+            raise UserError(NEEDS_MATCHING)
         self.network, self.loss = network, loss
         self._trained = [trained]  # in a list, so that it is not registered twice
         self._optimizer, self._scheduler = optimizer, scheduler
@@ -132,7 +132,8 @@ class Stage(LightningModule, ABC):
         last: dict[str, Tensor] = {}
         for t, found in enumerate(self.colours(clip), start=1):
             truth = lab_to_rgb(clip.lab[:, t])
-            last = {name: lab_to_rgb(torch.cat([clip.luma[:, t], ab.float()], dim=1)) for name, ab in found.items()}
+            labs = {name: torch.cat([clip.luma[:, t], ab.float()], dim=1) for name, ab in found.items()}
+            last = {name: lab_to_rgb(into_gamut(lab)) for name, lab in labs.items()}  # as films are written
             for name, rgb in last.items():
                 self.psnr[name].update(rgb, truth)
         self.log_dict({f"val/{name}": metric for name, metric in self.psnr.items()}, batch_size=clip.lab.shape[0])

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from flowchroma.losses import Prediction, WeightedSum
-from flowchroma.models import MemFlow, contracts
-from flowchroma.models.swintexco import Matcher
+from flowchroma.losses import EstimatedMotion, ExactMotion, Prediction, PreviousFrame, WeightedSum
+from flowchroma.models import contracts
+from flowchroma.models.contracts import Matcher
+from flowchroma.models.memflow import FlowEstimator
 from flowchroma.training.stage import Stage, freeze, learning
 from flowchroma.types import Clip
 
@@ -26,11 +27,12 @@ class SwinTExCoStage(Stage):
 
     Args:
         model: the network.
-        loss: see `Stage`; or a function that makes it for a trunk, and gets the network's own, which then stays frozen.
+        loss: see `Stage`; or a function that builds it, given the network's own trunk as `matching_trunk`, which then
+            stays frozen.
         optimizer: see `Stage`.
         scheduler: see `Stage`.
-        flow: MemFlow; frozen here. The temporal term compares frames along it, and where a clip has exact motion along
-            that. Without it clips without exact motion are not compared.
+        flow: the flow network; frozen here. The temporal term compares frames along it, and where a clip has exact
+            motion along that. Without it clips without exact motion are not compared.
     """
 
     trains = contracts.Matcher
@@ -40,15 +42,16 @@ class SwinTExCoStage(Stage):
     def __init__(
         self,
         model: Matcher,
-        loss: WeightedSum | Callable[[nn.Module], WeightedSum],
+        loss: WeightedSum | Callable[..., WeightedSum],
         optimizer: Callable[[Iterable[tuple[str, nn.Parameter]]], Optimizer],
         scheduler: Callable[[Optimizer], LRScheduler] | None = None,
-        flow: MemFlow | None = None,
+        flow: FlowEstimator | None = None,
     ) -> None:
-        trunk = cast(nn.Module, getattr(model.embed, "trunk", model.embed))
+        network = cast(Any, model)
+        trunk: nn.Module = getattr(network.embed, "trunk", network.embed)
         if not isinstance(loss, WeightedSum):
-            loss = loss(trunk)
-        super().__init__(model, model, loss, optimizer, scheduler)
+            loss = loss(matching_trunk=trunk)
+        super().__init__(network, network, loss, optimizer, scheduler)
         if flow is not None:
             freeze(flow)
         self.flow, self._trunk = flow, [trunk]  # in a list, so that it is not registered twice
@@ -69,8 +72,8 @@ class SwinTExCoStage(Stage):
     def predictions(self, clip: Clip) -> Iterator[Prediction]:
         """Every frame of the clip; the first only where the reference is another frame."""
         first = self.first_judged(clip)
-        memory = self.model.remember(clip.references)
-        motion = self._motion(clip)
+        memory = self.model.encode_references(clip.references)
+        flows, exact = self._motion(clip)
         before = clip.ab[:, 0] if first else None
         for t in range(first, clip.lab.shape[1]):
             luma = clip.luma[:, t]
@@ -83,33 +86,27 @@ class SwinTExCoStage(Stage):
                 mask=clip.own_colours.to(luma).view(-1, 1, 1, 1).expand_as(luma),
                 reference=clip.references,
             )
-            yield replace(found, previous_ab=before, **motion[t - 1]) if t else found
+            if t:
+                previous = PreviousFrame(clip.luma[:, t - 1], clip.ab[:, t - 1], before)
+                found = replace(found, previous=previous, estimate=flows[t - 1], exact=exact[t - 1])
+            yield found
             before = ab
 
-    def _motion(self, clip: Clip) -> list[dict[str, Any]]:
-        """What a `Prediction` says of the frame before, for each frame from the second on."""
-        known, seen = clip.has_flow, clip.visible
-        flows: list[Tensor] | None = None
+    def _motion(self, clip: Clip) -> tuple[list[EstimatedMotion | None], list[ExactMotion]]:
+        """The motion of each frame from the second on: as the flow network has it, and exactly."""
+        known, visible = clip.has_flow, clip.visible
+        frames = range(clip.flow.shape[1])
+        flows: list[EstimatedMotion | None] = [None for _ in frames]
         if "temporal" in self.loss.weights and self.flow is not None:
             with torch.no_grad():
-                flows = [iterates[-1] for iterates in self.flow(clip.luma)]
-        else:  # where no motion is known, nothing is seen to be compared
-            known, seen = torch.ones_like(known), seen * known.view(-1, 1, 1, 1, 1)
-        return [
-            {
-                "previous_luma": clip.luma[:, t],
-                "previous_target_ab": clip.ab[:, t],
-                "true_flow": clip.flow[:, t],
-                "visible": seen[:, t],
-                "has_flow": known,
-            }
-            | ({} if flows is None else {"flow": flows[t]})
-            for t in range(clip.flow.shape[1])
-        ]
+                flows = [EstimatedMotion(iterates[-1]) for iterates in self.flow(clip.luma)]
+        else:  # where no motion is known no pixel counts as visible, so that nothing is compared
+            known, visible = torch.ones_like(known), visible * known.view(-1, 1, 1, 1, 1)
+        return flows, [ExactMotion(clip.flow[:, t], visible[:, t], known) for t in frames]
 
     def colours(self, clip: Clip) -> Iterator[dict[str, Tensor]]:
         """Each frame matched against the references, with the one before as it was coloured."""
-        memory = self.model.remember(clip.references)
+        memory = self.model.encode_references(clip.references)
         last = clip.lab[:, 0]
         for t in range(1, clip.lab.shape[1]):
             luma = clip.luma[:, t]

@@ -1,4 +1,4 @@
-"""Weights that torchvision and others publish: where they are kept, and what is said when they are absent."""
+"""Weights that torchvision and others publish: where they are cached, and the error when they are absent."""
 
 import zipfile
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from flowchroma.files.download import DownloadError, download_file
 SUFFIXES = (".safetensors", ".pth", ".pt")
 
 
-class WeightsAbsent(UserError):  # noqa: N818 (a state of this machine, reported as such beside figures)
+class WeightsAbsent(UserError):  # noqa: N818 (a state of this machine, reported beside scores)
     """Weights that are nowhere to be found; its text says which, and where to put them."""
 
 

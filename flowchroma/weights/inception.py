@@ -31,14 +31,14 @@ def load_inception(folder: str | Path | None = None, download: bool = True, url:
         url: where to download from instead of torch-fidelity's server.
 
     Raises:
-        WeightsAbsent: no weights are to be had, or the package is not installed; said within two seconds.
+        WeightsAbsent: no weights are to be had, or the package is not installed; raised within two seconds.
         UserError: a folder that does not exist, or a file that does not fit.
     """
     try:
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
     except ImportError as error:
-        said = "FID needs the package torch-fidelity: pip install torch-fidelity, or leave FID out"
-        raise WeightsAbsent(said) from error
+        hint = "FID needs the package torch-fidelity: pip install torch-fidelity, or leave FID out"
+        raise WeightsAbsent(hint) from error
     path = _locate(folder, download, url)
     read_tensors(path, "FID's Inception")  # torch-fidelity's own reading would run what a hostile file says
     try:

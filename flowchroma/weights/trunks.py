@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from flowchroma.errors import UserError
 from flowchroma.files.download import DownloadError, download_file, unreachable
-from flowchroma.models.swintexco.embed import Embed
+from flowchroma.models.swintexco.feature_pyramid import FeaturePyramid
 from flowchroma.models.swintexco.trainable_vgg import CHANNELS, VGGLevels
 from flowchroma.models.vgg import BLOCKS
 from flowchroma.weights.cache import SUFFIXES, WeightsAbsent, fetch, read_tensors, torchvision_url
@@ -31,7 +31,7 @@ def matching_trunk(
     download: bool = True,
     normalize: bool = False,
     levels: Sequence[int] | None = None,
-) -> Embed:
+) -> FeaturePyramid:
     """Build a trunk, with pretrained weights.
 
     Args:
@@ -39,7 +39,7 @@ def matching_trunk(
         weights: "auto" for timm's or torchvision's cache, else a download into torchvision's; a file of timm's or
             torchvision's, safetensors or PyTorch's own; "none" for random values.
         download: whether "auto" may download.
-        normalize: see `Embed`.
+        normalize: see `FeaturePyramid`.
         levels: which four of timm's levels; None takes the last four, or evenly spaced ones where all are of one size.
 
     Raises:
@@ -83,7 +83,7 @@ def _refuse_early(name: str, download: bool) -> None:
         raise _absent(name, server, why)
 
 
-def _vgg(arch: str, weights: str | Path, download: bool, normalize: bool) -> Embed:
+def _vgg(arch: str, weights: str | Path, download: bool, normalize: bool) -> FeaturePyramid:
     trunk = VGGLevels(arch)
     if str(weights) == "auto":
         file, why = fetch(torchvision_url(arch), download, _ANSWER)
@@ -92,12 +92,12 @@ def _vgg(arch: str, weights: str | Path, download: bool, normalize: bool) -> Emb
         fill(trunk, file)
     elif str(weights) != "none":
         fill(trunk, Path(weights))
-    return Embed(trunk, CHANNELS, normalize)
+    return FeaturePyramid(trunk, CHANNELS, normalize)
 
 
 def _timm(
     name: str, config: Any, weights: str | Path, download: bool, normalize: bool, levels: Sequence[int] | None
-) -> Embed:
+) -> FeaturePyramid:
     state = None if str(weights) == "none" else _state(name, config, weights, download)
     size = tuple(config.input_size[-2:])
     plan, trunk = _planned(name, bool(config.fixed_input_size), size, levels)
@@ -107,7 +107,7 @@ def _timm(
     channels, strides = info.channels()[-_LEVELS:], info.reduction()[-_LEVELS:]
     if len(channels) < _LEVELS:
         raise UserError(f"timm's {name} gives {len(channels)} levels, where {_LEVELS} are matched: name four")
-    return Embed(trunk, channels, normalize, max(strides), plan.build if plan.sized else None, size)
+    return FeaturePyramid(trunk, channels, normalize, max(strides), plan.build if plan.sized else None, size)
 
 
 @dataclass(frozen=True)
@@ -136,8 +136,8 @@ class _Plan:
                 torch.manual_seed(0)
                 return timm.create_model(self.name, features_only=True, **arguments)
         except (RuntimeError, TypeError, ValueError, AssertionError, IndexError, AttributeError) as error:
-            said = " ".join(str(error).split())[:200]
-            raise UserError(f"timm's {self.name} serves no trunk, or has other weights: {said}") from error
+            reason = " ".join(str(error).split())[:200]
+            raise UserError(f"timm's {self.name} serves no trunk, or has other weights: {reason}") from error
 
 
 def _planned(name: str, fixed: bool, size: tuple[int, int], levels: Sequence[int] | None) -> tuple[_Plan, Any]:

@@ -1,4 +1,4 @@
-"""Where the VGG trunk's weights come from."""
+"""VGG trunks with pretrained weights."""
 
 import logging
 import os
@@ -61,11 +61,14 @@ def load_vgg(
     if not why:
         return fill(wanted, cached), f"{arch} (torchvision, IMAGENET1K_V1)"
     trunk, used = _shipped(wanted)
-    # One process a machine says it; all of them have it in their record.
-    level = logging.WARNING if os.environ.get("LOCAL_RANK", "0") == "0" else logging.DEBUG
-    said = "%s is not in torchvision's cache and %s, so the loss uses %s; to have the real one, put %s at %s"
-    log.log(level, said, arch, why, used, url, cached)
+    line = f"{arch} is not in torchvision's cache and {why}, so the loss uses {used}; to have the real one, put"
+    _warn_once(f"{line} {url} at {cached}")
     return trunk, used
+
+
+def _warn_once(line: str) -> None:
+    """One process a machine warns; all of them have it in their record."""
+    log.log(logging.WARNING if os.environ.get("LOCAL_RANK", "0") == "0" else logging.DEBUG, line)
 
 
 def _shipped(wanted: VGGFeatures) -> tuple[VGGFeatures, str]:

@@ -7,10 +7,11 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from flowchroma.app.records import read_record
+from flowchroma.app.records import read_record, upgrade_record
 from flowchroma.app.resuming import checkpoint_to_resume
 from flowchroma.app.systems import load_system
 from flowchroma.errors import UserError
+from flowchroma.runs import differences, read_run
 from flowchroma.training.files import LAST, CheckpointFiles
 from flowchroma.weights import SHIPPED_SYSTEM
 
@@ -56,6 +57,14 @@ def test_an_old_run_goes_on_with_the_same_command_and_no_false_difference(config
     assert capsys.readouterr().err == ""
     with pytest.raises(UserError, match=r"model.width=24 instead of 56"):
         checkpoint_to_resume(config("model.width=24", resume="last"))
+
+
+def test_an_old_run_and_one_of_today_are_one_idea(config, old_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "new").mkdir()
+    OmegaConf.save(config(), tmp_path / "new" / "config.yaml", resolve=True)
+    old, new = (read_run(folder, upgrade_record) for folder in (old_run, tmp_path / "new"))
+    assert differences([old, new]) == {}
+    assert differences([read_run(old_run), new]) != {}
 
 
 def test_an_old_record_still_colours(tmp_path: Path) -> None:

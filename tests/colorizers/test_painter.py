@@ -28,8 +28,8 @@ class Spy:
         self.seen.append(("start", references))
         return 0
 
-    def know(self, luma, ab, state):
-        self.seen.append(("know", luma, ab))
+    def observe(self, luma, ab, state):
+        self.seen.append(("observe", luma, ab))
         return state + 1
 
     def step(self, luma, state):
@@ -41,7 +41,7 @@ def test_of_a_frame_to_paint_the_colorizer_sees_the_luminance_alone():
     spy = Spy()
     painter = Painter(spy, 60)
     painter.start(texture())
-    painter.know(texture())
+    painter.observe(texture())
     painted = painter.paint(texture(shift=3))
     (_, reference), (_, luma, ab), (_, shown) = spy.seen
     assert reference.shape == (1, 1, 3, 60, 80)
@@ -86,14 +86,14 @@ def test_gray_has_no_colour_and_hold_the_last_one():
     luma, ab = torch.rand(1, 1, 6, 8) * 100, torch.randn(1, 2, 6, 8)
     assert Gray().step(luma, None)[0].abs().max() == 0
     hold = Hold()
-    assert torch.equal(hold.step(luma, hold.know(luma, ab, hold.start(ab)))[0], ab)
+    assert torch.equal(hold.step(luma, hold.observe(luma, ab, hold.start(ab)))[0], ab)
     assert hold.step(luma, None)[0].abs().max() == 0
 
 
 def test_dis_carries_the_colour_it_gave_last():
     frames = [rgb_to_lab(texture(shift=s)) for s in (0, 2, 4)]
     dis = ChainedDis()
-    state = dis.know(frames[0][:, :1], frames[0][:, 1:], dis.start(frames[0][:, None]))
+    state = dis.observe(frames[0][:, :1], frames[0][:, 1:], dis.start(frames[0][:, None]))
     carried = frames[0][:, 1:]
     for before, now in pairwise(frames):
         ab, state = dis.step(now[:, :1], state)
@@ -117,7 +117,7 @@ def test_propagation_alone_warps_along_the_networks_flow():
     luma, ab = torch.zeros(1, 1, 4, 6), torch.arange(6.0).expand(1, 2, 4, 6)
     gray, state = alone.step(luma, alone.start(ab))
     assert gray.abs().max() == 0, "nothing was known"
-    state = alone.know(luma, ab, state)
+    state = alone.observe(luma, ab, state)
     once, state = alone.step(luma, state)
     twice, _ = alone.step(luma, state)
     assert once[0, 0, 0].tolist() == [1, 2, 3, 4, 5, 5]
@@ -126,7 +126,7 @@ def test_propagation_alone_warps_along_the_networks_flow():
 
 def test_matching_alone_colours_from_the_references():
     class Matcher(torch.nn.Module):
-        def remember(self, references):
+        def encode_references(self, references):
             return references.mean()
 
         def forward(self, luma, memory, last):
@@ -135,4 +135,4 @@ def test_matching_alone_colours_from_the_references():
     alone = MatchingAlone(Matcher())
     state = alone.start(torch.full((1, 1, 3, 4, 4), 7.0))
     luma = torch.rand(1, 1, 4, 4)
-    assert torch.equal(alone.step(luma, alone.know(luma, luma, state))[0], luma.expand(-1, 2, -1, -1) + 7)
+    assert torch.equal(alone.step(luma, alone.observe(luma, luma, state))[0], luma.expand(-1, 2, -1, -1) + 7)

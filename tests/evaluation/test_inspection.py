@@ -3,7 +3,8 @@ import torch
 
 from flowchroma import ops
 from flowchroma.app.systems import load_system
-from flowchroma.evaluation.inspection import look_inside, mixture, shares, sheet
+from flowchroma.evaluation.inspection import inspect_clip, mixture, shares, sheet
+from flowchroma.models.contracts import Fusion
 from flowchroma.pages import pictures
 from flowchroma.types import Propagation
 
@@ -35,21 +36,21 @@ def frames() -> torch.Tensor:
 
 def test_what_is_seen_is_what_the_system_does(frames):
     system = load_system()
-    seen = look_inside(system, frames)
+    seen = inspect_clip(system, frames)
     assert [inside.number for inside in seen] == [1, 2]
-    from flowchroma.color import lab_to_rgb, rgb_to_lab
+    from flowchroma.color import into_gamut, lab_to_rgb, rgb_to_lab
 
     lab = rgb_to_lab(frames)[:, None]
     with torch.inference_mode():
-        state = system.know(lab[0, :, :1], lab[0, :, 1:], system.start(lab[:1]))
+        state = system.observe(lab[0, :, :1], lab[0, :, 1:], system.start(lab[:1]))
         for number in (1, 2):
             ab, state = system.step(lab[number, :, :1], state)
-            rgb = lab_to_rgb(torch.cat([lab[number, :, :1], ab], dim=1))
+            rgb = lab_to_rgb(into_gamut(torch.cat([lab[number, :, :1], ab], dim=1)))
             torch.testing.assert_close(seen[number - 1].coloured, rgb)
     for inside in seen:
         assert sum(shares(inside).values()) == pytest.approx(1, abs=1e-5)
-        assert inside.found.min() >= 0
-        assert inside.found.max() <= 1
+        assert inside.matched_since.min() >= 0
+        assert inside.matched_since.max() <= 1
 
 
 class Still(torch.nn.Module):
@@ -66,19 +67,19 @@ class Still(torch.nn.Module):
 
 
 class Matched(torch.nn.Module):
-    def remember(self, references):
+    def encode_references(self, references):
         from flowchroma.models.state import ReferenceMemory
 
         nothing = torch.zeros(1, 1, 3)
         return ReferenceMemory(nothing, nothing, torch.zeros(1, dtype=torch.int64))
 
-    def look(self, luma, memories, last):
+    def match(self, luma, memories, last):
         from flowchroma.types import Match
 
         return [Match(torch.full_like(luma, 40).expand(-1, 2, -1, -1), torch.ones_like(luma), luma, luma)]
 
 
-class Half(torch.nn.Module):
+class Half(Fusion):
     def forward(self, signals):
         carried, found = signals.propagation, signals.match
         return torch.where(carried.confidence > 0, (carried.ab + found.ab) / 2, found.ab)
@@ -88,16 +89,16 @@ def test_colour_that_was_found_stays_found_while_it_is_carried():
     from flowchroma.models import FlowChroma
 
     gray = torch.full((4, 3, 8, 8), 0.5)
-    seen = look_inside(FlowChroma(Still(), Matched(), Half()), gray)
+    seen = inspect_clip(FlowChroma(Still(), Matched(), Half()), gray)
     for number, inside in enumerate(seen, start=1):
-        assert torch.allclose(inside.found[..., 4:], torch.tensor(1 - 0.5**number), atol=1e-3)
-        assert (inside.found[..., :4] == 1).all()
+        assert torch.allclose(inside.matched_since[..., 4:], torch.tensor(1 - 0.5**number), atol=1e-3)
+        assert (inside.matched_since[..., :4] == 1).all()
         assert torch.allclose(inside.matched[..., 4:], torch.tensor(0.5), atol=1e-3)
         assert inside.corrected.max() < 1e-3
 
 
 def test_a_sheet_has_a_row_a_frame(frames):
-    seen = look_inside(load_system(), frames)
+    seen = inspect_clip(load_system(), frames)
     one, two = sheet(seen[:1]), sheet(seen)
     assert two.width == one.width
     assert two.height > one.height

@@ -19,7 +19,7 @@ def frames_of(predictions, original, protocol):
     painted = []
     for index, rgb in enumerate(protocol.originals(original, torch.device("cpu"))):
         if protocol.is_reference(index):
-            predictions.know(rgb)
+            predictions.observe(rgb)
         else:
             painted.append(predictions.paint(rgb)[0].permute(1, 2, 0).numpy())
     return painted

@@ -28,7 +28,7 @@ class Noisy:
     def start(self, reference):
         pass
 
-    def know(self, rgb):
+    def observe(self, rgb):
         self.index += 1
 
     def paint(self, rgb):
@@ -73,8 +73,8 @@ def cdc(frames):
 
 def test_the_reference_is_not_scored(clip):
     class WrongAtFirst(Painter):
-        def know(self, rgb):
-            super().know(255 - rgb)  # whatever it does with the reference, no figure shows it directly
+        def observe(self, rgb):
+            super().observe(255 - rgb)  # whatever it does with the reference, no figure shows it directly
 
     score_of = score(clip(), gray=WrongAtFirst(Gray(), 240))["gray"]
     assert score_of.frames["frame"] == [1, 2, 3, 4, 5]

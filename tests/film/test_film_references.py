@@ -1,9 +1,12 @@
 import cv2
 import numpy as np
 import pytest
+import skimage.data
+from PIL import Image
 
 from flowchroma.errors import UserError
 from flowchroma.film import open_film, read_reference
+from flowchroma.film.references import has_one_hue
 
 RNG = np.random.default_rng(0)
 
@@ -82,3 +85,67 @@ def test_what_is_no_picture_is_refused_by_name(film, tmp_path):
     for name in ("text.jpg", "nowhere.png", "film"):
         with pytest.raises(UserError, match=name):
             read_reference(str(tmp_path / name), film)
+
+
+def photograph() -> np.ndarray:
+    return skimage.data.chelsea()  # RGB, 300 x 451
+
+
+def toned(curve: tuple[float, float, float], quality: int) -> np.ndarray:
+    """The photograph in gray, each channel by a gamma and a gain of its own, through JPEG."""
+    light = cv2.cvtColor(photograph(), cv2.COLOR_RGB2GRAY)[..., None] / 255
+    rgb = (light ** np.array(curve) * (1, 0.9, 0.75) * 255).round().astype(np.uint8)
+    return cv2.imdecode(cv2.imencode(".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1], 1)[..., ::-1]
+
+
+@pytest.mark.parametrize("curve", [(1, 1, 1), (0.8, 1, 1.3), (1.4, 1.1, 0.7)])
+@pytest.mark.parametrize("quality", [75, 95])
+def test_a_toned_picture_is_warned_of_and_a_toned_film_gives_no_colour(tmp_path, curve, quality):
+    film = tmp_path / "sepia"
+    for number in range(2):
+        save(film / f"{number}.png", toned(curve, quality))
+    picture = save(tmp_path / "toned.png", toned(curve, quality))
+    with pytest.warns(UserWarning, match="toned.png has one hue"):
+        read_reference(str(picture), open_film(film))
+    for spec in ("first", "1", str(film / "1.png")):
+        with pytest.raises(UserError, match="is gray with a tint"):
+            read_reference(spec, open_film(film))
+
+
+@pytest.mark.parametrize("name", ["chelsea", "astronaut", "coffee", "rocket"])
+def test_photographs_have_more_than_one_hue(name):
+    assert not has_one_hue(getattr(skimage.data, name)())
+
+
+def test_a_poster_of_few_colours_is_no_toned_picture():
+    bars = np.linspace(0, 1, 16)[:, None] * np.array([1, 0, 0]) + np.linspace(1, 0, 16)[:, None] * np.array([0, 0.4, 1])
+    poster = (bars * 255).astype(np.uint8)[np.random.default_rng(0).permutation(16)].repeat(8, 0)[None].repeat(64, 0)
+    assert not has_one_hue(poster)
+    assert not has_one_hue(coloured())
+
+
+@pytest.mark.parametrize("kind", ["rgba.png", "palette.png", "rgba.webp", "rgba.tif", "turned.png"])
+def test_transparent_pixels_give_no_colour(film, tmp_path, kind):
+    rgb = np.full((40, 60, 3), (30, 120, 60), np.uint8)
+    rgb[:, 30:] = (250, 0, 250)  # hidden below the transparency
+    rgb[20:, :30] = (90, 60, 200)
+    alpha = np.full((40, 60), 255, np.uint8)
+    alpha[:, 30:] = 0
+    picture = Image.fromarray(np.dstack([rgb, alpha]))
+    path, exif = tmp_path / kind, Image.Exif()
+    if kind.startswith("palette"):
+        picture = picture.quantize(8)
+    if kind.startswith("turned"):
+        picture, exif[0x0112] = picture.transpose(Image.Transpose.ROTATE_90), 6
+    picture.save(path, exif=exif, **({"lossless": True} if kind.endswith("webp") else {}))
+    read = read_reference(str(path), film)[0].astype(int)
+    assert read.shape == rgb.shape
+    np.testing.assert_allclose(read[:, :30], rgb[:, :30], atol=2)
+    np.testing.assert_allclose(read[:19, 30:], np.full((19, 30, 3), (30, 120, 60)), atol=2)
+    np.testing.assert_allclose(read[21:, 30:], np.full((19, 30, 3), (90, 60, 200)), atol=2)
+
+
+def test_a_picture_that_shows_nothing_is_refused(film, tmp_path):
+    Image.new("RGBA", (20, 20), (200, 30, 30, 0)).save(tmp_path / "nothing.png")
+    with pytest.raises(UserError, match="transparent all over"):
+        read_reference(str(tmp_path / "nothing.png"), film)

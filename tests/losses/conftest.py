@@ -1,9 +1,17 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
-from flowchroma.losses import Prediction, SharedTrunk
+from flowchroma.losses import Prediction, Trunk
 from flowchroma.models.vgg import VGGFeatures
 from flowchroma.weights import SHIPPED_VGG, load_vgg
+
+
+def changed(p: Prediction, **fields) -> Prediction:
+    """The prediction with other fields; a dictionary gives other fields of `previous`, `estimate` or `exact`."""
+    nested = {k: replace(getattr(p, k), **v) for k, v in fields.items() if isinstance(v, dict)}
+    return replace(p, **fields | nested)
 
 
 @pytest.fixture(autouse=True)
@@ -12,11 +20,11 @@ def seeded():
 
 
 @pytest.fixture
-def trunk() -> SharedTrunk:
+def trunk() -> Trunk:
     """The shipped trunk to relu2_2."""
     network, _ = load_vgg("vgg16", ("relu1_2", "relu2_2"), weights=SHIPPED_VGG)
     assert isinstance(network, VGGFeatures)
-    return SharedTrunk(network)
+    return Trunk(network)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """The flow's self-supervised terms: census, photometric, smoothness."""
 
-import dataclasses
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,7 +9,18 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from flowchroma.errors import UserError
-from flowchroma.losses import FlowCensus, FlowColor, FlowPhotometric, FlowSmoothness, Prediction
+from flowchroma.losses import (
+    EstimatedMotion,
+    ExactMotion,
+    FlowCensus,
+    FlowColor,
+    FlowPhotometric,
+    FlowSmoothness,
+    Prediction,
+    PreviousFrame,
+)
+
+from .conftest import changed
 
 SHIFT = (3, -2)
 APPEARANCE = [FlowCensus(), FlowPhotometric()]
@@ -25,7 +36,7 @@ def texture(height: int, width: int, batch: int = 1, seed: int = 0) -> torch.Ten
     return 20 + 40 * F.interpolate(coarse, **size) + 20 * F.interpolate(fine, **size)
 
 
-def shifted(shift: tuple[int, int] = SHIFT, height: int = 32, width: int = 40, batch: int = 1, **fields) -> Prediction:
+def shifted(shift: tuple[int, int] = SHIFT, height: int = 32, width: int = 40, batch: int = 1) -> Prediction:
     """A texture that was elsewhere in the frame before: frame_t(p) = frame_{t-1}(p + shift)."""
     (dx, dy), margin = shift, 6
     scene = texture(height + 2 * margin, width + 2 * margin, batch)
@@ -33,12 +44,12 @@ def shifted(shift: tuple[int, int] = SHIFT, height: int = 32, width: int = 40, b
     before = scene[..., margin : margin + height, margin : margin + width]
     flow = torch.tensor(shift, dtype=torch.float32).view(1, 2, 1, 1).expand(batch, 2, height, width).contiguous()
     ab = torch.zeros(batch, 2, height, width)
-    made = {"ab": ab, "luma": now, "previous_luma": before, "target_ab": ab, "flow": flow}
-    return Prediction(**made | fields)
+    previous, estimate = PreviousFrame(before, ab), EstimatedMotion(flow)
+    return Prediction(ab=ab, luma=now, target_ab=ab, previous=previous, estimate=estimate)
 
 
 def moved(p: Prediction, flow: torch.Tensor) -> Prediction:
-    return dataclasses.replace(p, flow=flow, iterates=())
+    return replace(p, estimate=EstimatedMotion(flow))
 
 
 @pytest.mark.parametrize("loss", APPEARANCE)
@@ -53,7 +64,7 @@ def test_zero_at_the_true_flow_up_to_the_border(loss, dx: int, dy: int) -> None:
 def test_least_at_the_true_shift(loss) -> None:
     p = shifted()
     found = {
-        (dx, dy): loss(moved(p, p.flow + torch.tensor([dx, dy]).view(1, 2, 1, 1))).item()
+        (dx, dy): loss(moved(p, p.estimate.flow + torch.tensor([dx, dy]).view(1, 2, 1, 1))).item()
         for dx in (-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0)
         for dy in (-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0)
     }
@@ -85,9 +96,8 @@ def test_census_by_definition() -> None:
         ab=torch.zeros(1, 2, 9, 11),
         luma=frame[None, None],
         target_ab=torch.zeros(1, 2, 9, 11),
-        previous_luma=before[None, None],
-        flow=torch.zeros(1, 2, 9, 11),
-        seen=seen[None, None].float(),
+        previous=PreviousFrame(before[None, None], torch.zeros(1, 2, 9, 11)),
+        estimate=EstimatedMotion(torch.zeros(1, 2, 9, 11), visible=seen[None, None].float()),
     )
     assert FlowCensus()(p).item() == pytest.approx(reference_census(frame, before, seen), rel=1e-5)
 
@@ -96,22 +106,22 @@ def test_census_by_definition() -> None:
 @given(gain=st.floats(0.8, 1.25), offset=st.floats(-15, 15))
 def test_census_does_not_see_a_change_of_light(gain: float, offset: float) -> None:
     p = shifted()
-    lit = dataclasses.replace(p, luma=gain * p.luma + offset)
-    wrong = moved(lit, p.flow + 1)
+    lit = replace(p, luma=gain * p.luma + offset)
+    wrong = moved(lit, p.estimate.flow + 1)
     assert FlowCensus()(lit).item() < 0.1 * FlowCensus()(wrong).item()
 
 
 def test_census_is_exactly_blind_to_an_offset_and_photometric_is_not() -> None:
     p = shifted()
-    lit = dataclasses.replace(p, luma=p.luma + 10)
+    lit = replace(p, luma=p.luma + 10)
     assert FlowCensus()(lit).item() < 1e-4
     assert FlowPhotometric()(lit).item() == pytest.approx(0.11**0.4 - 0.01**0.4, rel=1e-3)
 
 
 def test_photometric_by_hand() -> None:
     flat = torch.full((2, 1, 8, 8), 50.0)
-    p = shifted(batch=2, height=8, width=8, flow=torch.zeros(2, 2, 8, 8), luma=flat + 20, previous_luma=flat)
-    far = p.flow.clone()
+    p = changed(shifted(batch=2, height=8, width=8), luma=flat + 20, previous={"luma": flat})
+    far = torch.zeros(2, 2, 8, 8)
     far[1] += 100  # nothing to compare with, so not judged
     assert FlowPhotometric()(moved(p, far)).item() == pytest.approx(0.21**0.4 - 0.01**0.4, rel=1e-5)
 
@@ -127,8 +137,8 @@ def test_a_free_flow_field_finds_the_shift(loss, rate: float) -> None:
         now = moved(p, F.avg_pool2d(F.pad(free, (4,) * 4, mode="replicate"), 9, stride=1))
         (loss(now) + 0.1 * smooth(now)).backward()
         optimizer.step()
-    found = now.flow.detach()[..., 4:-4, 4:-4]
-    error = torch.linalg.vector_norm(found - p.flow[..., 4:-4, 4:-4], dim=1)
+    found = now.estimate.flow.detach()[..., 4:-4, 4:-4]
+    error = torch.linalg.vector_norm(found - p.estimate.flow[..., 4:-4, 4:-4], dim=1)
     assert error.mean() < 0.2
 
 
@@ -140,18 +150,20 @@ def test_what_is_masked_gives_no_gradient_and_no_loss(loss, exact: bool) -> None
     p = shifted()
     torn = torch.where(hidden, torch.full_like(p.luma, 95.0), p.luma)  # something came into view
     shown = (~hidden).float()
-    masks = {"visible": shown, "true_flow": p.flow, "has_flow": torch.tensor([True])} if exact else {"seen": shown}
-    both = {"target_ab": torn.expand(-1, 2, -1, -1), "previous_target_ab": p.previous_luma.expand(-1, 2, -1, -1)}
-    flow = (p.flow + 0.3).requires_grad_()
-    torn = dataclasses.replace(p, luma=torn, flow=flow, **both, **masks)
+    flow = (p.estimate.flow + 0.3).requires_grad_()
+    before = {"target_ab": p.previous.luma.expand(-1, 2, -1, -1)}
+    estimate = {"flow": flow, "visible": None if exact else shown}
+    torn = changed(p, luma=torn, target_ab=torn.expand(-1, 2, -1, -1), previous=before, estimate=estimate)
+    if exact:
+        torn = replace(torn, exact=ExactMotion(p.estimate.flow, shown, torch.tensor([True])))
     gradient = torch.autograd.grad(loss(torn), flow)[0]
     assert gradient[hidden.expand_as(gradient)].abs().max() == 0
     assert gradient[~hidden.expand_as(gradient)].abs().mean() > 0
-    within = dataclasses.replace(torn, flow=p.flow)
+    within = changed(torn, estimate={"flow": p.estimate.flow})
     if exact:  # such items are judged outside of the frame too, where nothing fits
         keep = torch.zeros_like(shown)
         keep[..., 2:, :-3] = shown[..., 2:, :-3]
-        within = dataclasses.replace(within, visible=keep)
+        within = changed(within, exact={"visible": keep})
     assert loss(within).item() < 1e-4
 
 
@@ -159,9 +171,9 @@ def test_what_is_masked_gives_no_gradient_and_no_loss(loss, exact: bool) -> None
 def test_iterations_are_discounted(loss) -> None:
     p = shifted()
     loss.gamma = 0.5
-    flows = [p.flow + torch.randn_like(p.flow) for _ in range(3)]
+    flows = [p.estimate.flow + torch.randn_like(p.estimate.flow) for _ in range(3)]
     each = [loss(moved(p, flow)).item() for flow in flows]
-    value = loss(dataclasses.replace(p, iterates=flows)).item()
+    value = loss(changed(p, estimate={"iterates": flows})).item()
     loss.gamma = 0.85
     assert value == pytest.approx((0.25 * each[0] + 0.5 * each[1] + each[2]) / 1.75, rel=1e-5)
 
@@ -187,7 +199,7 @@ def test_smoothness_lets_flow_tear_at_an_edge() -> None:
     torn[..., 8:] = 4  # where the edge is
     aside = torn.roll(3, dims=-1)
     aside[..., :3] = 0
-    p = shifted(height=16, width=16, luma=luma)
+    p = replace(shifted(height=16, width=16), luma=luma)
     for loss in (FlowSmoothness(), FlowSmoothness(order=2)):
         assert loss(moved(p, torn)).item() < 1e-6 < 0.01 < loss(moved(p, aside)).item()
 
@@ -200,7 +212,7 @@ def test_any_frame_and_any_flow_give_a_finite_loss_and_gradient(seed: int, size:
     flow = (scale * torch.randn(2, 2, height, width)).requires_grad_()
     luma, before = 100 * torch.rand(2, 2, 1, height, width)
     ab = torch.zeros(2, 2, height, width)
-    p = Prediction(ab=ab, luma=luma, target_ab=ab, previous_luma=before, flow=flow)
+    p = Prediction(ab=ab, luma=luma, target_ab=ab, previous=PreviousFrame(before, ab), estimate=EstimatedMotion(flow))
     for loss in TERMS:
         value = loss(p)
         assert torch.isfinite(value)
@@ -211,8 +223,8 @@ def test_any_frame_and_any_flow_give_a_finite_loss_and_gradient(seed: int, size:
 @pytest.mark.parametrize("loss", TERMS)
 def test_float32_under_autocast(loss) -> None:
     p = shifted()
-    iterates = [(p.flow + shift).bfloat16().requires_grad_() for shift in (1.0, 0.5)]
-    p = dataclasses.replace(p, iterates=iterates)
+    iterates = [(p.estimate.flow + shift).bfloat16().requires_grad_() for shift in (1.0, 0.5)]
+    p = changed(p, estimate={"iterates": iterates})
     with torch.autocast("cpu", torch.bfloat16):
         under = loss(p)
     assert under.dtype == torch.float32
@@ -222,10 +234,10 @@ def test_float32_under_autocast(loss) -> None:
         assert gradient.isfinite().all()
 
 
-def test_missing_luminance_is_named() -> None:
+def test_a_missing_frame_is_named() -> None:
     for loss in APPEARANCE:
-        with pytest.raises(ValueError, match="previous_luma"):
-            loss(shifted(previous_luma=None))
+        with pytest.raises(ValueError, match="previous frame"):
+            loss(replace(shifted(), previous=None))
 
 
 def test_an_order_that_does_not_exist() -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from flowchroma.color import lab_to_rgb
-from flowchroma.losses import L1, Contextual, Perceptual
+from flowchroma.losses import L1, Contextual, Perceptual, Trunk
 
 LAYERS = {"relu1_2": 1.0, "relu2_2": 3.0}
 
@@ -27,7 +27,7 @@ def test_zero_only_for_the_truth(frame, trunk):
     assert 0 < values[0] < values[1] < values[2] < 2
 
 
-def test_layers_see_true_rgb(frame, trunk):
+def test_layers_see_true_rgb(frame):
     # A network that returns its input: what the loss sees must be sRGB, where gray is three equal channels.
     class Echo(torch.nn.Module):
         def forward(self, rgb):
@@ -36,8 +36,7 @@ def test_layers_see_true_rgb(frame, trunk):
 
     seen = []
     p = frame()
-    trunk.network = Echo()
-    Perceptual(trunk, {"rgb": 1.0})(dataclasses.replace(p, ab=torch.zeros_like(p.ab)))
+    Perceptual(Trunk(Echo()), {"rgb": 1.0})(dataclasses.replace(p, ab=torch.zeros_like(p.ab)))
     gray, coloured = sorted(seen, key=lambda rgb: rgb.std(dim=1).mean().item())
     assert gray.std(dim=1).max() < 2e-3
     assert coloured.std(dim=1).mean() > 0.03

@@ -7,7 +7,7 @@ from torch import nn
 
 from flowchroma.color import lab_to_rgb
 from flowchroma.errors import UserError
-from flowchroma.losses import BorrowedTrunk, contextual_loss, swintexco_loss
+from flowchroma.losses import MatchingTrunk, contextual_loss
 
 
 class Pyramid(nn.Module):
@@ -25,10 +25,10 @@ class Pyramid(nn.Module):
         return found
 
 
-def test_published_weights_and_terms(frame, smooth):
+def test_published_weights_and_terms(build_loss, frame, smooth):
     p = frame(reference=smooth(2, 3, 24, 40, 50)[:, None])
     network = Pyramid()
-    values = swintexco_loss(network)(p)
+    values = build_loss("swintexco")(matching_trunk=network)(p)
     weights = {"l1": 1.0, "perceptual": 0.15, "contextual": 0.015, "smoothness": 150.0}
     assert {name: float(values.weighted[name] / values.unweighted[name]) for name in weights} == pytest.approx(weights)
     assert set(values.weighted) == set(weights)
@@ -41,23 +41,24 @@ def test_published_weights_and_terms(frame, smooth):
     )
 
 
-def test_a_trunk_with_fewer_levels_lacks_the_finest():
-    assert swintexco_loss(Pyramid(2)).terms["contextual"].layers == {"deepest": 8.0, "deepest-1": 4.0}
+def test_a_trunk_with_fewer_levels_lacks_the_finest(build_loss):
+    loss = build_loss("swintexco")
+    assert loss(matching_trunk=Pyramid(2)).terms["contextual"].layers == {"deepest": 8.0, "deepest-1": 4.0}
     with pytest.raises(UserError, match="5 levels"):
-        swintexco_loss(Pyramid(5))
+        loss(matching_trunk=Pyramid(5))
 
 
 def test_levels_by_name_are_served_as_well(trunk):
-    borrowed = BorrowedTrunk(trunk.network)
+    borrowed = MatchingTrunk(trunk.network)
     found, named = borrowed(torch.ones(1, 3, 16, 16) / 2), trunk(torch.ones(1, 3, 16, 16) / 2)
     assert torch.equal(found["deepest"], named["relu2_2"])
     assert torch.equal(found["deepest-1"], named["relu1_2"])
 
 
-def test_the_trunk_stays_frozen_whatever_its_owner_does(frame, smooth):
+def test_the_trunk_stays_frozen_whatever_its_owner_does(build_loss, frame, smooth):
     network = nn.Sequential(Pyramid(), nn.Dropout())
     owner = nn.ModuleDict({"trunk": network})
-    loss = swintexco_loss(owner["trunk"][0], l1=0, smoothness=0)
+    loss = build_loss("swintexco", "loss.l1=0", "loss.smoothness=0")(matching_trunk=owner["trunk"][0])
     owner.train()
     p = frame(reference=smooth(2, 3, 24, 32, 50))
     p = dataclasses.replace(p, ab=p.ab.requires_grad_())
@@ -70,7 +71,13 @@ def test_the_trunk_stays_frozen_whatever_its_owner_does(frame, smooth):
     assert copy.deepcopy(loss).weights == loss.weights
 
 
-def test_no_trunk_is_asked_where_no_term_looks_through_it():
-    loss = swintexco_loss(None, perceptual=0, contextual=0, temporal=0.5)
+def test_no_trunk_is_needed_or_frozen_where_no_term_reads_it(build_loss):
+    partial = build_loss("swintexco", "loss.perceptual=0", "loss.contextual=0", "loss.temporal=0.5")
+    network = Pyramid()
+    loss = partial(matching_trunk=network)
+    assert all(parameter.requires_grad for parameter in network.parameters())
     assert loss.weights == {"l1": 1.0, "smoothness": 150.0, "temporal": 0.5}
     assert loss.trunk_used is None
+    assert partial().weights == loss.weights
+    with pytest.raises(UserError, match="use it with stage=swintexco"):
+        build_loss("swintexco")()

@@ -1,12 +1,14 @@
-import dataclasses
+from dataclasses import fields, replace
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowchroma.losses import Prediction, Temporal
+from flowchroma.losses import EstimatedMotion, ExactMotion, Prediction, PreviousFrame, Temporal
 from flowchroma.losses.masking import photometric_weight
+
+from .conftest import changed
 
 
 @pytest.fixture
@@ -19,66 +21,59 @@ def translating(smooth):
         ab=now[:, 1:],
         luma=now[:, :1],
         target_ab=now[:, 1:],
-        previous_ab=before[:, 1:],
-        previous_luma=before[:, :1],
-        flow=flow,
+        previous=PreviousFrame(before[:, :1], before[:, 1:], before[:, 1:]),
+        estimate=EstimatedMotion(flow),
     )
 
 
 def test_zero_along_the_true_flow_only(translating):
     loss = Temporal()
     assert loss(translating).item() == pytest.approx(0, abs=1e-5)
-    still = dataclasses.replace(translating, flow=torch.zeros_like(translating.flow))
+    flow = translating.estimate.flow
+    still = replace(translating, estimate=EstimatedMotion(torch.zeros_like(flow)))
     assert loss(still).item() > 0.01
-    backwards = dataclasses.replace(translating, flow=-translating.flow)
+    backwards = replace(translating, estimate=EstimatedMotion(-flow))
     assert loss(backwards).item() > loss(still).item() / 2
 
 
 def test_flicker_costs_its_size(translating):
-    assert Temporal()(dataclasses.replace(translating, ab=translating.ab + 22)).item() == pytest.approx(0.2, rel=1e-3)
+    assert Temporal()(replace(translating, ab=translating.ab + 22)).item() == pytest.approx(0.2, rel=1e-3)
 
 
 def test_occluded_pixels_are_not_judged(translating):
-    visible = torch.ones(1, 1, 24, 32)
-    visible[..., :10] = 0
+    visible = torch.zeros(1, 1, 24, 32)
+    visible[:, :, 2:, 10:29] = 1  # without what the motion takes out of the frame
     ab = translating.ab.clone()
     ab[..., :10] += 60
-    p = dataclasses.replace(
+    flow = translating.estimate.flow
+    p = replace(
         translating,
         ab=ab,
-        true_flow=translating.flow,
-        flow=torch.zeros_like(translating.flow),  # exact motion wins over the estimate
-        visible=visible * (translating.visible if translating.visible is not None else 1),
-        has_flow=torch.tensor([True]),
+        estimate=EstimatedMotion(torch.zeros_like(flow)),  # exact motion is preferred to the estimate
+        exact=ExactMotion(flow, visible, torch.tensor([True])),
     )
-    # Places that the motion takes out of the frame are not visible either, in an exact mask.
-    p.visible[..., 29:] = 0
-    p.visible[:, :, :2] = 0
     assert Temporal()(p).item() == pytest.approx(0, abs=1e-5)
-    assert Temporal()(dataclasses.replace(p, has_flow=torch.tensor([False]))).item() > 0.01
-    assert Temporal()(dataclasses.replace(p, flow=None, previous_luma=None)).item() == pytest.approx(0, abs=1e-5)
+    assert Temporal()(changed(p, exact={"known": torch.tensor([False])})).item() > 0.01
+    assert Temporal()(replace(p, estimate=None)).item() == pytest.approx(0, abs=1e-5)
 
 
 def test_items_with_and_without_exact_motion_in_one_batch(translating):
-    both = {
-        f.name: torch.cat([value, value])
-        for f in dataclasses.fields(translating)
-        if isinstance(value := getattr(translating, f.name), torch.Tensor)
-    }
-    wrong = torch.full_like(translating.flow, 50.0)
+    def twice(of) -> dict[str, torch.Tensor]:
+        values = {f.name: getattr(of, f.name) for f in fields(of)}
+        return {name: torch.cat([value, value]) for name, value in values.items() if isinstance(value, torch.Tensor)}
+
+    flow = translating.estimate.flow
+    wrong = torch.full_like(flow, 50.0)
     visible = torch.zeros(2, 1, 24, 32)
     visible[0, :, 2:, :29] = 1
     p = Prediction(
-        **both
-        | {
-            "flow": torch.cat([wrong, translating.flow]),
-            "true_flow": torch.cat([translating.flow, wrong]),
-            "visible": visible,
-            "has_flow": torch.tensor([True, False]),
-        }
+        **twice(translating),
+        previous=PreviousFrame(**twice(translating.previous)),
+        estimate=EstimatedMotion(torch.cat([wrong, flow])),
+        exact=ExactMotion(torch.cat([flow, wrong]), visible, torch.tensor([True, False])),
     )
     assert Temporal()(p).item() == pytest.approx(0, abs=1e-5)
-    assert Temporal()(dataclasses.replace(p, ab=p.ab + 11)).item() == pytest.approx(0.1, rel=1e-3)
+    assert Temporal()(replace(p, ab=p.ab + 11)).item() == pytest.approx(0.1, rel=1e-3)
 
 
 @settings(max_examples=25, deadline=None)
@@ -103,18 +98,18 @@ def test_first_frame_costs_nothing(frame):
 
 
 def test_gradient_reaches_both_outputs_but_not_the_flow(translating):
-    p = dataclasses.replace(
+    p = changed(
         translating,
         ab=(translating.ab + 5).requires_grad_(),
-        previous_ab=translating.previous_ab.clone().requires_grad_(),
-        flow=translating.flow.clone().requires_grad_(),
+        previous={"ab": translating.previous.ab.clone().requires_grad_()},
+        estimate={"flow": translating.estimate.flow.clone().requires_grad_()},
     )
     Temporal()(p).backward()
     assert p.ab.grad.abs().sum() > 0
-    assert p.previous_ab.grad.abs().sum() > 0
-    assert p.flow.grad is None
+    assert p.previous.ab.grad.abs().sum() > 0
+    assert p.estimate.flow.grad is None
 
 
 def test_nothing_to_warp_along(translating):
     with pytest.raises(ValueError, match="flow"):
-        Temporal()(dataclasses.replace(translating, flow=None))
+        Temporal()(replace(translating, estimate=None))

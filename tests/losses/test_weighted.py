@@ -39,8 +39,12 @@ def test_gradient_comes_from_the_total_alone(frame):
     torch.testing.assert_close(p.ab.grad, 2 * (p.ab - p.target_ab).sign().detach() / 110 / p.ab.numel())
 
 
-def test_weight_zero_is_not_computed(frame):
-    loss = WeightedSum({"a": Constant(1.0), "b": Explosive()}, {"a": 1.0, "b": 0.0})
+def test_weight_zero_is_neither_built_nor_computed(frame):
+    def refuse():
+        raise AssertionError("a term of weight 0 was built")
+
+    terms = {"a": lambda: Constant(1.0), "b": Explosive(), "c": refuse}
+    loss = WeightedSum(terms, {"a": 1.0, "b": 0.0, "c": 0})
     assert set(loss(frame()).unweighted) == {"a"}
 
 
@@ -51,6 +55,7 @@ def test_weight_zero_is_not_computed(frame):
         ({"a": 1.0}, "term b has no weight"),
         ({"a": 1.0, "b": -1.0}, "weight of b is -1"),
         ({"a": 1.0, "b": float("nan")}, "weight of b is nan"),
+        ({"a": 1.0, "b": "much"}, "weight of b is much"),
         ({"a": 0.0, "b": 0.0}, "every term"),
     ],
 )

@@ -6,6 +6,7 @@ from flowchroma import ops
 from flowchroma.app.systems import load_part
 from flowchroma.models import MemFlow
 from flowchroma.models.memflow import (
+    Architecture,
     Evidence,
     ForwardBackward,
     MatchingEntropy,
@@ -22,9 +23,11 @@ def scene(height: int, width: int) -> Tensor:
 
 
 def narrow(confidence, **changes) -> MemFlow:
-    sizes = {"widths": (8, 12, 16), "features": 16, "hidden": 10, "radius": 2, "motion_widths": (12, 9, 6, 4)}
+    architecture = Architecture(
+        widths=(8, 12, 16), features=16, hidden=10, radius=2, motion_widths=(12, 9, 6, 4), kernels=(5, 3)
+    )
     return MemFlow(
-        **sizes, mask_width=8, kernels=(5, 3), iterations=2, confidence=confidence, start=ops.lucas_kanade, **changes
+        architecture, mask_width=8, iterations=2, confidence=confidence, start=ops.lucas_kanade, **changes
     ).eval()
 
 

@@ -4,12 +4,20 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from flowchroma.models import BlendFusion, PlaceholderFusion, SimpleFusion, UNetFusion
-from flowchroma.models.fusion import error_model
+from flowchroma.models import (
+    BlendFusion,
+    ErrorModel,
+    InverseVarianceFusion,
+    PlaceholderFusion,
+    SimpleFusion,
+    UNetFusion,
+)
 from flowchroma.models.state import Signals
 from flowchroma.types import Flow, Match, Propagation
 
 from .test_networks import shake
+
+error_model = ErrorModel()
 
 
 def signals(height: int = 20, width: int = 24) -> Signals:
@@ -44,7 +52,7 @@ def test_a_colour_weighed_of_several_is_surer_than_each() -> None:
     each = torch.stack(error_model.errors(found))
     together = each.square().reciprocal().sum(0).rsqrt()
     torch.testing.assert_close(
-        error_model.error_of(error_model.worth(found)), together.clamp(min=0.3), atol=1e-4, rtol=1e-4
+        error_model.error_of(error_model.fused_confidence(found)), together.clamp(min=0.3), atol=1e-4, rtol=1e-4
     )
     alone = error_model.errors(replace(found, recent=None))
     assert len(alone) == 2
@@ -91,13 +99,26 @@ def test_unet_gives_the_matched_colour_where_nothing_was_carried() -> None:
     torch.testing.assert_close(UNetFusion(8, 2)(found), found.match.ab)
 
 
-def test_blend_untrained_weighs_by_the_inverse_square_of_expected_errors() -> None:
-    found = signals(19, 23)
+def test_inverse_variance_weighs_by_the_inverse_square_of_expected_errors() -> None:
+    found, fusion = signals(19, 23), InverseVarianceFusion()
+    assert fusion.state_dict() == {}
     colours = torch.stack([found.propagation.ab, found.match.ab, found.recent.ab])
     weights = torch.stack([error**-2 for error in error_model.errors(found)])
-    torch.testing.assert_close(BlendFusion(8, 2)(found), (weights * colours).sum(0) / weights.sum(0))
+    torch.testing.assert_close(fusion(found), (weights * colours).sum(0) / weights.sum(0))
     both = replace(found, recent=None)
-    torch.testing.assert_close(BlendFusion(8, 2)(both), (weights * colours)[:2].sum(0) / weights[:2].sum(0))
+    torch.testing.assert_close(fusion(both), (weights * colours)[:2].sum(0) / weights[:2].sum(0))
+    sure = InverseVarianceFusion(ErrorModel(matched=0.01, per_similarity=0, per_luma=0, recent=40))
+    torch.testing.assert_close(sure(both), found.match.ab, atol=0.1, rtol=0)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("recent", [True, False])
+def test_blend_untrained_is_the_fusion_that_learns_nothing(recent: bool) -> None:
+    found = uncarried(signals(19, 23), slice(5))
+    found = found if recent else replace(found, recent=None, flow=None)
+    model = ErrorModel(matched=1.0)
+    assert torch.equal(BlendFusion(8, 2, model)(found), InverseVarianceFusion(model)(found))
+    assert not torch.equal(InverseVarianceFusion(model)(found), InverseVarianceFusion()(found))
 
 
 def test_blend_chooses_among_colours_and_makes_none_up() -> None:

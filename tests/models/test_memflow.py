@@ -7,23 +7,20 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from flowchroma import ops
-from flowchroma.models import MemFlow
-from flowchroma.models.memflow import Refiner
+from flowchroma.models import MemFlow, MemFlowSmall
+from flowchroma.models.memflow import Architecture, FlowEstimator, Refiner
 from flowchroma.models.state import FlowState
 
+NARROW = Architecture(widths=(8, 12, 16), features=16, hidden=10, radius=2, motion_widths=(12, 9, 6, 4), kernels=(5, 3))
 
-def narrow(seed: int = 0, **changes: object) -> MemFlow:
-    """The published network's form at a tenth of its width, with every layer doing something."""
+
+def narrow(seed: int = 0, refined: bool = False, **changes: object) -> FlowEstimator:
+    """One of both networks at a tenth of the published width, with every layer doing something."""
     torch.manual_seed(seed)
-    network = MemFlow(
-        widths=(8, 12, 16),
-        features=16,
-        hidden=10,
-        radius=2,
-        motion_widths=(12, 9, 6, 4),
-        mask_width=8,
-        kernels=(5, 3),
-        **{"iterations": 3, **changes},
+    network = (
+        MemFlowSmall(NARROW, Refiner(hidden=10), **{"start": None, "iterations": 3, "memory_pool": 1, **changes})
+        if refined
+        else MemFlow(NARROW, mask_width=8, **{"iterations": 3, **changes})
     ).eval()
     with torch.no_grad():
         for parameter in network.parameters():
@@ -37,7 +34,7 @@ def film(frames: int, height: int, width: int, batch: int = 1) -> Tensor:
 
 
 @torch.no_grad()
-def stream(network: MemFlow, clip: Tensor) -> tuple[list[Tensor], FlowState]:
+def stream(network: FlowEstimator, clip: Tensor) -> tuple[list[Tensor], FlowState]:
     flows, state = [], None
     for luma in clip.unbind(1):
         flow, state = network.step(luma, state)
@@ -63,7 +60,7 @@ def test_published_size(build) -> None:
 def test_streaming_equals_the_clip_form_at_any_size(
     height: int, width: int, memory: int, limit: float, refined: bool
 ) -> None:
-    network = narrow(memory_frames=memory, volume_limit=limit, refiner=Refiner(hidden=10) if refined else None)
+    network = narrow(refined=refined, memory_frames=memory, volume_limit=limit)
     clip = film(4, height, width, batch=2)
     with torch.enable_grad():
         whole = network(clip)
@@ -156,14 +153,13 @@ def test_a_step_encodes_one_frame_and_upsamples_one_iteration() -> None:
 @pytest.mark.parametrize("refined", [False, True])
 def test_every_parameter_learns_and_no_iterate_reaches_the_one_before(refined: bool) -> None:
     # With a refiner, all that the coarse grid knows of the flow is its start.
-    parts = {"refiner": Refiner(hidden=10), "start": ops.lucas_kanade} if refined else {}
-    network = narrow(**parts).train()
+    network = narrow(refined=refined, start=ops.lucas_kanade if refined else None).train()
     iterates = network(film(3, 64, 64))
     sum(flow.square().mean() for pair in iterates for flow in pair).backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
     now = network.encode(film(1, 64, 64)[:, 0])
     start = torch.zeros(1, 2, 8, 8, requires_grad=True)
-    *_, last = network.refine(now, now.features, now.key[:, :0], now.key[:, :0], start)
+    *_, last = network.iterate(now, now.features, now.key[:, :0], now.key[:, :0], start)
     (last.flow.sum() + last.hidden.sum()).backward()
     assert start.grad is None
     assert torch.equal(last.flow, start) == refined

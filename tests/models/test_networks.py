@@ -2,9 +2,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from flowchroma.models import BlendFusion, FlowChroma, SimpleFusion
+from flowchroma.models import BlendFusion, ErrorModel, FlowChroma, SimpleFusion
 from flowchroma.models.flowchroma import propagate
-from flowchroma.models.fusion import error_model
 from flowchroma.ops import backward_warp
 from flowchroma.types import Flow
 
@@ -129,7 +128,7 @@ def test_state_does_not_grow_and_references_are_encoded_once(system: FlowChroma)
 @torch.no_grad()
 def test_first_frame_has_no_confidence_and_takes_the_matched_colour(system: FlowChroma) -> None:
     luma = 100 * texture(1, 1, 48, 48)
-    found = system.look(luma, system.start(lab(1, 1, 3, 48, 48)))
+    found = system.estimate(luma, system.start(lab(1, 1, 3, 48, 48)))
     assert found.flow is None
     assert found.propagation.confidence.max() == 0
     plain = FlowChroma(system.flow, system.matcher, SimpleFusion())
@@ -139,8 +138,8 @@ def test_first_frame_has_no_confidence_and_takes_the_matched_colour(system: Flow
 @torch.no_grad()
 def test_known_colour_is_what_is_carried_on(system: FlowChroma) -> None:
     frame = lab(1, 3, 48, 48)
-    state = system.know(frame[:, :1], frame[:, 1:], system.start(lab(1, 1, 3, 48, 48)))
-    found = system.look(frame[:, :1], state)
+    state = system.observe(frame[:, :1], frame[:, 1:], system.start(lab(1, 1, 3, 48, 48)))
+    found = system.estimate(frame[:, :1], state)
     assert found.flow is not None
     warped = backward_warp(frame[:, 1:], found.flow.carrier)
     moved = (warped - frame[:, 1:]).abs().mean()
@@ -153,7 +152,7 @@ def test_nothing_is_carried_from_outside_the_frame() -> None:
     flow = torch.zeros(1, 2, 8, 8)
     flow[0, 0, :, :3] = -3
     one = torch.ones(1, 1, 8, 8)
-    carried = propagate(torch.rand(1, 2, 8, 8), one, Flow(flow, one), torch.rand(1, 1, 8, 8))
+    carried = propagate(torch.rand(1, 2, 8, 8), one, Flow(flow, one), torch.rand(1, 1, 8, 8), ErrorModel())
     assert carried.confidence[0, 0, :, :3].max() == 0
     assert carried.confidence[0, 0, :, 3:].min() > 0.95
 
@@ -162,7 +161,7 @@ def test_nothing_is_carried_from_outside_the_frame() -> None:
 def test_matching_finds_each_thing_in_the_reference_that_shows_it(build) -> None:
     matcher = build("swintexco_small")
     left, right = lab(1, 1, 3, 64, 64), lab(1, 1, 3, 64, 64)
-    both = matcher.remember(torch.cat([left, right], dim=1))
+    both = matcher.encode_references(torch.cat([left, right], dim=1))
     for frame, other in ((left, right), (right, left)):
         target = torch.nn.functional.avg_pool2d(frame[:, 0, 1:], 8)
 
@@ -170,14 +169,14 @@ def test_matching_finds_each_thing_in_the_reference_that_shows_it(build) -> None
             found = matcher(frame[:, 0, :1], memory).ab
             return float((torch.nn.functional.avg_pool2d(found, 8) - target).abs().mean())
 
-        assert error(both) < 0.6 * error(matcher.remember(other))
+        assert error(both) < 0.6 * error(matcher.encode_references(other))
 
 
 @torch.no_grad()
 def test_each_pixel_says_which_reference_it_used(build) -> None:
     matcher = build("swintexco_small")
     left, right = lab(1, 1, 3, 64, 64), lab(1, 1, 3, 64, 64)
-    both = matcher.remember(torch.cat([left, right], dim=1))
+    both = matcher.encode_references(torch.cat([left, right], dim=1))
     for number, frame in enumerate((left, right)):
         found = matcher(frame[:, 0, :1], both)
         assert (found.source == number).float().mean() > 0.95
@@ -202,8 +201,10 @@ def test_errors_add_up_along_the_flow_as_independent_ones_do() -> None:
     flow[:, 0] = -2
     there, step = 5 * torch.rand(1, 1, 8, 8) + 1, 5 * torch.rand(1, 1, 8, 8)
     sure = torch.exp(-(step + 0.5) / 10)  # half a unit is what grain costs a right flow
-    carried = propagate(torch.rand(1, 2, 8, 8), torch.exp(-there / 10), Flow(flow, sure), torch.rand(1, 1, 8, 8))
-    found = error_model.error_of(carried.confidence)[..., 2:]
+    carried = propagate(
+        torch.rand(1, 2, 8, 8), torch.exp(-there / 10), Flow(flow, sure), torch.rand(1, 1, 8, 8), ErrorModel()
+    )
+    found = ErrorModel().error_of(carried.confidence)[..., 2:]
     torch.testing.assert_close(found, torch.hypot(there[..., :-2], step[..., 2:]))
 
 
@@ -212,16 +213,16 @@ def test_coloured_frames_are_kept_within_a_bound_and_only_for_a_fusion_that_read
     networks = build("memflow_small", "model.cut=null"), build("swintexco_small")
     system = FlowChroma(*networks, BlendFusion(8, 1), recent=2, every=2).eval()
     first = lab(1, 3, 64, 64)
-    state = system.know(first[:, :1], first[:, 1:], system.start(first[:, None]))
+    state = system.observe(first[:, :1], first[:, 1:], system.start(first[:, None]))
     kept, seen = [], []
     for _ in range(8):
         luma = 100 * texture(1, 1, 64, 64)
-        seen.append(system.look(luma, state).recent)
+        seen.append(system.estimate(luma, state).recent)
         _, state = system.step(luma, state)
         kept.append(len(state.recent))
     assert kept == [0, 1, 1, 2, 2, 2, 2, 2]  # frames 2, 4, 6, ... of the film
     assert [match is not None for match in seen] == [False, False, *[True] * 6]
-    assert len(FlowChroma(*networks, SimpleFusion(14)).know(first[:, :1], first[:, 1:], state).recent) == 2
+    assert len(FlowChroma(*networks, SimpleFusion(14)).observe(first[:, :1], first[:, 1:], state).recent) == 2
     plain = FlowChroma(*networks, SimpleFusion(14), every=1)
     state = plain.start(first[:, None])
     for _ in range(3):
@@ -234,18 +235,18 @@ def test_what_came_into_view_is_found_among_coloured_frames(build) -> None:
     """The reference shows one picture; another, coloured once, is found again by what was kept."""
     system = FlowChroma(build("memflow_small"), build("swintexco_small"), BlendFusion(8, 1), every=1).eval()
     reference, other = lab(1, 3, 64, 64), lab(1, 3, 64, 64)
-    state = system.know(reference[:, :1], reference[:, 1:], system.start(reference[:, None]))
-    state = system.know(other[:, :1], other[:, 1:], state)
-    found = system.look(other[:, :1], state)
+    state = system.observe(reference[:, :1], reference[:, 1:], system.start(reference[:, None]))
+    state = system.observe(other[:, :1], other[:, 1:], state)
+    found = system.estimate(other[:, :1], state)
     errors = [(match.ab - other[:, 1:]).abs().mean() for match in (found.match, found.recent)]
     assert errors[1] < 0.6 * errors[0]
 
 
 @torch.no_grad()
-def test_matches_are_read_closely_for_a_fusion_that_takes_them_so(system: FlowChroma) -> None:
+def test_pixels_vote_for_a_fusion_that_reads_their_votes(system: FlowChroma) -> None:
     reference, luma = lab(1, 1, 3, 32, 32), lab(1, 3, 32, 32)[:, :1]
     blend = FlowChroma(system.flow, system.matcher, BlendFusion(8, 2)).eval()
-    for colorizer, closely in ((system, False), (blend, True)):
+    for colorizer, votes in ((system, False), (blend, True)):
         state = colorizer.start(reference)
-        assert (state.references.patches is not None) == closely
-        assert (colorizer.look(luma, state).match.close is not None) == closely
+        assert (state.references.patches is not None) == votes
+        assert (colorizer.estimate(luma, state).match.voted is not None) == votes

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from flowchroma.colorizers import MatchingAlone
 from flowchroma.models import FlowChroma, PlaceholderFusion, SwinTExCo
-from flowchroma.models.swintexco import Embed
+from flowchroma.models.swintexco import FeaturePyramid
 from flowchroma.weights import matching_trunk
 
 # swin trunks have their channels last, resnets five levels, dinov2 one stride that divides no frame.
@@ -33,7 +33,7 @@ def network() -> SwinTExCo:
 @torch.no_grad()
 @pytest.mark.parametrize("size", [(48, 64), (64, 48), (97, 61), (33, 130)])
 def test_any_size_and_references_of_another(network: SwinTExCo, size: tuple[int, int]) -> None:
-    memory = network.remember(lab(1, 2, 3, 70, 45))
+    memory = network.encode_references(lab(1, 2, 3, 70, 45))
     assert memory.keys.shape == (1, 2 * 24 * 16, 256)
     torch.testing.assert_close(memory.keys.norm(dim=2), torch.ones(1, 2 * 24 * 16))
     found = network(lab(1, 3, *size)[:, :1], memory, lab(1, 3, *size))
@@ -50,7 +50,7 @@ def test_any_trunk(network: SwinTExCo, name: str) -> None:
     matcher = copy.copy(network)
     matcher._modules = {**network._modules, "embed": embed}
     matcher.warp = type(network.warp)(embed.channels).eval()
-    found = matcher(lab(1, 3, 65, 96)[:, :1], matcher.remember(lab(1, 1, 3, 64, 64)))
+    found = matcher(lab(1, 3, 65, 96)[:, :1], matcher.encode_references(lab(1, 1, 3, 64, 64)))
     assert found.ab.shape == (1, 2, 65, 96)
     assert torch.isfinite(found.ab).all()
 
@@ -62,9 +62,9 @@ def test_a_frame_finds_itself_in_the_reference_that_holds_it(network: SwinTExCo)
     twin = copy.deepcopy(network)
     twin.warp.phi.load_state_dict(twin.warp.theta.state_dict())
     gray = frame * torch.tensor([1.0, 0, 0]).view(3, 1, 1)
-    memory = twin.remember(torch.stack([other, gray], dim=1))
+    memory = twin.encode_references(torch.stack([other, gray], dim=1))
     memory.lab[:, :256, 1:], memory.lab[:, 256:, 1:] = -20, 30
-    found, similarity, image = twin.find(frame[:, :1], memory)
+    found, similarity, image = twin.match_colour(frame[:, :1], memory)
     ab = found[:, 1:]
     assert (image == 1).all()
     assert (ab - 30).abs().mean() < 1
@@ -73,7 +73,7 @@ def test_a_frame_finds_itself_in_the_reference_that_holds_it(network: SwinTExCo)
 
 @torch.no_grad()
 def test_the_frame_before_counts_and_none_is_zeros(network: SwinTExCo) -> None:
-    luma, memory = lab(1, 3, 64, 64)[:, :1], network.remember(lab(1, 1, 3, 64, 64))
+    luma, memory = lab(1, 3, 64, 64)[:, :1], network.encode_references(lab(1, 1, 3, 64, 64))
     nothing = network(luma, memory).ab
     zeros = torch.tensor([50.0, 0, 0]).view(1, 3, 1, 1).expand(1, 3, 64, 64)
     assert torch.equal(network(luma, memory, zeros).ab, nothing)
@@ -86,15 +86,17 @@ def test_the_system_hands_on_the_frame_as_it_was_coloured(
 ) -> None:
     system = FlowChroma(build("memflow_small"), network, PlaceholderFusion()).eval()
     calls: list[Tensor | None] = []
-    look = network.look
-    monkeypatch.setattr(network, "look", lambda luma, memories, last: calls.append(last) or look(luma, memories, last))
+    match = network.match
+    monkeypatch.setattr(
+        network, "match", lambda luma, memories, last: calls.append(last) or match(luma, memories, last)
+    )
     film = [lab(1, 3, 64, 64)[:, :1] for _ in range(3)]
     reference = lab(1, 1, 3, 64, 64)
     for colorizer in (system, MatchingAlone(network)):
         calls.clear()
         state = colorizer.start(reference)
         known = 10 * torch.randn(1, 2, 64, 64)
-        state = colorizer.know(film[0], known, state)
+        state = colorizer.observe(film[0], known, state)
         ab, state = colorizer.step(film[1], state)
         colorizer.step(film[2], state)
         torch.testing.assert_close(calls[-2], torch.cat([film[0], known], dim=1))
@@ -106,7 +108,7 @@ def test_gradient_passes_the_matching_in_training_and_in_use(network: SwinTExCo)
     for mode in (True, False):
         learner = network.train(mode)
         learner.zero_grad()
-        learner(luma, learner.remember(reference)).ab.square().mean().backward()
+        learner(luma, learner.encode_references(reference)).ab.square().mean().backward()
         for part in (learner.warp.theta, learner.warp.phi, learner.warp.layer2_1, learner.embed.pretrained.patch_embed):
             assert all(
                 p.grad is not None and p.grad.abs().sum() > 0 for n, p in part.named_parameters() if "weight" in n
@@ -116,9 +118,9 @@ def test_gradient_passes_the_matching_in_training_and_in_use(network: SwinTExCo)
 
 @torch.no_grad()
 def test_use_is_sharp(network: SwinTExCo) -> None:
-    memory = network.remember(lab(1, 1, 3, 64, 64))
+    memory = network.encode_references(lab(1, 1, 3, 64, 64))
     memory.lab[:] = torch.arange(memory.lab.shape[1]).view(1, -1, 1)
-    found, *_ = network.find(lab(1, 3, 64, 64)[:, :1], memory)
+    found, *_ = network.match_colour(lab(1, 3, 64, 64)[:, :1], memory)
     torch.testing.assert_close(found, found.round())  # the colour of one position, not a mixture
 
 
@@ -156,7 +158,7 @@ def test_normalisation_is_a_switch() -> None:
     trunk.forward = lambda x: seen.append(x) or [x]  # type: ignore[method-assign]
     image = torch.rand(1, 3, 8, 8)
     for normalize in (False, True):
-        Embed(trunk, [3], normalize)(image)
+        FeaturePyramid(trunk, [3], normalize)(image)
     assert torch.equal(seen[0], image)
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
     torch.testing.assert_close(seen[1], (image - mean) / std)
@@ -165,7 +167,7 @@ def test_normalisation_is_a_switch() -> None:
 def test_bfloat16_autocast_trains(network: SwinTExCo) -> None:
     learner = network.train()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        found = learner(lab(1, 3, 64, 64)[:, :1], learner.remember(lab(1, 1, 3, 64, 64)))
+        found = learner(lab(1, 3, 64, 64)[:, :1], learner.encode_references(lab(1, 1, 3, 64, 64)))
     found.ab.float().mean().backward()
     assert found.ab.dtype == torch.float32
     assert all(torch.isfinite(p.grad).all() for p in learner.parameters() if p.grad is not None)

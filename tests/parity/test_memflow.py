@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from flowchroma import ops
-from flowchroma.models.memflow.network import Iterate, MemFlow
+from flowchroma.models.memflow import MemFlow
+from flowchroma.models.memflow.iterates import Iterate
 
 OVERRIDES = {"update_block.flow_head.ffn2.2": 0.006, "update_block.mask.2": 0.25}
 SINGLE = pytest.param(torch.float32, id="float32")
@@ -40,7 +41,7 @@ class Published:
 
     def pair(self, index: int, keys: Tensor, values: Tensor, start: Tensor | None = None) -> list[Iterate]:
         first, second = self.frames[index], self.frames[index + 1]
-        return list(self.network.refine(first, second.features, keys, values, start))
+        return list(self.network.iterate(first, second.features, keys, values, start))
 
     def upsample(self, iterate: Iterate) -> Tensor:
         weights = self.network.update_block.upsampling_weights(iterate.hidden)

@@ -140,11 +140,11 @@ def test_colour_made_whole(published: Published) -> None:
 @pytest.mark.parametrize("published", [SINGLE, SLOW_DOUBLE], indirect=True)
 def test_a_frame_end_to_end(published: Published) -> None:
     network, luma = published.network, published.frame[:, :1]
-    memory = network.remember(published.reference[:, None])
+    memory = network.encode_references(published.reference[:, None])
     published.check("e2e_t0.01_f0_ab_sub4", network(luma, memory).ab[..., ::4, ::4], 2e-3)
     # The recorded colour has L as a channel.
     lab = tokens(F.avg_pool2d(published.reference - published.middle, 4))
     assert torch.equal(lab[..., 1:], memory.lab[..., 1:])
-    colour, similarity, _ = network.find(luma, ReferenceMemory(memory.keys, lab, memory.image))
+    colour, similarity, _ = network.match_colour(luma, ReferenceMemory(memory.keys, lab, memory.image))
     published.check("e2e_t0.01_f0_warp56", colour, 2e-3)
     published.check("e2e_f0_sim56", similarity, 2e-3)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from flowchroma.losses import color_loss
+from flowchroma.losses import L1, Temporal, WeightedSum
 from flowchroma.models import SimpleFusion
 from flowchroma.training import FusionStage
 from flowchroma.types import Clip
@@ -64,7 +64,7 @@ def clip() -> Clip:
 
 @pytest.fixture
 def fusion(build) -> FusionStage:
-    loss = color_loss(perceptual=0, contextual=0)
+    loss = WeightedSum({"l1": L1(), "temporal": Temporal()}, {"l1": 1.0, "temporal": 0.5})
     return FusionStage(
         SimpleFusion(14), build("memflow_small"), build("swintexco_small"), loss, lambda p: torch.optim.Adam(p, 3e-3)
     )

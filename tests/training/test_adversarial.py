@@ -9,14 +9,14 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from flowchroma.errors import UserError
-from flowchroma.losses import color_loss, discriminator_loss, generator_loss, swintexco_loss
+from flowchroma.losses import L1, WeightedSum, discriminator_loss, generator_loss
 from flowchroma.training import AdversarialStage, adamw_by_part
 from flowchroma.training.adversarial import _pairs
 from flowchroma.types import Clip, Match
 
 from .conftest import made_clip
 
-BARE = color_loss(perceptual=0, contextual=0, temporal=0)
+BARE = WeightedSum({"l1": L1()}, {"l1": 1.0})
 
 
 def adam(parameters) -> torch.optim.Optimizer:
@@ -42,7 +42,7 @@ class Mean(nn.Module):
         self.paint = nn.Conv2d(6, 2, 3, padding=1)
         self.colornet = nn.Conv2d(2, 2, 1)
 
-    def remember(self, references: torch.Tensor) -> torch.Tensor:
+    def encode_references(self, references: torch.Tensor) -> torch.Tensor:
         return references[:, :, 1:].mean(dim=(1, 3, 4))[:, :, None, None]
 
     def forward(self, luma: torch.Tensor, memory: torch.Tensor, last: torch.Tensor | None = None) -> Match:
@@ -197,8 +197,8 @@ def test_gradients_of_each_side_are_clipped_by_themselves(make, short: Clip) -> 
         assert step.norm().item() == pytest.approx(1e-3, rel=1e-2)
 
 
-def test_trains_in_bfloat16_with_the_whole_loss_and_a_frozen_trunk(make, short: Clip) -> None:
-    stage = make(loss=swintexco_loss)
+def test_trains_in_bfloat16_with_the_whole_loss_and_a_frozen_trunk(make, build_loss, short: Clip) -> None:
+    stage = make(loss=build_loss("swintexco"))
     before = state(stage.network)
     fit(stage, [short], precision="bf16-mixed")
     assert moved(stage.network, before) == {name for name in before if not name.startswith("embed")}

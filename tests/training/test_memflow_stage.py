@@ -1,6 +1,7 @@
 """Stage memflow: what it trains on, in which precision, and what its validation measures."""
 
 from dataclasses import replace
+from functools import partial
 
 import lightning
 import pytest
@@ -9,11 +10,23 @@ from hydra.utils import instantiate
 
 from flowchroma import metrics, ops
 from flowchroma.errors import UserError
-from flowchroma.losses import flow_loss
+from flowchroma.models import MemFlow
+from flowchroma.models.memflow import Architecture
 from flowchroma.training import MemFlowStage
 from flowchroma.types import Clip
 
-ALL = {"color": 1.0, "epe": 0.1, "census": 0.3, "photometric": 0.3, "smoothness": 0.1}
+ALL = ["loss.census=0.3", "loss.photometric=0.3", "loss.smoothness=0.1"]
+
+
+SMALL = Architecture(
+    channels=1, widths=(16, 24, 32), blocks=1, strides=(4, 1, 2, 1), context_norm="instance", features=32, hidden=32,
+    levels=1, radius=3, motion_widths=(32, 32, 24, 16), kernels=(7, 7), expansion=1.0,
+)  # fmt: skip
+
+
+def small_memflow(**options) -> MemFlow:
+    """A network that corrects its flow on the coarse grid, so that it has one iterate an iteration."""
+    return MemFlow(SMALL, mask_width=32, memory_pool=4, average_tokens=256, **options)
 
 
 def adam(parameters) -> torch.optim.Optimizer:
@@ -21,15 +34,15 @@ def adam(parameters) -> torch.optim.Optimizer:
 
 
 @pytest.fixture
-def stage(build):
+def stage(build_loss):
     """A stage whose network moves its flow already, with every term."""
 
     def made(**options) -> MemFlowStage:
-        model = build("memflow_small", "model.iterations=3", "model.refiner=null")
+        model = small_memflow(iterations=3, start=partial(ops.lucas_kanade, levels=5, finest=3, iterations=2))
         with torch.no_grad():
             for parameter in model.update_block.flow_head.ffn2[-1].parameters():
                 parameter.add_(0.02 * torch.randn_like(parameter))
-        stage = MemFlowStage(model, flow_loss(**ALL), adam, **options)
+        stage = MemFlowStage(model, build_loss("flow", *ALL), adam, **options)
         stage.log = lambda *_, **__: None
         return stage
 
@@ -64,7 +77,7 @@ def test_correlation_warping_and_flow_are_float32_under_bfloat16(stage, clip: Cl
         predictions = list(made.predictions(clip))
     assert kinds["encoder"] == {torch.bfloat16}  # or nothing was saved
     assert kinds["lookup"] == kinds["warp"] == {torch.float32}
-    assert {flow.dtype for p in predictions for flow in (p.flow, *p.iterates)} == {torch.float32}
+    assert {flow.dtype for p in predictions for flow in (p.estimate.flow, *p.estimate.iterates)} == {torch.float32}
 
 
 @pytest.mark.parametrize("known", [None, without_flow, half_with_flow])
@@ -89,7 +102,7 @@ def test_iterates_are_detached(stage, clip: Clip) -> None:
     model = stage().model
     first, second = (model.encode(clip.luma[:, t]) for t in (1, 0))
     empty = first.key[:, :0]
-    one, *_, last = model.refine(first, second.features, empty, empty)
+    one, *_, last = model.iterate(first, second.features, empty, empty)
     of_flow, of_hidden = torch.autograd.grad(last.flow.sum(), [one.flow, one.hidden], allow_unused=True)
     assert of_flow is None
     assert of_hidden is not None
@@ -121,29 +134,29 @@ class Translating(torch.nn.Module):
         return flows
 
 
-def test_pixels_are_seen_where_the_reversed_clip_leads_back(clip: Clip) -> None:
+def test_pixels_are_seen_where_the_reversed_clip_leads_back(build_loss, clip: Clip) -> None:
     clip = half_with_flow(clip)
-    stage = MemFlowStage(Translating(clip.luma), flow_loss(), adam, occlusion="forward_backward")
+    stage = MemFlowStage(Translating(clip.luma), build_loss("flow"), adam, occlusion="forward_backward")
     for t, p in enumerate(stage.predictions(clip), start=1):
         expected = torch.ones(2, 1, 64, 64)
         expected[..., :t] = 0  # from outside the frame
         expected[..., 20:30, :] = 0
-        assert torch.equal(p.seen, expected), t
+        assert torch.equal(p.estimate.visible, expected), t
     assert stage.model.calls == 2
 
 
-def test_flows_that_disagree_in_most_of_a_frame_hide_nothing(clip: Clip) -> None:
+def test_flows_that_disagree_in_most_of_a_frame_hide_nothing(build_loss, clip: Clip) -> None:
     network = Translating(clip.luma, torn=slice(0, 40))
-    stage = MemFlowStage(network, flow_loss(), adam, occlusion="forward_backward")
+    stage = MemFlowStage(network, build_loss("flow"), adam, occlusion="forward_backward")
     for p in stage.predictions(half_with_flow(clip)):
-        assert p.seen.min() == 1
+        assert p.estimate.visible.min() == 1
 
 
 @pytest.mark.parametrize(("occlusion", "known"), [("inside", without_flow), ("forward_backward", lambda c: c)])
-def test_a_second_pass_is_made_only_if_asked_for_and_needed(clip: Clip, occlusion: str, known) -> None:
+def test_a_second_pass_is_made_only_if_asked_for_and_needed(build_loss, clip: Clip, occlusion: str, known) -> None:
     clip = known(clip)
-    stage = MemFlowStage(Translating(clip.luma), flow_loss(), adam, occlusion=occlusion)
-    assert all(p.seen is None for p in stage.predictions(clip))
+    stage = MemFlowStage(Translating(clip.luma), build_loss("flow"), adam, occlusion=occlusion)
+    assert all(p.estimate.visible is None for p in stage.predictions(clip))
     assert stage.model.calls == 1
 
 
@@ -195,11 +208,11 @@ def test_validation_measures_the_confidence_against_the_error(stage, clip: Clip)
         assert found[name] == pytest.approx(sum(float(v) for v in values) / 2, rel=1e-4), name
 
 
-def test_self_supervision_learns_without_exact_flow(compose, build, clip: Clip) -> None:
+def test_self_supervision_learns_without_exact_flow(compose, clip: Clip) -> None:
     config = compose("stage=memflow", "loss=flow_self", "stage.module.occlusion=forward_backward")
     small = {"lab": clip.lab[:, :2, :, :32, :48], "visible": clip.visible[:, :1, :, :32, :48]}
     clip = without_flow(replace(clip, flow=torch.full((2, 1, 2, 32, 48), torch.nan), **small))
-    model = build("memflow_small", "model.start=null", "model.refiner=null", "model.iterations=2")
+    model = small_memflow(iterations=2)
     stage = MemFlowStage(model, instantiate(config.loss), adam, occlusion=config.stage.module.occlusion)
     stage.log = lambda *_, **__: None
     assert "epe" not in stage.loss.weights
@@ -212,6 +225,6 @@ def test_self_supervision_learns_without_exact_flow(compose, build, clip: Clip) 
         optimizer.step()
         with torch.no_grad():
             (p,) = stage.predictions(clip)
-        errors.append((p.flow - torch.tensor([-2.0, 0]).view(1, 2, 1, 1)).norm(dim=1).mean().item())
+        errors.append((p.estimate.flow - torch.tensor([-2.0, 0]).view(1, 2, 1, 1)).norm(dim=1).mean().item())
     # Not by the loss, which is small too where everything is masked.
     assert errors[-1] < 0.5 * errors[0]

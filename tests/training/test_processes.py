@@ -9,7 +9,6 @@ from omegaconf import OmegaConf
 
 from flowchroma.app.launching import refuse_unlaunchable
 from flowchroma.errors import UserError
-from flowchroma.losses import color_loss
 from flowchroma.losses.masking import masked_mean
 from flowchroma.ops import processes
 from flowchroma.training import FusionStage
@@ -79,13 +78,13 @@ def test_several_processes_are_refused_where_they_cannot_be_started(compose) -> 
         refuse_unlaunchable(trainer)
 
 
-def test_only_what_learns_is_shared_between_processes(build) -> None:
+def test_only_what_learns_is_shared_between_processes(build, build_loss) -> None:
     """Frozen networks and feature networks are out of DDP's buckets."""
     fusion = FusionStage(
         build("simple"),
         build("memflow_small"),
         build("swintexco_small"),
-        color_loss(weights="shipped"),
+        build_loss("flowchroma", "loss.weights=shipped"),
         torch.optim.SGD,
     )
     shared = {id(p) for p in fusion.parameters() if p.requires_grad}

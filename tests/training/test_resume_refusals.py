@@ -126,6 +126,17 @@ def test_what_changes_the_losses_is_said_and_what_does_not_is_not(run, capsys) -
     assert "trainer.precision=bf16-mixed instead of 32-true" in said
 
 
+def test_a_loss_recorded_in_an_earlier_form_is_the_same_loss(run, capsys, tmp_path: Path) -> None:
+    record = OmegaConf.load(tmp_path / "config.yaml")
+    off = {"perceptual": 0.0, "contextual": 0.0, "temporal": 0.0}
+    record.loss = {"_target_": "flowchroma.losses.color_loss", "l1": 1.0, **off}
+    OmegaConf.save(record, tmp_path / "config.yaml")
+    checkpoint_to_resume(run(resume="last"))
+    assert capsys.readouterr().err == ""
+    checkpoint_to_resume(run("loss.temporal=0.5", resume="last"))
+    assert "going on with loss.temporal=0.5 instead of 0.0: losses" in capsys.readouterr().err
+
+
 def test_where_there_is_nothing_a_run_starts_and_a_named_one_is_refused(run, tmp_path: Path, capsys) -> None:
     assert checkpoint_to_resume(run(resume="last", run_dir=str(tmp_path / "new"))) is None
     assert "starts from its first step" in capsys.readouterr().err

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from flowchroma.errors import UserError
-from flowchroma.losses import color_loss, flow_loss
+from flowchroma.losses import L1, Temporal, WeightedSum
 from flowchroma.models import SimpleFusion
 from flowchroma.training import FusionStage, MemFlowStage, SwinTExCoStage
 from flowchroma.types import Clip
@@ -45,7 +45,7 @@ def test_rollout_carries_its_own_colour_and_its_gradient(fusion: FusionStage, cl
     with torch.no_grad():
         for parameter in fusion.trained.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
-    first, *_, last = (ab for _, ab in fusion._roll_out(clip))
+    first, *_, last = (frame.ab for frame in fusion._roll_out(clip))
     gradient = torch.autograd.grad(last.sum(), first)[0]
     assert gradient[1].abs().sum() > 0
     torch.testing.assert_close(first[0], clip.ab[0, 0])  # given
@@ -60,12 +60,12 @@ def test_given_first_frames_are_not_judged(fusion: FusionStage, clip: Clip) -> N
     assert len(list(fusion.predictions(given))) == 2
 
 
-def test_flow_stage_is_supervised_by_the_exact_flow(build, clip: Clip) -> None:
-    stage = MemFlowStage(build("memflow_small"), flow_loss(), adam)
+def test_flow_stage_is_supervised_by_the_exact_flow(build, build_loss, clip: Clip) -> None:
+    stage = MemFlowStage(build("memflow_small"), build_loss("flow"), adam)
     predictions = list(stage.predictions(clip))
     assert len(predictions) == 2
     values = stage.loss(predictions[0])
-    error = torch.stack([(f - clip.flow[:, 0]).abs().mean() for f in predictions[0].iterates])
+    error = torch.stack([(f - clip.flow[:, 0]).abs().mean() for f in predictions[0].estimate.iterates])
     weights = 0.85 ** torch.arange(len(error) - 1, -1, -1)
     torch.testing.assert_close(values.unweighted["epe"], (weights * error).sum() / weights.sum())
     total(stage, clip).backward()
@@ -73,7 +73,7 @@ def test_flow_stage_is_supervised_by_the_exact_flow(build, clip: Clip) -> None:
 
 
 def test_matching_stage_trains_all_but_the_trunk(build, clip: Clip) -> None:
-    stage = SwinTExCoStage(build("swintexco_small"), color_loss(perceptual=0, contextual=0, temporal=0), adam)
+    stage = SwinTExCoStage(build("swintexco_small"), WeightedSum({"l1": L1()}, {"l1": 1.0}), adam)
     for _ in range(2):  # the refinement starts at zero, so its inner layers learn from the second step on
         optimizer = stage.configure_optimizers()["optimizer"]
         optimizer.zero_grad()
@@ -85,10 +85,10 @@ def test_matching_stage_trains_all_but_the_trunk(build, clip: Clip) -> None:
 
 
 @torch.no_grad()
-def test_validation_scores_what_it_says(build, clip: Clip) -> None:
+def test_validation_scores_what_it_says(build, build_loss, clip: Clip) -> None:
     from dataclasses import replace
 
-    stage = MemFlowStage(build("memflow_small"), flow_loss(), adam)
+    stage = MemFlowStage(build("memflow_small"), build_loss("flow"), adam)
     found = list(stage.colours(replace(clip, starts_coloured=torch.tensor([True, True]))))
     assert len(found) == 2
     torch.testing.assert_close(found[1]["psnr_hold"], clip.ab[:, 0])
@@ -104,7 +104,7 @@ def test_gradients_flow_through_as_many_frames_as_the_horizon_says(fusion: Fusio
         for parameter in fusion.trained.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
     for horizon, reaches in ((None, [True] * 4), (2, [False] * 4), (3, [False, False, False, True])):
-        colours = [ab for _, ab in fusion._roll_out(clip, horizon=horizon)]
+        colours = [frame.ab for frame in fusion._roll_out(clip, horizon=horizon)]
         gradients = torch.autograd.grad(colours[-1].sum(), colours[:-1], allow_unused=True)
         assert [g is not None and bool(g.any()) for g in gradients] == reaches
 
@@ -112,7 +112,7 @@ def test_gradients_flow_through_as_many_frames_as_the_horizon_says(fusion: Fusio
 def test_clips_grow_with_the_steps(build, clip: Clip) -> None:
     from .conftest import made_clip
 
-    loss = color_loss(perceptual=0, contextual=0)
+    loss = WeightedSum({"l1": L1(), "temporal": Temporal()}, {"l1": 1.0, "temporal": 0.5})
     networks = SimpleFusion(14), build("memflow_small"), build("swintexco_small")
     stage = FusionStage(*networks, loss, adam, growth={0: 2, 5: 4, 9: 50})
     clip = made_clip(5)
@@ -146,12 +146,12 @@ def test_a_cut_in_a_clip_is_trained_through_and_scored_frame_by_frame(fusion: Fu
         assert len(list(fusion.colours(spliced))) == 4  # one for each frame but the first
         total(fusion, spliced).backward()
         assert all(torch.isfinite(p.grad).all() for p in fusion.trained.parameters())
-    signals = [signals for signals, _ in fusion._roll_out(cut)]
-    assert signals[2].propagation.confidence.mean() < 0.7 * signals[1].propagation.confidence.mean()
+    carried = [frame.signals and frame.signals.propagation.confidence.mean() for frame in fusion._roll_out(cut)]
+    assert carried[2] < 0.7 * carried[1]
 
 
 @pytest.mark.parametrize("wrong", [{"horizon": 0}, {"growth": {0: 1}}])
 def test_clips_that_cannot_be_judged_are_refused(build, wrong) -> None:
     networks = SimpleFusion(14), build("memflow_small"), build("swintexco_small")
     with pytest.raises(UserError, match=r"stage\.module"):
-        FusionStage(*networks, color_loss(perceptual=0, contextual=0), adam, **wrong)
+        FusionStage(*networks, WeightedSum({"l1": L1()}, {"l1": 1.0}), adam, **wrong)

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from flowchroma.losses import color_loss, swintexco_loss
+from flowchroma.losses import L1, Temporal, WeightedSum
 from flowchroma.training import SwinTExCoStage
 from flowchroma.types import Clip, Match
 
@@ -12,8 +12,8 @@ def adam(parameters) -> torch.optim.Optimizer:
     return torch.optim.Adam(parameters, 1e-3)
 
 
-def stage_of(build, flow=None, **weights) -> SwinTExCoStage:
-    loss = color_loss(**{"l1": 0, "perceptual": 0, "contextual": 0, "temporal": 1, **weights})
+def stage_of(build, flow=None, l1=0.0, temporal=1.0) -> SwinTExCoStage:
+    loss = WeightedSum({"l1": L1(), "temporal": Temporal()}, {"l1": l1, "temporal": temporal})
     return SwinTExCoStage(build("swintexco_small"), loss, adam, flow=flow)
 
 
@@ -62,8 +62,8 @@ def test_output_that_follows_the_motion_costs_nothing(build, clip: Clip) -> None
     assert temporal(stage, inner) == pytest.approx([0, 0], abs=1e-4)
 
 
-def test_the_whole_loss_trains_all_but_the_trunk(build, clip: Clip) -> None:
-    stage = SwinTExCoStage(build("swintexco_small"), swintexco_loss, adam)
+def test_the_whole_loss_trains_all_but_the_trunk(build, build_loss, clip: Clip) -> None:
+    stage = SwinTExCoStage(build("swintexco_small"), build_loss("swintexco"), adam)
     for _ in range(2):  # the refinement starts at zero, so its inner layers learn from the second step on
         optimizer = stage.configure_optimizers()["optimizer"]
         optimizer.zero_grad()
@@ -78,8 +78,8 @@ def test_the_whole_loss_trains_all_but_the_trunk(build, clip: Clip) -> None:
 
 
 @torch.no_grad()
-def test_several_references_reach_the_network_and_the_loss(build, clip: Clip) -> None:
-    stage = SwinTExCoStage(build("swintexco_small"), swintexco_loss, adam)
+def test_several_references_reach_the_network_and_the_loss(build, build_loss, clip: Clip) -> None:
+    stage = SwinTExCoStage(build("swintexco_small"), build_loss("swintexco"), adam)
     several = replace(clip, references=torch.cat([clip.references.roll(20, dims=-1), clip.references], dim=1))
     prediction = next(stage.predictions(several))
     assert prediction.reference.shape == (2, 2, 3, 64, 64)

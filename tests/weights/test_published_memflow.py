@@ -8,6 +8,7 @@ from torch import Tensor
 
 from flowchroma.errors import UserError
 from flowchroma.models import MemFlow
+from flowchroma.models.memflow import Architecture
 from flowchroma.training import load_weights, save_weights
 
 KEPT = "cnet.layer2.0.downsample.1.weight"
@@ -114,7 +115,7 @@ def test_a_mixture_of_prefixes_is_refused(network: MemFlow, published: dict[str,
 
 def test_a_network_of_another_size_refuses_it(published: dict[str, Tensor], tmp_path: Path) -> None:
     torch.save(published, tmp_path / "file.pth")
-    refused(MemFlow(channels=1), tmp_path / "file.pth", r"\(64, 3, 7, 7\) instead of \(64, 1, 7, 7\)")
+    refused(MemFlow(Architecture(channels=1)), tmp_path / "file.pth", r"\(64, 3, 7, 7\) instead of \(64, 1, 7, 7\)")
 
 
 def test_code_in_a_file_is_not_run(network: MemFlow, published: dict[str, Tensor], tmp_path: Path) -> None:

@@ -8,33 +8,34 @@ from torch.nn import functional as F
 
 from flowchroma import ops
 from flowchroma.color import scale_ab, scale_luma, unscale_ab
-from flowchroma.models.fusion.error_model import errors
+from flowchroma.models.contracts import Fusion
+from flowchroma.models.error_model import ErrorModel
+from flowchroma.models.fusion.inverse_variance import InverseVarianceFusion, candidates
 from flowchroma.models.state import Signals
-from flowchroma.types import Match
 
 CHANNELS = 13
 _DIFFERENCE = 20.0  # units of L that become 1
 
 
-class BlendFusion(nn.Module):
-    """Weighs three colours against each other at every pixel, and corrects their mixture.
+class BlendFusion(Fusion):
+    """`InverseVarianceFusion` with weights that a network changes, and a correction of their mixture.
 
-    Untrained, it weighs each colour by the inverse square of the error expected of it (`error_model`). What is
-    learnt is where that is wrong: a U-Net with additive skips (Ronneberger et al., MICCAI 2015) over squares of two by
-    two pixels reads luminance, the three colours, and all that speaks for each, and changes the logarithms of their
-    weights. A softmax makes weights of these, so that colours are chosen rather than made up; a correction of the
-    mixture starts at zero.
+    A U-Net with additive skips (Ronneberger et al., MICCAI 2015) over squares of two by two pixels reads luminance, the
+    three colours, and what is known of each, and changes the logarithms of their weights. Softmax keeps the mixture
+    within the colours that were found. Both the changes and the correction start at zero.
 
     Args:
         width: channels at half size; doubled at each of the coarser scales.
         depth: number of times that grid is halved.
+        error_model: gives the expected errors; None takes the shipped constants.
     """
 
     reads_recent = True
-    reads_closely = True
+    reads_votes = True
 
-    def __init__(self, width: int = 24, depth: int = 3) -> None:
-        super().__init__()
+    def __init__(self, width: int = 24, depth: int = 3, error_model: ErrorModel | None = None) -> None:
+        super().__init__(error_model)
+        self.untrained = InverseVarianceFusion(self.error_model)
         widths = [width * 2**level for level in range(depth + 1)]
         self.multiple = 2 ** (depth + 1)
         self.enter = nn.Sequential(nn.PixelUnshuffle(2), *_convs(4 * CHANNELS, width, width))
@@ -48,22 +49,12 @@ class BlendFusion(nn.Module):
 
     def forward(self, signals: Signals) -> Tensor:
         """Fuse the colours of a frame: (B, 2, H, W), CIELAB units; any size."""
-        carried, match = signals.propagation, signals.match.closest
-        recent = nothing_found(match) if signals.recent is None else signals.recent.closest
-        now = torch.zeros_like(carried.confidence) if signals.flow is None else signals.flow.confidence
-        base = torch.where(carried.confidence > 0, carried.ab, match.ab)
-        read = [scale_luma(signals.luma), scale_ab(base), carried.confidence, now]
-        for found in (match, recent):
-            read += [scale_ab(found.ab), found.similarity, found.difference / _DIFFERENCE]
-        x, padding = ops.pad_to_multiple(torch.cat(read, dim=1), self.multiple)
-        out = padding.crop(F.pixel_shuffle(self._weigh(x), 2)).float()
-        odds = [-2 * error.float().log() for error in errors(signals)]
-        weights = torch.softmax(torch.cat(odds, dim=1) + out[:, : len(odds)], dim=1).to(base.dtype)
-        colours = torch.stack([base, match.ab, recent.ab][: len(odds)], dim=1)
-        mixture = (weights[:, :, None] * colours).sum(dim=1)
-        return mixture + unscale_ab(out[:, 3:]).to(base.dtype)
+        x, padding = ops.pad_to_multiple(_read(signals), self.multiple)
+        out = padding.crop(F.pixel_shuffle(self._changes(x), 2)).float()
+        mixture = self.untrained.weigh(signals, out[:, :3])
+        return mixture + unscale_ab(out[:, 3:]).to(mixture.dtype)
 
-    def _weigh(self, x: Tensor) -> Tensor:
+    def _changes(self, x: Tensor) -> Tensor:
         skips = [self.enter(x)]
         for down in self.down:
             skips.append(down(F.avg_pool2d(skips[-1], 2)))
@@ -73,10 +64,15 @@ class BlendFusion(nn.Module):
         return self.leave(x)
 
 
-def nothing_found(match: Match) -> Match:
-    """A match that found nothing of its own, and repeats another's colour."""
-    nothing = torch.zeros_like(match.similarity)
-    return Match(match.ab, nothing, nothing, match.source)
+def _read(signals: Signals) -> Tensor:
+    """What the network reads, (B, 13, H, W), about [-1, 1]."""
+    carried = signals.propagation.confidence
+    base, *matches = candidates(signals)
+    now = torch.zeros_like(carried) if signals.flow is None else signals.flow.confidence
+    read = [scale_luma(signals.luma), scale_ab(base), carried, now]
+    for found in matches:
+        read += [scale_ab(found.ab), found.similarity, found.difference / _DIFFERENCE]
+    return torch.cat(read, dim=1)
 
 
 def _convs(*widths: int) -> nn.Sequential:

@@ -1,21 +1,22 @@
-"""The fusion that learns nothing."""
+"""The mean of both colours, weighted by their confidences."""
 
-from torch import Tensor, nn
+from torch import Tensor
 
+from flowchroma.models.contracts import Fusion
 from flowchroma.models.state import Signals
 
 
-class PlaceholderFusion(nn.Module):
-    """Mean of both colours, weighted by their confidences: the floor that a trained fusion must beat."""
+class PlaceholderFusion(Fusion):
+    """confidence * carried + similarity * matched, over the sum of both: the least that a trained fusion must beat."""
 
     def forward(self, signals: Signals) -> Tensor:
         """Weigh the two colours of a frame.
 
         Returns:
-            (B, 2, H, W), CIELAB units. The matched colour where neither is trusted.
+            (B, 2, H, W), CIELAB units. The matched colour where confidence and similarity are 0.
         """
         propagation, found = signals.propagation, signals.match
-        # The small constant decides the case of no trust at all, and nothing else.
-        trust = found.similarity + 1e-6
-        total = propagation.confidence + trust
-        return (propagation.confidence * propagation.ab + trust * found.ab) / total
+        # The small constant decides where both are 0, and nothing else.
+        similarity = found.similarity + 1e-6
+        total = propagation.confidence + similarity
+        return (propagation.confidence * propagation.ab + similarity * found.ab) / total

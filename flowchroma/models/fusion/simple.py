@@ -3,11 +3,12 @@
 from torch import Tensor, nn
 
 from flowchroma.color import unscale_ab
+from flowchroma.models.contracts import Fusion
 from flowchroma.models.fusion.inputs import CHANNELS, carried_or_matched, stack
 from flowchroma.models.state import Signals
 
 
-class SimpleFusion(nn.Module):
+class SimpleFusion(Fusion):
     """Four convolutions, 7 channels in, 2 out; at width 56, 48,554 parameters.
 
     The output is a correction of the carried colour where there is any, and of the matched colour where there is none.

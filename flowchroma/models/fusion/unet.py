@@ -8,11 +8,12 @@ from torch.nn import functional as F
 
 from flowchroma import ops
 from flowchroma.color import unscale_ab
+from flowchroma.models.contracts import Fusion
 from flowchroma.models.fusion.inputs import CHANNELS, carried_or_matched, stack
 from flowchroma.models.state import Signals
 
 
-class UNetFusion(nn.Module):
+class UNetFusion(Fusion):
     """Encoder and decoder with skips (Ronneberger et al., MICCAI 2015), 7 channels in.
 
     Three come out: how much of the matched colour replaces the carried one, and a correction of ab. Where nothing could
@@ -33,7 +34,7 @@ class UNetFusion(nn.Module):
         self.leave = nn.Conv2d(width, 3, 1)
         nn.init.zeros_(self.leave.weight)
         assert self.leave.bias is not None
-        # Untrained, it trusts the flow to about nine tenths.
+        # Untrained, the carried colour weighs about nine tenths.
         self.leave.bias.data.copy_(torch.tensor([-2.0, 0.0, 0.0]))
 
     def forward(self, signals: Signals) -> Tensor:

@@ -1,5 +1,7 @@
 """Flow that carries colour from frame to frame."""
 
+from flowchroma.models.memflow.architecture import Architecture
+from flowchroma.models.memflow.compact import MemFlowSmall
 from flowchroma.models.memflow.confidence import (
     Confidence,
     Evidence,
@@ -8,15 +10,19 @@ from flowchroma.models.memflow.confidence import (
     Photometric,
     UpsamplingEntropy,
 )
-from flowchroma.models.memflow.network import MemFlow
+from flowchroma.models.memflow.estimator import FlowEstimator
+from flowchroma.models.memflow.published import MemFlow
 from flowchroma.models.memflow.refiner import Refiner
 
 __all__ = [
+    "Architecture",
     "Confidence",
     "Evidence",
+    "FlowEstimator",
     "ForwardBackward",
     "MatchingEntropy",
     "MemFlow",
+    "MemFlowSmall",
     "Photometric",
     "Refiner",
     "UpsamplingEntropy",

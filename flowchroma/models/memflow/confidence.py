@@ -1,4 +1,4 @@
-"""How far a flow can be trusted: interchangeable answers, chosen by config. docs/confidence.md compares them."""
+"""Confidence in a flow, in several forms that a config chooses from; docs/confidence.md compares them."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -10,34 +10,34 @@ from torch.nn import functional as F
 
 from flowchroma import ops
 
-_QUICK = partial(ops.lucas_kanade, finest=2)
+_LUCAS_KANADE = partial(ops.lucas_kanade, finest=2)
 
 
 class Evidence(NamedTuple):
-    """What is known of a flow once it is estimated, on the padded frame."""
+    """A flow, and what it was estimated from, on the padded frame."""
 
     luma: Tensor  # (B, 1, H, W), L in [0, 100], of frame t
     previous: Tensor  # (B, 1, H, W), of frame t - 1
-    flow: Tensor  # (B, 2, H, W), pixels, from t back to t - 1: what colour is carried along
+    flow: Tensor  # (B, 2, H, W), pixels, from t back to t - 1, along which colour is carried
     coarse: Tensor  # (B, 2, h, w), the same in coarse pixels, before it was enlarged
-    weights: Tensor  # (B, n, f, f, H / f, W / f): shares of n neighbours, which enlarged the flow f times to pixels
+    weights: Tensor  # (B, n, f, f, H / f, W / f): weights of n neighbours, by which the flow was enlarged f times
     correlation: ops.Correlation  # of both frames' features
     opposite: Callable[[int], Tensor]  # the network's flow from t - 1 to t, (B, 2, H, W), after so many iterations
 
 
 class Confidence(Protocol):
-    """Says how far a flow can be trusted."""
+    """Estimates how far a flow can be trusted."""
 
     def __call__(self, evidence: Evidence) -> Tensor:
-        """Judge every pixel: (B, 1, H, W), in [0, 1], 1 where the flow is right."""
+        """Confidence of every pixel: (B, 1, H, W), in [0, 1], 1 where the flow is right."""
 
 
 class Photometric:
-    """How well the frame before, warped along the flow, explains this frame's luminance.
+    """How well the frame before, warped along the flow, matches this frame's luminance.
 
     exp(-d / scale), where d is the mean of |difference| over each window, averaged over the windows, after one gain and
-    offset took out a change of light. It sees what all errors of carried colour have in common, whatever their cause:
-    uncovered ground, a wrong flow, blur.
+    offset for the whole frame compensated a change of exposure. Uncovered ground, a wrong flow and blur, which all
+    spoil carried colour, all raise d.
 
     Args:
         scale: in units of L. The default makes the confidence estimate exp(-error / 10), the error being that of the
@@ -49,7 +49,7 @@ class Photometric:
         self.scale, self.radii = scale, tuple(radii)
 
     def __call__(self, evidence: Evidence) -> Tensor:
-        """See `Confidence`."""
+        """(B, 1, H, W), in [0, 1]."""
         warped = ops.backward_warp(evidence.previous, evidence.flow)
         luma = evidence.luma.to(warped.dtype)
         difference = (luma - ops.light_fitted(warped, luma)).abs()
@@ -58,23 +58,23 @@ class Photometric:
 
 
 class ForwardBackward:
-    """Whether an opposite flow leads back: exp(-|flow + back|^2 / bound), see `ops.forward_backward_error`.
+    """Forward-backward consistency: exp(-|flow + back|^2 / bound), the bound as in `ops.forward_backward_error`.
 
     Args:
-        opposite: gives the flow from one luminance to another, of any size; None lets the network look the other way
-            round, which doubles its cost.
+        opposite: gives the flow from one luminance to another, of any size; with None the network estimates it, which
+            doubles its cost.
         iterations: of the network then, at most those of the forward flow.
     """
 
     def __init__(
         self,
-        opposite: Callable[[Tensor, Tensor], Tensor] | None = _QUICK,
+        opposite: Callable[[Tensor, Tensor], Tensor] | None = _LUCAS_KANADE,
         iterations: int = 3,
     ) -> None:
         self.opposite, self.iterations = opposite, iterations
 
     def __call__(self, evidence: Evidence) -> Tensor:
-        """See `Confidence`."""
+        """(B, 1, H, W), in [0, 1]."""
         back = (
             evidence.opposite(self.iterations)
             if self.opposite is None
@@ -85,9 +85,9 @@ class ForwardBackward:
 
 
 class MatchingEntropy:
-    """Certainty of where each coarse position belongs, among those around its match.
+    """Certainty of each coarse position's match, among the positions around it.
 
-    One minus the normalised entropy of a softmax over the correlation's window, at its finest level, enlarged
+    One minus the normalised entropy of a softmax over the window of correlations at its finest level, enlarged
     bilinearly.
 
     Args:
@@ -98,19 +98,19 @@ class MatchingEntropy:
         self.temperature = temperature
 
     def __call__(self, evidence: Evidence) -> Tensor:
-        """See `Confidence`."""
+        """(B, 1, H, W), in [0, 1]."""
         coarse = evidence.coarse
         height, width = coarse.shape[-2:]
-        found = evidence.correlation.lookup(ops.pixel_grid(height, width, like=coarse) + coarse)
-        finest = found[:, : (2 * evidence.correlation.radius + 1) ** 2]
-        sure = ops.certainty(torch.softmax(finest / self.temperature, dim=1), dim=1)
-        return F.interpolate(sure[:, None], size=evidence.flow.shape[-2:], mode="bilinear")
+        lookup = evidence.correlation.lookup(ops.pixel_grid(height, width, like=coarse) + coarse)
+        finest = lookup[:, : (2 * evidence.correlation.radius + 1) ** 2]
+        certainty = ops.certainty(torch.softmax(finest / self.temperature, dim=1), dim=1)
+        return F.interpolate(certainty[:, None], size=evidence.flow.shape[-2:], mode="bilinear")
 
 
 class UpsamplingEntropy:
-    """Certainty of the weights by which each pixel's flow is mixed from coarse ones (1 - normalised entropy)."""
+    """Certainty of the weights by which each pixel's flow is averaged from coarse ones: 1 - normalised entropy."""
 
     def __call__(self, evidence: Evidence) -> Tensor:
-        """See `Confidence`."""
-        sure = ops.certainty(evidence.weights, dim=1)
-        return sure.permute(0, 3, 1, 4, 2).reshape(len(sure), 1, *evidence.flow.shape[-2:])
+        """(B, 1, H, W), in [0, 1]."""
+        certainty = ops.certainty(evidence.weights, dim=1)
+        return certainty.permute(0, 3, 1, 4, 2).reshape(len(certainty), 1, *evidence.flow.shape[-2:])

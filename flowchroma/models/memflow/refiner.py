@@ -1,48 +1,38 @@
-"""From the coarse grid to half a frame: corrections that a network picks among those that the light proposes."""
+"""From the coarse grid to half of the frame's size: least-squares corrections of the flow, weighed by a network."""
 
 import itertools
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from flowchroma import ops
+from flowchroma.models.memflow.iterates import FineFlow
 from flowchroma.models.memflow.layout import fast
 from flowchroma.models.memflow.update import Pointwise
 from flowchroma.ops import light
 
 _CELL = 2  # pixels a side that share a hidden state
 _DAMPING = 0.02  # of the squared gradient of normalised luminance
-_REACH = 2.0  # pixels: the longest step that the light may propose
-_FAR = 8.0  # pixels: the longest step to the dominant motion
-_SPREAD = (1, 3)  # dilations of the last averages
-_PROPOSED = 3  # channels of a proposed step: itself, and how well it is known
-
-
-class Refined(NamedTuple):
-    """A flow in pixels and what led to it."""
-
-    flow: Tensor  # (B, 2, H, W)
-    polished: Tensor | None  # see `Flow`
-    weights: Tensor  # (B, n, f, f, H / f, W / f): shares of n neighbours, which enlarged it f times
-    steps: list[Tensor]  # the flows before it, (B, 2, h, w), each in pixels of its own grid
+_LONGEST_STEP = 2.0  # pixels, of a least-squares step along an axis
+_LONGEST_TO_DOMINANT = 8.0  # pixels, of a step to the dominant motion along an axis
+_DILATIONS = (1, 3)  # of the averages over nine neighbours that end a step
+_STEP_CHANNELS = 3  # a step, and the logarithm of its certainty
 
 
 class Refiner(nn.Module):
     """Corrects a flow at a quarter and at half of the frame's size.
 
-    Several estimates of the missing motion lie beside each other at every pixel: the least-squares steps of Lucas and
-    Kanade over windows of several sizes, and the way to the `ops.dominant_motion` of the frame. A small network that
-    sees them, what each leaves unexplained, and its own hidden state mixes them by a softmax, adds a correction of its
-    own, and then averages the flow over nine neighbours, twice, by weights that it gives every pixel, as the convex
-    enlargement of RAFT does (Teed and Deng, ECCV 2020, section 3.3). It is the same network at every scale and step.
-    Enlarged by weights of its own (`ops.between_upsample`), the flow is `ops.polish`ed, as far as the network trusts
-    that.
+    Every pixel has several candidates for a correction: the least-squares steps of Lucas and Kanade over windows of
+    several sizes, the difference to the frame's `ops.dominant_motion`, and none. From these, both frames and its hidden
+    state, a small network gives every pixel the candidates' weights (a softmax), a correction of its own, and weights
+    of nine neighbours, over which the flow is then averaged, twice, as in the convex upsampling of RAFT (Teed and Deng,
+    ECCV 2020, section 3.3). The same network does every step at every scale. The result is enlarged by weights of its
+    own (`ops.between_upsample`) and moved towards its `ops.polish`ed form by a weight in [0, 1] of every pixel.
 
     Args:
-        hidden: channels of the hidden state that the coarse grid hands over, and of all layers.
+        hidden: channels of the coarse grid's hidden state, and of all layers.
         scales: by which the frame is shrunk, falling, the last one 2.
         steps: at each scale.
         radii: of the windows, in pixels of the shrunk frame.
@@ -59,26 +49,26 @@ class Refiner(nn.Module):
     ) -> None:
         super().__init__()
         self.scales, self.steps, self.radii = tuple(scales), tuple(steps), tuple(radii)
-        seen = 7 + _PROPOSED * len(radii)
-        self.split = [len(radii) + 2, 2, *(9 for _ in _SPREAD)]
+        inputs = 7 + _STEP_CHANNELS * len(radii)
+        self.split = [len(radii) + 2, 2, *(9 for _ in _DILATIONS)]
         cell = _CELL**2
-        self.enter = nn.Conv2d(seen, hidden, _CELL, stride=_CELL)
+        self.enter = nn.Conv2d(inputs, hidden, _CELL, stride=_CELL)
         self.recall = Pointwise(hidden, hidden, bias=False)
         self.body = nn.Sequential(*(_Block(hidden, dilation) for dilation in dilations))
         self.answer = nn.Conv2d(hidden, cell * sum(self.split), 1)
         self.enlarge = nn.Conv2d(hidden, 4 * cell * 4, 1)
         self.settle = nn.Conv2d(hidden, cell, 1)
-        # Untrained it averages its proposals, and keeps the flow's edges.
-        shares = torch.zeros(sum(self.split))
-        for index in range(len(_SPREAD)):
-            shares[len(radii) + 4 + 9 * index + 4] = 3.0
+        # An untrained network takes the mean of the candidates, and hardly blurs the flow.
+        bias = torch.zeros(sum(self.split))
+        for index in range(len(_DILATIONS)):
+            bias[len(radii) + 4 + 9 * index + 4] = 3.0
         for layer in (self.answer, self.enlarge, self.settle):
             nn.init.zeros_(layer.weight)
-        self.answer.bias = nn.Parameter(shares.repeat_interleave(cell))
+        self.answer.bias = nn.Parameter(bias.repeat_interleave(cell))
         for layer in (self.enlarge, self.settle):
             layer.bias = nn.Parameter(torch.zeros(layer.out_channels))
 
-    def forward(self, flow: Tensor, hidden: Tensor, luma: light.Luma, previous: light.Luma) -> Refined:
+    def forward(self, flow: Tensor, hidden: Tensor, luma: light.Luma, previous: light.Luma) -> FineFlow:
         """Correct a coarse flow.
 
         Args:
@@ -88,53 +78,54 @@ class Refiner(nn.Module):
             previous: the same, of the frame that the flow points to.
 
         Returns:
-            See `Refined`. Between steps the flow is detached.
+            The flow in pixels; `weights` are those of four neighbours. Between steps the flow is detached.
         """
-        now, then = light.Pyramid.of(luma), light.Pyramid.of(previous)
-        dominant = ops.dominant_motion(now, then)
-        steadied = light.Pyramid(ops.backward_warp(then.luma, dominant))
+        frame, before = light.Pyramid.of(luma), light.Pyramid.of(previous)
+        dominant = ops.dominant_motion(frame, before)
+        steadied = light.Pyramid(ops.backward_warp(before.luma, dominant))
         flows = []
         for scale, count in zip(self.scales, self.steps, strict=True):
-            frame, other = now.normalised(scale), steadied.normalised(scale)
-            size = frame.shape[-2:]
-            shared = ops.resized(dominant, size)
-            flow = ops.resized(flow.to(frame.dtype), size)
+            shrunk, shrunk_steadied = frame.normalised(scale), steadied.normalised(scale)
+            size = shrunk.shape[-2:]
+            shrunk_dominant = ops.resized(dominant, size)
+            flow = ops.resized(flow.to(shrunk.dtype), size)
             cells = [side // _CELL for side in size]
             if hidden.shape[-2:] != torch.Size(cells):
                 hidden = F.interpolate(hidden, size=cells, mode="bilinear")
             for _ in range(count):
                 flow = flow.detach()
-                warped = then.warped(scale, flow)
-                proposals, known = self._proposals(frame, warped)
-                to_shared = (shared - flow).clamp(-_FAR, _FAR)
-                seen = [frame, warped, frame - other, flow / 8, to_shared / 4, *proposals, *known]
-                hidden, flow = self._corrected(torch.cat(seen, dim=1), hidden, flow, [*proposals, to_shared])
+                warped = before.warped(scale, flow)
+                steps, certainties = self._least_squares(shrunk, warped)
+                to_dominant = (shrunk_dominant - flow).clamp(-_LONGEST_TO_DOMINANT, _LONGEST_TO_DOMINANT)
+                inputs = [shrunk, warped, shrunk - shrunk_steadied, flow / 8, to_dominant / 4, *steps, *certainties]
+                hidden, flow = self._corrected(torch.cat(inputs, dim=1), hidden, flow, [*steps, to_dominant])
                 flows.append(flow)
         flow, weights = self._enlarged(flow, hidden)
-        trusted = F.interpolate(_pixels(self.settle, hidden).to(flow.dtype).sigmoid(), scale_factor=2)
-        polished = ops.polish(flow.detach(), now, then)
-        return Refined(torch.addcmul(flow, trusted, polished - flow.detach()), polished, weights, flows)
+        weight = F.interpolate(_pixels(self.settle, hidden).to(flow.dtype).sigmoid(), scale_factor=2)
+        polished = ops.polish(flow.detach(), frame, before)
+        return FineFlow(torch.addcmul(flow, weight, polished - flow.detach()), polished, weights, flows)
 
     @torch.no_grad()
-    def _proposals(self, frame: Tensor, warped: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """Steps (B, 2, h, w) and how well each is known (B, 1, h, w), for every window."""
+    def _least_squares(self, frame: Tensor, warped: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Steps (B, 2, h, w), in pixels, and log certainties (B, 1, h, w), of every window."""
         equations = light.equations(frame, warped)
         solved = [light.solved(ops.window_mean(equations, radius), _DAMPING) for radius in self.radii]
-        return [step.clamp(-_REACH, _REACH) for step, _ in solved], [known.log() / 2 for _, known in solved]
+        steps, certainties = zip(*solved, strict=True)
+        return [s.clamp(-_LONGEST_STEP, _LONGEST_STEP) for s in steps], [c.log() / 2 for c in certainties]
 
     def _corrected(
-        self, seen: Tensor, hidden: Tensor, flow: Tensor, proposals: Sequence[Tensor]
+        self, inputs: Tensor, hidden: Tensor, flow: Tensor, candidates: Sequence[Tensor]
     ) -> tuple[Tensor, Tensor]:
-        entered = self.enter(fast(seen.to(hidden.dtype)))
+        entered = self.enter(fast(inputs.to(hidden.dtype)))
         hidden = self.body((entered + self.recall(fast(hidden))).relu_())
         answer = _pixels(self.answer, hidden).to(flow.dtype)
-        shares, own, *averages = answer.split(self.split, dim=1)
-        shares = shares.softmax(dim=1)  # the last share stands still
+        weights, own, *averages = answer.split(self.split, dim=1)
+        weights = weights.softmax(dim=1)  # the last is of no correction
         flow = flow + own
-        for index, proposal in enumerate(proposals):
-            flow = torch.addcmul(flow, shares[:, index : index + 1], proposal)
-        for weights, dilation in zip(averages, _SPREAD, strict=True):
-            flow = _averaged(flow, weights.softmax(dim=1), dilation)
+        for index, candidate in enumerate(candidates):
+            flow = torch.addcmul(flow, weights[:, index : index + 1], candidate)
+        for neighbours, dilation in zip(averages, _DILATIONS, strict=True):
+            flow = _averaged(flow, neighbours.softmax(dim=1), dilation)
         return hidden, flow
 
     def _enlarged(self, flow: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,8 +1,12 @@
-"""The recurrent update: what one iteration makes of the correlation, the flow and the memory."""
+"""The networks of one iteration: correlation, flow and memory to a new hidden state, and from it to a flow."""
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from flowchroma.models.memflow.architecture import STRIDE, Architecture
 
 
 class Gelu(nn.Module):
@@ -55,7 +59,7 @@ class ConvBlock(nn.Module):
         expansion: width of the two pointwise feed-forward parts, in multiples of `inputs`.
     """
 
-    def __init__(self, inputs: int, outputs: int, kernels: tuple[int, ...], expansion: float) -> None:
+    def __init__(self, inputs: int, outputs: int, kernels: Sequence[int], expansion: float) -> None:
         super().__init__()
         inner = int(expansion * inputs)
         self.conv_list = nn.ModuleList(Depthwise(inputs, kernel) for kernel in kernels)
@@ -76,34 +80,29 @@ class MotionEncoder(nn.Module):
     """Correlation and flow to motion features, the flow itself among them.
 
     Args:
-        correlation: channels of a lookup.
-        widths: of the first and second correlation layer, and the first and second flow layer.
-        outputs: channels of the result.
-        kernel: largest depthwise kernel.
-        expansion: see `ConvBlock`.
+        architecture: gives the channels of a lookup and of the result, the layers' widths and the kernel.
     """
 
-    def __init__(
-        self, correlation: int, widths: tuple[int, int, int, int], outputs: int, kernel: int, expansion: float
-    ) -> None:
+    def __init__(self, architecture: Architecture) -> None:
         super().__init__()
-        c1, c2, f1, f2 = widths
-        self.convc1 = ConvBlock(correlation, c1, (1, kernel), expansion)
-        self.convc2 = ConvBlock(c1, c2, (1, kernel), expansion)
+        c1, c2, f1, f2 = architecture.motion_widths
+        kernels, expansion = (1, architecture.kernels[0]), architecture.expansion
+        self.convc1 = ConvBlock(architecture.correlations, c1, kernels, expansion)
+        self.convc2 = ConvBlock(c1, c2, kernels, expansion)
         self.convf1 = Pointwise(2, f1)
-        self.convf2 = ConvBlock(f1, f2, (1, kernel), expansion)
-        self.conv = ConvBlock(c2 + f2, outputs - 2, (1, kernel), expansion)
+        self.convf2 = ConvBlock(f1, f2, kernels, expansion)
+        self.conv = ConvBlock(c2 + f2, architecture.hidden - 2, kernels, expansion)
         self.gelu = Gelu()
 
     def forward(self, flow: Tensor, correlation: Tensor) -> Tensor:
-        """(B, 2, h, w) and (B, correlation, h, w) to (B, outputs, h, w)."""
+        """(B, 2, h, w), in coarse pixels, and a lookup (B, correlations, h, w) to (B, hidden, h, w)."""
         c = self.convc2(self.gelu(self.convc1(correlation)))
         f = self.convf2(self.convf1(flow))
         return torch.cat([self.conv(torch.cat([c, f], dim=1)), flow], dim=1)
 
 
 class Aggregator(nn.Module):
-    """What the memory adds to the motion features, through a gate that starts closed."""
+    """Values of the attention over the memory, and the weight of what is read; the weight starts at 0."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -112,45 +111,52 @@ class Aggregator(nn.Module):
 
 
 class Update(nn.Module):
-    """One iteration's networks.
+    """What every update has: motion encoder, recurrent unit and memory. A subclass adds them in their published order.
 
     Args:
-        correlation: channels of a lookup.
-        hidden: channels of the hidden state, of the context and of the motion features.
-        widths: see `MotionEncoder`.
-        mask_width: hidden channels of the upsampling weights; None for an update of the hidden state alone, which
-            leaves it to others to move and to enlarge the flow.
-        kernels: largest depthwise kernel of the motion encoder and flow head, and of the recurrent unit.
-        expansion: see `ConvBlock`.
-        factor: enlargement from the coarse grid to pixels.
+        architecture: see `Architecture`.
     """
 
-    def __init__(
-        self,
-        correlation: int,
-        hidden: int,
-        widths: tuple[int, int, int, int],
-        mask_width: int | None,
-        kernels: tuple[int, int],
-        expansion: float,
-        factor: int = 8,
-    ) -> None:
+    aggregator: Aggregator
+
+    def __init__(self, architecture: Architecture) -> None:
         super().__init__()
-        self.factor = factor
-        self.encoder = MotionEncoder(correlation, widths, hidden, kernels[0], expansion)
-        self.gru = ConvBlock(4 * hidden, hidden, (1, kernels[1]), expansion)
-        self.flow_head: ConvBlock | None = None
-        if mask_width is not None:
-            self.flow_head = ConvBlock(hidden, 2, (1, kernels[0]), expansion)
-            self.mask = nn.Sequential(
-                nn.Conv2d(hidden, mask_width, 3, padding=1), nn.ReLU(), Pointwise(mask_width, 9 * factor**2)
-            )
+        hidden = architecture.hidden
+        self.encoder = MotionEncoder(architecture)
+        self.gru = ConvBlock(4 * hidden, hidden, (1, architecture.kernels[1]), architecture.expansion)
+
+
+class HiddenUpdate(Update):
+    """Updates the hidden state alone."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__(architecture)
+        self.aggregator = Aggregator(architecture.hidden)
+
+
+class FlowUpdate(Update):
+    """Updates the hidden state, corrects the flow from it, and gives the weights of its convex upsampling.
+
+    Args:
+        architecture: see `Architecture`.
+        mask_width: hidden channels of the upsampling weights.
+    """
+
+    def __init__(self, architecture: Architecture, mask_width: int) -> None:
+        super().__init__(architecture)
+        hidden = architecture.hidden
+        self.flow_head = ConvBlock(hidden, 2, (1, architecture.kernels[0]), architecture.expansion)
+        self.mask = nn.Sequential(
+            nn.Conv2d(hidden, mask_width, 3, padding=1), nn.ReLU(), Pointwise(mask_width, 9 * STRIDE**2)
+        )
         self.aggregator = Aggregator(hidden)
+        # An untrained network leaves its first flow as it is.
+        for parameter in self.flow_head.ffn2[-1].parameters():
+            nn.init.zeros_(parameter)
 
     def upsampling_weights(self, hidden: Tensor) -> Tensor:
-        """(B, hidden, h, w) to (B, 9, factor, factor, h, w), summing to 1 over the nine neighbours."""
-        batch, _, height, width = hidden.shape
+        """(B, hidden, h, w) to (B, 9, 8, 8, h, w), summing to 1 over the nine neighbours."""
         # The quarter balances gradients between the flow and the weights (RAFT).
         logits = 0.25 * self.mask(hidden)
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        return torch.softmax(logits.reshape(batch, 9, self.factor, self.factor, height, width), dim=1)
+        return torch.softmax(logits.unflatten(1, (9, STRIDE, STRIDE)), dim=1)

@@ -2,9 +2,7 @@
 
 from flowchroma.models.swintexco.compact import SwinTExCoSmall
 from flowchroma.models.swintexco.discriminator import Discriminator
-from flowchroma.models.swintexco.embed import Embed
+from flowchroma.models.swintexco.feature_pyramid import FeaturePyramid
 from flowchroma.models.swintexco.published import SwinTExCo
 
-Matcher = SwinTExCo | SwinTExCoSmall
-
-__all__ = ["Discriminator", "Embed", "Matcher", "SwinTExCo", "SwinTExCoSmall"]
+__all__ = ["Discriminator", "FeaturePyramid", "SwinTExCo", "SwinTExCoSmall"]

@@ -1,4 +1,4 @@
-"""ColorVidNet: matched colour made whole, with a look at the frame before."""
+"""ColorVidNet: matched colour completed, given the frame before (Zhang et al., CVPR 2019)."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -21,7 +21,7 @@ _ENCODER: dict[int, tuple[Sequence[int], int]] = {
     7: ((512, 512, 512), 1),
 }
 _DECODER: dict[int, Sequence[int]] = {8: (256, 256, 256), 9: (128, 128), 10: (128, 128)}
-_SKIPS = {8: "conv3_3", 9: "conv2_2", 10: "conv1_2"}  # what each decoder stage sees of the encoder
+_SKIPS = {8: "conv3_3", 9: "conv2_2", 10: "conv1_2"}  # the encoder's output that each decoder stage adds
 
 
 class ColorVidNet(nn.Module):

@@ -12,26 +12,26 @@ from torch.nn import functional as F
 from flowchroma import ops
 from flowchroma.color import scale_ab, scale_luma, unscale_ab
 from flowchroma.models.state import ReferenceMemory
-from flowchroma.models.swintexco.tokens import STRIDE, cells, gather, standard, uncells
+from flowchroma.models.swintexco.tokens import STRIDE, from_cells, normalized, reference_memory, to_cells
 from flowchroma.types import Match
 
 MULTIPLE = 16  # the deepest level is a sixteenth of the frame
-_CHUNK = 4096  # positions whose patches are read at a time
+_CHUNK = 4096  # positions whose patches are compared at a time
 _CHANNELS = {"relu2_2": 128, "relu3_3": 256, "relu4_3": 512}  # of VGG16
 _WIDTHS = {"relu2_2": 32, "relu3_3": 64, "relu4_3": 64}
 
 
-class Embedding(nn.Module):
-    """Unit-length features of a gray frame at a quarter of its size, made to be compared.
+class MatchingFeatures(nn.Module):
+    """Unit-length features of a gray frame at a quarter of its size, for cosine similarity.
 
-    The trunk sees the frame at half its size: its wider view matches better than full resolution does, at a quarter of
-    the cost. Each level is centred over the frame and projected to few channels.
+    The trunk takes the frame at half its size: its larger receptive field matches better than full resolution does, at
+    a quarter of the cost. Each level is centred over the frame and projected to few channels.
 
     Attributes:
         fitted: whether `fit` was called.
 
     Args:
-        trunk: frozen features of RGB in [0, 1], returned by name; the first level at a half of what it sees.
+        trunk: frozen features of RGB in [0, 1], returned by name; the first level at a half of its input's size.
         channels: of the trunk's levels, by name, the finest first.
         widths: channels that each level contributes.
     """
@@ -58,7 +58,7 @@ class Embedding(nn.Module):
 
     @torch.no_grad()
     def fit(self, frames: Iterable[Tensor]) -> None:
-        """Project onto the principal components of what the trunk says of frames: good matching before any training.
+        """Project onto the principal components of the trunk's features, which match well before any training.
 
         Args:
             frames: each (B, 1, H, W), L in [0, 100], sides multiples of 16.
@@ -76,11 +76,11 @@ class Embedding(nn.Module):
     def _features(self, luma: Tensor) -> dict[str, Tensor]:
         half = F.interpolate(luma, scale_factor=0.5, mode="bilinear", antialias=True)
         features = self.trunk((half / 100).expand(-1, 3, -1, -1))
-        return {name: standard(features[name]) for name in self.levels}
+        return {name: normalized(features[name]) for name in self.levels}
 
 
 class Refinement(nn.Module):
-    """Matched colour, drawn to the edges of the luminance; computed at half the frame's size, four pixels at a time.
+    """Corrects matched colour, whose edges are coarse, by the luminance; computed at half of the frame's size.
 
     Args:
         width: channels.
@@ -88,7 +88,7 @@ class Refinement(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        leave = nn.Conv2d(width, 8, 3, padding=1)
+        last = nn.Conv2d(width, 8, 3, padding=1)
         self.layers = nn.Sequential(
             nn.PixelUnshuffle(2),
             nn.Conv2d(16, width, 3, padding=1),
@@ -97,15 +97,15 @@ class Refinement(nn.Module):
             nn.GELU(),
             nn.Conv2d(width, width, 3, padding=1),
             nn.GELU(),
-            leave,
+            last,
             nn.PixelShuffle(2),
         )
-        nn.init.zeros_(leave.weight)
-        assert leave.bias is not None
-        nn.init.zeros_(leave.bias)
+        nn.init.zeros_(last.weight)
+        assert last.bias is not None
+        nn.init.zeros_(last.bias)
 
     def forward(self, luma: Tensor, ab: Tensor, similarity: Tensor) -> Tensor:
-        """(B, 1 | 2 | 1, H, W), even sides, to refined ab, (B, 2, H, W). Starts as the identity on ab."""
+        """(B, 1 | 2 | 1, H, W), even sides, to refined ab, (B, 2, H, W). The identity on ab before training."""
         correction = self.layers(torch.cat([scale_luma(luma), scale_ab(ab), similarity], dim=1))
         return ab + unscale_ab(correction.to(ab.dtype))
 
@@ -114,12 +114,12 @@ class SwinTExCoSmall(nn.Module):
     """Colour by matching a gray frame against references, from coarse to fine.
 
     Args:
-        trunk: see `Embedding`.
+        trunk: see `MatchingFeatures`.
         temperature: of the matching at the start of training; it is learned.
         refine_width: see `Refinement`.
         cells: see `ops.match_cells`.
         top: see `ops.match_cells`.
-        votes: matches of each position that are read pixel by pixel, at most `top`; see `ops.vote`.
+        votes: best matches of each position whose patches are compared pixel by pixel, at most `top`; see `ops.vote`.
         noise: see `ops.vote`.
     """
 
@@ -134,13 +134,13 @@ class SwinTExCoSmall(nn.Module):
         noise: float = 2.0,
     ) -> None:
         super().__init__()
-        self.embed = Embedding(trunk)
+        self.embed = MatchingFeatures(trunk)
         self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)))
         self.refine = Refinement(refine_width)
         self.cells, self.top = cells, top
         self.votes, self.noise = votes, noise
 
-    def remember(self, references: Tensor) -> ReferenceMemory:
+    def encode_references(self, references: Tensor) -> ReferenceMemory:
         """Encode references, once for a film or a shot.
 
         Args:
@@ -151,8 +151,8 @@ class SwinTExCoSmall(nn.Module):
         """
         count = references.shape[1]
         lab, _ = ops.pad_to_multiple(references.flatten(0, 1), MULTIPLE)
-        memory = gather(self.embed(lab[:, :1]), lab, count, cells)
-        patches = cells(ops.patches(lab, STRIDE)).unflatten(0, (-1, count)).flatten(1, 2)
+        memory = reference_memory(self.embed(lab[:, :1]), lab, count, to_cells)
+        patches = to_cells(ops.patches(lab, STRIDE)).unflatten(0, (-1, count)).flatten(1, 2)
         # To half precision L is still known to 1 / 32.
         return replace(memory, patches=patches.half())
 
@@ -161,73 +161,75 @@ class SwinTExCoSmall(nn.Module):
 
         Args:
             luma: (B, 1, H, W), L in [0, 100]; any size.
-            memory: what `remember` made of the references.
+            memory: of references, from `encode_references`.
             last: the frame before, as in `SwinTExCo`; not used.
         """
-        view = self._see(luma)
-        return self._read(view, memory, self._search(view, memory))
+        frame = self._encode(luma)
+        return self._averaged(frame, memory, self._matches(frame, memory))
 
-    def look(self, luma: Tensor, memories: Sequence[ReferenceMemory], last: Tensor | None = None) -> list[Match]:
-        """`forward` for each of several memories, read closely where they have patches; the frame is encoded once."""
-        view = self._see(luma)
-        closely = any(memory.patches is not None for memory in memories)
-        own = cells(ops.patches(view.luma, STRIDE)) if closely else None
-        matches = []
+    def match(self, luma: Tensor, memories: Sequence[ReferenceMemory], last: Tensor | None = None) -> list[Match]:
+        """`forward` for each of several memories, `Match.voted` for those with patches; the frame is encoded once."""
+        frame = self._encode(luma)
+        voting = any(memory.patches is not None for memory in memories)
+        patches = to_cells(ops.patches(frame.luma, STRIDE)) if voting else None
+        found = []
         for memory in memories:
-            found = self._search(view, memory)
-            match = self._read(view, memory, found)
-            if own is not None and memory.patches is not None:
-                match = replace(match, close=self._read_closely(view, own, memory.patches, found, match.source))
-            matches.append(match)
-        return matches
+            matches = self._matches(frame, memory)
+            match = self._averaged(frame, memory, matches)
+            if patches is not None and memory.patches is not None:
+                match = replace(match, voted=self._voted(frame, patches, memory.patches, matches, match.source))
+            found.append(match)
+        return found
 
-    def _see(self, luma: Tensor) -> "_View":
+    def _encode(self, luma: Tensor) -> "_EncodedFrame":
         padded, padding = ops.pad_to_multiple(luma, MULTIPLE)
-        return _View(padded, padding, cells(self.embed(padded)))
+        return _EncodedFrame(padded, padding, to_cells(self.embed(padded)))
 
     @property
     def _temperature(self) -> Tensor:
         return self.log_temperature.exp().clamp(min=0.005)
 
-    def _search(self, view: "_View", memory: ReferenceMemory) -> ops.Matches:
-        return ops.match_cells(view.queries, memory.keys, memory.lab, self._temperature, self.cells, self.top)
+    def _matches(self, frame: "_EncodedFrame", memory: ReferenceMemory) -> ops.Matches:
+        return ops.match_cells(frame.queries, memory.keys, memory.lab, self._temperature, self.cells, self.top)
 
-    def _read(self, view: "_View", memory: ReferenceMemory, found: ops.Matches) -> Match:
-        """The mean of what was found, and how far to trust it."""
-        lab = uncells(found.values, view.grid)
-        gray = F.avg_pool2d(view.luma, STRIDE)
-        similarity = uncells(found.similarity[..., :1], view.grid).clamp(min=0)
+    def _averaged(self, frame: "_EncodedFrame", memory: ReferenceMemory, matches: ops.Matches) -> Match:
+        """The weighted mean of the matches' colours."""
+        lab = from_cells(matches.values, frame.grid)
+        gray = F.avg_pool2d(frame.luma, STRIDE)
+        similarity = from_cells(matches.similarity[..., :1], frame.grid).clamp(min=0)
         coarse = torch.cat([lab[:, 1:], similarity, (lab[:, :1] - gray).abs()], dim=1)
         enlarged = F.interpolate(coarse, scale_factor=float(STRIDE), mode="bilinear")
         ab, similarity, difference = enlarged.split([2, 1, 1], dim=1)
-        ab = self.refine(view.luma, ab, similarity)
-        crop = view.padding.crop
-        return Match(crop(ab), crop(similarity), crop(difference), crop(view.source(memory, found)))
+        ab = self.refine(frame.luma, ab, similarity)
+        crop = frame.padding.crop
+        return Match(crop(ab), crop(similarity), crop(difference), crop(frame.source(memory, matches)))
 
     @torch.no_grad()
-    def _read_closely(self, view: "_View", own: Tensor, patches: Tensor, found: ops.Matches, source: Tensor) -> Match:
-        """The pixels around the best of what was found."""
-        best = (found.place[..., : self.votes], found.similarity[..., : self.votes])
-        parts = zip(*(x.split(_CHUNK, dim=1) for x in (own, *best)), strict=True)
-        votes = [ops.vote(a, patches, b, c, self._temperature, self.noise) for a, b, c in parts]
-        ab, similarity, difference = ops.elect(uncells(torch.cat(votes, dim=1), view.grid), STRIDE)
-        crop = view.padding.crop
+    def _voted(
+        self, frame: "_EncodedFrame", patches: Tensor, of_references: Tensor, matches: ops.Matches, source: Tensor
+    ) -> Match:
+        """Colour that the patches around the best matches vote for, pixel by pixel."""
+        best = (matches.place[..., : self.votes], matches.similarity[..., : self.votes])
+        parts = zip(*(x.split(_CHUNK, dim=1) for x in (patches, *best)), strict=True)
+        votes = [ops.vote(a, of_references, b, c, self._temperature, self.noise) for a, b, c in parts]
+        ab, similarity, difference = ops.elect(from_cells(torch.cat(votes, dim=1), frame.grid), STRIDE)
+        crop = frame.padding.crop
         return Match(crop(ab), crop(similarity.clamp(min=0)), crop(difference), source)
 
 
-class _View(NamedTuple):
-    """A frame as it is searched for."""
+class _EncodedFrame(NamedTuple):
+    """A frame that is to be coloured, as it is matched."""
 
     luma: Tensor  # (B, 1, H', W'), padded
     padding: ops.Padding
-    queries: Tensor  # (B, N, C), in the order of `cells`
+    queries: Tensor  # (B, N, C), in the order of `to_cells`
 
     @property
     def grid(self) -> tuple[int, int]:
         """Positions in a column and in a row."""
         return self.luma.shape[-2] // STRIDE, self.luma.shape[-1] // STRIDE
 
-    def source(self, memory: ReferenceMemory, found: ops.Matches) -> Tensor:
-        """(B, 1, H', W'), int64: see `Match`."""
-        image = uncells(memory.image[found.place[..., :1]], self.grid)
+    def source(self, memory: ReferenceMemory, matches: ops.Matches) -> Tensor:
+        """(B, 1, H', W'), int64: the reference that each pixel's best match is of."""
+        image = from_cells(memory.image[matches.place[..., :1]], self.grid)
         return F.interpolate(image.float(), scale_factor=float(STRIDE), mode="nearest").long()

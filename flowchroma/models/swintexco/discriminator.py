@@ -14,7 +14,7 @@ SMALLEST = _LAST * 2 ** len(_GROWTH)
 
 
 class SelfAttention(nn.Module):
-    """x + gain * attention(x), every position seeing all others; the gain is learned and starts at 0.
+    """x + gain * attention(x), over all positions; the gain is learned and starts at 0.
 
     Zhang et al., Self-Attention Generative Adversarial Networks, ICML 2019, equations 1 to 3, with queries and keys as
     wide as the values, as in SwinTExCo.
@@ -36,15 +36,15 @@ class SelfAttention(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """SwinTExCo's discriminator (Tran et al., 2025): how real a frame looks beside the one before it.
+    """SwinTExCo's discriminator (Tran et al., 2025): tells real pairs of successive frames from coloured ones.
 
     Six 4x4 convolutions of stride 2, the second to sixth with instance norm, self-attention after the second, a 3x3
     convolution, and the mean over space. Every convolution is spectrally normalised (Miyato et al., Spectral
-    Normalization for Generative Adversarial Networks, ICLR 2018). As in the published program it sees two frames, and
-    so flicker as well as colour.
+    Normalization for Generative Adversarial Networks, ICLR 2018). As in the published program its input is two frames,
+    so that it judges flicker as well as colour.
 
     Args:
-        frames: how many frames it sees at once.
+        frames: frames of one input.
         width: channels of the first layer; the last has 16 times as many.
     """
 

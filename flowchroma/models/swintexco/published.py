@@ -10,8 +10,8 @@ from flowchroma import ops
 from flowchroma.color import lab_to_rgb
 from flowchroma.models.state import ReferenceMemory
 from flowchroma.models.swintexco.colornet import ColorVidNet
-from flowchroma.models.swintexco.embed import Embed
-from flowchroma.models.swintexco.tokens import STRIDE, gather, tokens
+from flowchroma.models.swintexco.feature_pyramid import FeaturePyramid
+from flowchroma.models.swintexco.tokens import STRIDE, reference_memory, tokens
 from flowchroma.models.swintexco.warp import WarpNet
 from flowchroma.types import Match
 
@@ -21,24 +21,26 @@ MIDDLE_GRAY = 50.0  # of L, subtracted
 
 
 class SwinTExCo(nn.Module):
-    """Colour by matching a gray frame against references, made whole with a look at the frame before.
+    """Colour by matching a gray frame against references, completed by a network that is given the frame before.
 
     Args:
         trunk: features that are matched.
         temperature: of the matching, wherever a gradient has to pass through it.
-        sharp: of the matching in use, where none has to. At the published 1e-10 a pixel takes the colour of the single
-            best position, and the gradient would be exactly zero.
+        sharp: of the matching elsewhere. At the published 1e-10 a pixel takes the colour of the single best position,
+            and the gradient would be exactly zero.
         top: see `ops.match`.
     """
 
-    def __init__(self, trunk: Embed, temperature: float = 0.01, sharp: float = 1e-10, top: int | None = None) -> None:
+    def __init__(
+        self, trunk: FeaturePyramid, temperature: float = 0.01, sharp: float = 1e-10, top: int | None = None
+    ) -> None:
         super().__init__()
         self.embed = trunk
         self.warp = WarpNet(trunk.channels)
         self.colornet = ColorVidNet()
         self.temperature, self.sharp, self.top = temperature, sharp, top
 
-    def remember(self, references: Tensor) -> ReferenceMemory:
+    def encode_references(self, references: Tensor) -> ReferenceMemory:
         """Encode references, once for a film or a shot.
 
         Args:
@@ -50,19 +52,19 @@ class SwinTExCo(nn.Module):
         count = references.shape[1]
         lab, _ = ops.pad_to_multiple(references.flatten(0, 1), MULTIPLE, SMALLEST)
         keys = self.warp.key(self._levels(lab_to_rgb(lab)), _size(lab))
-        return gather(keys, lab, count)
+        return reference_memory(keys, lab, count)
 
     def forward(self, luma: Tensor, memory: ReferenceMemory, last: Tensor | None = None) -> Match:
         """Find colour for frames.
 
         Args:
             luma: (B, 1, H, W), L in [0, 100]; any size.
-            memory: what `remember` made of the references.
+            memory: of references, from `encode_references`.
             last: (B, 3, H, W), CIELAB: the frame before with the colour it was given; None where none was.
         """
-        return self.look(luma, (memory,), last)[0]
+        return self.match(luma, (memory,), last)[0]
 
-    def look(self, luma: Tensor, memories: Sequence[ReferenceMemory], last: Tensor | None = None) -> list[Match]:
+    def match(self, luma: Tensor, memories: Sequence[ReferenceMemory], last: Tensor | None = None) -> list[Match]:
         """`forward` for each of several memories; the frame is encoded once."""
         frame, padding = ops.pad_to_multiple(luma, MULTIPLE, SMALLEST)
         before = frame.new_zeros(len(frame), 3, *_size(frame))
@@ -71,36 +73,36 @@ class SwinTExCo(nn.Module):
         queries = self._queries(frame)
         matches = []
         for memory in memories:
-            lab, similarity, image = (x.to(luma.dtype) for x in self._read(queries, memory))
+            lab, similarity, image = (x.to(luma.dtype) for x in self._matched(queries, memory))
             difference = (lab[:, :1] - F.avg_pool2d(frame, STRIDE)).abs()
             found = torch.cat([lab[:, 1:], similarity, difference, image], dim=1)
             found = F.interpolate(found, scale_factor=float(STRIDE), mode="nearest")
-            whole = self.colornet(torch.cat([_centre(frame), found[:, :3], before], dim=1))
-            ab, found = padding.crop(whole.to(luma.dtype)), padding.crop(found[:, 2:])
+            ab = self.colornet(torch.cat([_centre(frame), found[:, :3], before], dim=1))
+            ab, found = padding.crop(ab.to(luma.dtype)), padding.crop(found[:, 2:])
             matches.append(Match(ab, found[:, :1].clamp(0, 1), found[:, 1:2], found[:, 2:].long()))
         return matches
 
-    def find(self, luma: Tensor, memory: ReferenceMemory) -> tuple[Tensor, Tensor, Tensor]:
-        """What the references say, before it is made whole.
+    def match_colour(self, luma: Tensor, memory: ReferenceMemory) -> tuple[Tensor, Tensor, Tensor]:
+        """Matched colour, before ColorVidNet completes it.
 
         Args:
             luma: (B, 1, H, W), L in [0, 100], sides multiples of 32 and at least 64.
-            memory: what `remember` made of the references.
+            memory: of references, from `encode_references`.
 
         Returns:
             CIELAB, (B, 3, H / 4, W / 4), and of the best position cosine similarity and image, (B, 1, H / 4, W / 4).
         """
-        return self._read(self._queries(luma), memory)
+        return self._matched(self._queries(luma), memory)
 
     def _queries(self, luma: Tensor) -> Tensor:
         return self.warp.query(self._levels((luma / 100).expand(-1, 3, -1, -1)), _size(luma))
 
-    def _read(self, queries: Tensor, memory: ReferenceMemory) -> tuple[Tensor, Tensor, Tensor]:
-        learns = torch.is_grad_enabled() and (queries.requires_grad or memory.keys.requires_grad)
-        temperature = self.temperature if learns else self.sharp
+    def _matched(self, queries: Tensor, memory: ReferenceMemory) -> tuple[Tensor, Tensor, Tensor]:
+        trains = torch.is_grad_enabled() and (queries.requires_grad or memory.keys.requires_grad)
+        temperature = self.temperature if trains else self.sharp
         found = ops.match(tokens(queries), memory.keys, memory.lab, temperature, top=self.top)
-        kinds = (found.values, found.similarity[..., :1], memory.image[found.place[..., :1]])
-        lab, similarity, image = (x.transpose(1, 2).unflatten(2, queries.shape[-2:]) for x in kinds)
+        parts = (found.values, found.similarity[..., :1], memory.image[found.place[..., :1]])
+        lab, similarity, image = (x.transpose(1, 2).unflatten(2, queries.shape[-2:]) for x in parts)
         return lab, similarity, image
 
     def _levels(self, rgb: Tensor) -> list[Tensor]:

@@ -1,4 +1,4 @@
-"""Positions of a grid as tokens that are compared."""
+"""Positions of a grid as tokens, in two orders."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,35 +11,37 @@ from flowchroma.models.state import ReferenceMemory
 STRIDE = 4  # of the grid on which frames are matched
 
 
-def standard(features: Tensor) -> Tensor:
-    """Centre over the frame, so that what all positions share does not count, and bring to unit length."""
+def normalized(features: Tensor) -> Tensor:
+    """Less their mean over the frame, and of unit length over the channels; for cosine similarity."""
     return F.normalize(features - features.mean(dim=(2, 3), keepdim=True), dim=1)
 
 
 def tokens(grid: Tensor) -> Tensor:
-    """(B, C, ...) to (B, N, C)."""
+    """(B, C, ...) to (B, N, C), row by row."""
     return grid.flatten(2).transpose(1, 2)
 
 
-def cells(grid: Tensor) -> Tensor:
+def to_cells(grid: Tensor) -> Tensor:
     """(B, C, H, W), sides even, to (B, H W, C): the four positions of each square of two by two follow one another."""
     return F.pixel_unshuffle(grid, 2).unflatten(1, (-1, 4)).flatten(3).permute(0, 3, 2, 1).flatten(1, 2).contiguous()
 
 
-def uncells(found: Tensor, grid: Sequence[int]) -> Tensor:
-    """(B, H W, C) in the order of `cells` back to (B, C, H, W), given H and W."""
+def from_cells(found: Tensor, grid: Sequence[int]) -> Tensor:
+    """(B, H W, C) in the order of `to_cells` back to (B, C, H, W), given H and W."""
     squares = found.unflatten(1, (-1, 4)).permute(0, 3, 2, 1).flatten(1, 2)
     return F.pixel_shuffle(squares.unflatten(2, (grid[0] // 2, grid[1] // 2)), 2)
 
 
-def gather(keys: Tensor, lab: Tensor, count: int, order: Callable[[Tensor], Tensor] = tokens) -> ReferenceMemory:
+def reference_memory(
+    keys: Tensor, lab: Tensor, count: int, order: Callable[[Tensor], Tensor] = tokens
+) -> ReferenceMemory:
     """Make one memory of the references of each item.
 
     Args:
         keys: (B * R, C, H / 4, W / 4).
         lab: (B * R, 3, H, W), CIELAB.
         count: R.
-        order: of an image's positions, `tokens` or `cells`.
+        order: of an image's positions, `tokens` or `to_cells`.
     """
     colours = F.avg_pool2d(lab, STRIDE)
     encoded, colour = (order(x).unflatten(0, (-1, count)).flatten(1, 2) for x in (keys, colours))

@@ -1,4 +1,4 @@
-"""VGG as a trunk that may learn."""
+"""VGG as a trunk that can be trained."""
 
 from torch import Tensor, nn
 
@@ -29,7 +29,7 @@ class VGGLevels(nn.Module):
         self.features = make_layers(cfgs["D" if arch == "vgg16" else "E"])[: self._ends[-1] + 1]
 
     def forward(self, rgb: Tensor) -> list[Tensor]:
-        """(B, 3, H, W), RGB as the weights want it, to four levels."""
+        """(B, 3, H, W), RGB, normalised as the weights expect, to four levels."""
         found = []
         for place, layer in enumerate(self.features):
             rgb = layer(rgb)

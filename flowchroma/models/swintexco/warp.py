@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from flowchroma import ops
-from flowchroma.models.swintexco.tokens import STRIDE, standard
+from flowchroma.models.swintexco.tokens import STRIDE, normalized
 
 _WIDTH = 128  # channels of a branch
 _DROPOUT = 0.2
@@ -114,11 +114,11 @@ class WarpNet(nn.Module):
         Returns:
             (B, 256, H / 4, W / 4), centred over the frame, unit length.
         """
-        return standard(self.theta(self._shared(levels, size)))
+        return normalized(self.theta(self._shared(levels, size)))
 
     def key(self, levels: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
         """Vectors of a reference; as `query`."""
-        return standard(self.phi(self._shared(levels, size)))
+        return normalized(self.phi(self._shared(levels, size)))
 
     def _shared(self, levels: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
         branches = (self.layer2_1, self.layer3_1, self.layer4_1, self.layer5_1)

@@ -1,4 +1,4 @@
-"""Features of a frame from a pretrained trunk."""
+"""A pretrained trunk as a pyramid of four levels of features."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,20 +8,20 @@ from torch.nn import functional as F
 
 _MEAN = (0.485, 0.456, 0.406)
 _STD = (0.229, 0.224, 0.225)
-_KEPT_SIZES = 4  # references, films and validation differ; more than that is a folder of odd pictures
+_KEPT_SIZES = 4  # references, films and validation differ in size; more is rare
 
 
-class Embed(nn.Module):
-    """Four levels of features of RGB, of whatever trunk.
+class FeaturePyramid(nn.Module):
+    """Four levels of features of an RGB frame, from any pretrained trunk.
 
     Args:
         pretrained: returns at least four levels for RGB, the finest first; the last four are used.
         channels: of those four.
-        normalize: whether the trunk sees RGB less ImageNet's mean, over its deviation. The release leaves it out.
-        multiple: the frame is resized to multiples of it, where it is none.
+        normalize: whether RGB is normalised by ImageNet's mean and deviation first. The release does not.
+        multiple: sides are resized to multiples of it.
         rebuild: builds the trunk for frames of another (height, width), with parameters of the same shapes. None for a
             trunk that takes any size.
-        size: (height, width) that `pretrained` is built for; of no meaning where it takes any.
+        size: (height, width) that `pretrained` is built for; not used without `rebuild`.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Embed(nn.Module):
             self._resized[size] = trunk
         return self._resized[size].train(self.training)
 
-    def _apply(self, *args: Any, **kwargs: Any) -> "Embed":
+    def _apply(self, *args: Any, **kwargs: Any) -> "FeaturePyramid":
         self._resized.clear()  # they would keep tensors of the former device or precision
         return super()._apply(*args, **kwargs)
 

@@ -1,0 +1,54 @@
+"""The fusion that weighs colours by their expected errors, and learns nothing."""
+
+import torch
+from torch import Tensor
+
+from flowchroma.models.contracts import Fusion
+from flowchroma.models.state import Signals
+from flowchroma.types import Match
+
+
+class InverseVarianceFusion(Fusion):
+    """Mean of three colours: carried, matched with the references, matched with frames coloured before.
+
+    Each is weighed by the inverse square of its expected error, the best linear estimate from independent ones (Kalman,
+    1960). Where nothing was carried the matched colour stands in for the carried one. No parameters.
+
+    Args:
+        error_model: gives the expected errors; None takes the shipped constants.
+    """
+
+    reads_recent = True
+    reads_votes = True
+
+    def forward(self, signals: Signals) -> Tensor:
+        """Weigh the colours of a frame: (B, 2, H, W), CIELAB units; any size."""
+        return self.weigh(signals)
+
+    def weigh(self, signals: Signals, change: Tensor | None = None) -> Tensor:
+        """The weighted mean, with weights that may be changed.
+
+        Args:
+            signals: what was found for the frame.
+            change: (B, 3, H, W), added to the natural logarithms of the weights before these are made to sum to 1.
+        """
+        odds = torch.cat([-2 * error.float().log() for error in self.error_model.errors(signals)], dim=1)
+        if change is not None:
+            odds = odds + change[:, : odds.shape[1]]
+        base, match, recent = candidates(signals)
+        weights = torch.softmax(odds, dim=1).to(base.dtype)
+        colours = torch.stack([base, match.ab, recent.ab][: odds.shape[1]], dim=1)
+        return (weights[:, :, None] * colours).sum(dim=1)
+
+
+def candidates(signals: Signals) -> tuple[Tensor, Match, Match]:
+    """The carried ab, or the matched one where nothing was carried, and both matches at their finest.
+
+    The match with frames coloured before repeats the other's colour, at similarity 0, where there are none.
+    """
+    match = signals.match.finest
+    base = torch.where(signals.propagation.confidence > 0, signals.propagation.ab, match.ab)
+    if signals.recent is not None:
+        return base, match, signals.recent.finest
+    nothing = torch.zeros_like(match.similarity)
+    return base, match, Match(match.ab, nothing, nothing, match.source)
