@@ -13,6 +13,7 @@ ANSWERS = [[command, "--help"] for command in COMMANDS] + [
     ["run", "--nope"],
     ["run", "nope=1"],
     ["run", "model=nope"],
+    ["run", "data.batch_size=0", "hydra.run.dir=outputs/benchmark_answering"],
     ["run", "+experiments=nope"],
     ["colorize", "nope=1"],
     ["evaluate", "nope=1"],

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 
+from hydra.errors import InstantiationException
 from omegaconf import DictConfig
 
 from flowchroma.app.run_config import in_sweep
@@ -62,7 +63,7 @@ def _keep(path: Path, text: str) -> None:
 
 @contextmanager
 def explain_machine_failures() -> Iterator[None]:
-    """Turn a full disk, a data worker that was killed or too little memory into a `UserError`.
+    """Turn a full disk, a data worker that was killed, too little memory or an unfit option into a `UserError`.
 
     Raises:
         UserError: in place of the error.
@@ -74,6 +75,10 @@ def explain_machine_failures() -> Iterator[None]:
             raise
         where = f" while writing {error.filename}" if error.filename else ""
         raise UserError(f"{error.strerror}{where}: make room, then go on with resume=last") from error
+    except InstantiationException as error:
+        reason = " ".join(str(error.__cause__ or error).split())
+        where = str(error).rpartition("full_key: ")[2] if "full_key: " in str(error) else "the options"
+        raise user_error_behind(error) or UserError(f"cannot build {where}: {reason}", code=2) from error
     except RuntimeError as error:
         text = str(error)
         if "DataLoader worker" in text:

@@ -95,7 +95,8 @@ def option_error(error: Exception) -> UserError:
         folder = Path(CONF, unknown[1]).parent
         return _no_such_choice(unknown[1], sorted(path.stem for path in folder.glob("*.yaml")))
     reason = " ".join(line.strip() for line in str(error).splitlines()[:2]).rstrip(". ")
-    return UserError(f"cannot read the options: {reason or type(error).__name__}; see --help", code=2)
+    what = "read the options" if isinstance(error, HydraException | OmegaConfBaseException) else "start"
+    return UserError(f"cannot {what}: {reason or type(error).__name__}; see --help", code=2)
 
 
 def _no_such_choice(place: str, options: Iterable[str]) -> UserError:

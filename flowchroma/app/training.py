@@ -6,7 +6,7 @@ from hydra.utils import instantiate
 from lightning.pytorch import seed_everything
 from omegaconf import DictConfig
 
-from flowchroma.app.building import build_stage, build_trainer, refuse_misfit
+from flowchroma.app.building import build_stage, build_trainer, refuse_misfit, refuse_missing_device
 from flowchroma.app.launching import job_of_a_sweep, refuse_unlaunchable
 from flowchroma.app.results import fit, report, score_best, write_record
 from flowchroma.app.resuming import checkpoint_to_resume
@@ -17,6 +17,7 @@ from flowchroma.weights.files import WEIGHTS
 def train(config: DictConfig) -> float:
     """Train what the options say, keep the best by validation, and return its `optimized_metric`."""
     refuse_misfit(config)
+    refuse_missing_device(config)
     with job_of_a_sweep(config):
         return _train_here(config)
 
