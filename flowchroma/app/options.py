@@ -1,5 +1,6 @@
 """Options as typed after a command: old spellings, paths with any character, and one line for those that are wrong."""
 
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -118,9 +119,17 @@ def quote(argument: str, texts: Sequence[str]) -> str:
 
 
 def parts_of(value: str) -> list[str]:
-    """The parts of a typed list such as [a,b]; one part where it is none."""
+    """The parts of a typed list such as [a,b]; one part where it is none. What exists may have commas in its name."""
     inner = value[1:-1] if value.startswith("[") and value.endswith("]") else value
-    return [part.strip() for part in inner.split(",") if part.strip()]
+    pieces, parts = inner.split(","), []
+    while pieces:
+        counts = range(len(pieces), 1, -1)  # the longest name that exists
+        names = ((n, os.path.expanduser(",".join(pieces[:n]).strip())) for n in counts)  # noqa: PTH111
+        # Path.exists raises where a name is too long.
+        count = next((n for n, name in names if os.path.exists(name)), 1)  # noqa: PTH110
+        parts.append(",".join(pieces[:count]).strip())
+        pieces = pieces[count:]
+    return [part for part in parts if part]
 
 
 def named_references(typed: str) -> list[str]:
