@@ -96,6 +96,8 @@ def option_error(error: Exception) -> UserError:
         folder = Path(CONF, unknown[1]).parent
         return _no_such_choice(unknown[1], sorted(path.stem for path in folder.glob("*.yaml")))
     reason = " ".join(line.strip() for line in str(error).splitlines()[:2]).rstrip(". ")
+    if reason.startswith("Config group override must be"):
+        return UserError("a group, such as logger or model, needs the name of a choice, not null: see --help", code=2)
     what = "read the options" if isinstance(error, HydraException | OmegaConfBaseException) else "start"
     return UserError(f"cannot {what}: {reason or type(error).__name__}; see --help", code=2)
 
