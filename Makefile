@@ -4,7 +4,7 @@ BIN := .venv/bin
 DEMO := outputs/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow docs bench-data bench-flow bench-training cases fuzz table ablation lint setup clean
+.PHONY: help demo test test-slow docs bench-answering bench-data bench-flow bench-training cases fuzz table ablation lint setup clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -28,6 +28,9 @@ test: lint ## check style, types and import rules, then run the tests (5 and a h
 
 test-slow: .venv/ready ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow
+
+bench-answering: .venv/ready ## how long each command takes to print its help, or to say that an option is wrong
+	$(BIN)/python benchmarks/answering.py
 
 docs: .venv/ready ## build the site of the docs and of the API into outputs/site, strictly and without a network
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build

@@ -1,98 +1,13 @@
 """Make a set of films ready to train on: python -m flowchroma.prepare data=davis data.root=DIR [pack=SHARDS]."""
 
-import sys
-from collections.abc import Sequence
-from pathlib import Path
-
-from hydra.utils import instantiate
-from omegaconf import DictConfig
-
-from flowchroma.app.bars import counted, job_bar
 from flowchroma.app.options import command
-from flowchroma.data import Source
-from flowchroma.data.prepare import all_splits, check, encode, fetch_archives, pack
-from flowchroma.errors import UserError
-from flowchroma.film import Film
 
 _TEXTS = ("data.root", "pack", "encode")
 
 
 def main() -> None:
     """Run the command."""
-    command("prepare", run, _TEXTS, "what is done is kept: run it again to go on")
-
-
-def run(config: DictConfig) -> None:
-    """Get a set if it is not there; then check, pack or encode it."""
-    if config.archive and config.download:
-        download(config)
-    sources = instantiate(config.data).open_sources()
-    problems: list[str] = []
-    if config.pack is None and config.encode is None:
-        for source in sources:
-            problems += check_one(source)
-    if config.pack is not None:
-        problems += pack_all(config, sources)
-    if config.encode is not None:
-        problems += encode_all(config, sources)
-    for line in problems:
-        print(f"flowchroma: {line}", file=sys.stderr)
-    if problems:
-        what, it = ("1 thing is", "it") if len(problems) == 1 else (f"{len(problems)} things are", "them")
-        raise UserError(f"{what} bad, see above: mend or remove {it}, and run this again")
-
-
-def download(config: DictConfig) -> None:
-    """Get what the set's archives hold."""
-    if config.data.root in (None, ""):
-        raise UserError("data.root is not set: give the folder that holds the set, or is to hold it")
-    with job_bar() as show:
-        archives = {name: instantiate(archive) for name, archive in config.archive.items()}
-        lines = fetch_archives(archives, Path(config.data.root).expanduser(), show)
-    for line in lines:
-        print(line)
-
-
-def check_one(source: Source) -> list[str]:
-    """Check one source; what is bad in it."""
-    with job_bar() as show:
-        count = iter(range(1, sys.maxsize))
-        checked = check(source, lambda name, of: show(f"reading {name}", next(count), of))
-    known = f", {checked.unchanged} of them known from before" if checked.unchanged else ""
-    bad = f"; {checked.bad} of {checked.films} films are bad" if checked.bad else ""
-    print(f"{source.where}: {checked.films - checked.bad} films are whole{known}, {checked.frames} frames{bad}")
-    return checked.problems
-
-
-def pack_all(config: DictConfig, sources: Sequence[Source]) -> list[str]:
-    """Pack all sources into one set of shards; what could not be read."""
-    splits: dict[str, list[Film]] = {}
-    for source in sources:
-        for split, films in all_splits(source).items():
-            splits.setdefault(split, []).extend(films)
-    for option, least, most in (("shard", 1, 1 << 20), ("jpeg", 1, 100)):
-        if not isinstance(config[option], int) or not least <= config[option] <= most:
-            raise UserError(f"{option} must be a whole number from {least} to {most}, not {config[option]}", code=2)
-    if "://" in config.pack:
-        raise UserError(f"pack={config.pack}: give a folder here, and copy it to the store when it is whole")
-    with job_bar() as show:
-        progress = counted(show, "packing", sum(map(len, splits.values())))
-        packed = pack(splits, Path(config.pack), config.shard << 20, config.jpeg, progress)
-    print(f"{packed.films} films are packed, {packed.new} of them now: data=shards data.root={config.pack}")
-    return packed.problems
-
-
-def encode_all(config: DictConfig, sources: Sequence[Source]) -> list[str]:
-    """Encode the films of all sources; what could not be read."""
-    films = {film.name: film for source in sources for part in all_splits(source).values() for film in part}
-    with job_bar() as show:
-        target = Path(config.encode)
-        done = encode([*films.values()], target, config.gop, config.quality, counted(show, "encoding", len(films)))
-    rest = f", {done.folders} folders of frames need no encoding" if done.folders else ""
-    print(
-        f"{done.encoded} films were encoded, {done.copied} copied as they are, {done.present} were there before{rest}"
-    )
-    return done.problems
+    command("prepare", "flowchroma.app.preparing.run", _TEXTS, "what is done is kept: run it again to go on")
 
 
 if __name__ == "__main__":

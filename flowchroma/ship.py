@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from omegaconf import OmegaConf
 
-from flowchroma.app.options import report_user_error
+from flowchroma.app.options import asks_for_help, report_user_error
 from flowchroma.app.records import read_record
 from flowchroma.app.systems import load_system
 from flowchroma.weights import SHIPPED_SYSTEM
@@ -15,6 +15,11 @@ from flowchroma.weights.files import save_weights
 
 def main() -> None:
     """Take a run's directory."""
+    if asks_for_help(sys.argv[1:]):
+        print(
+            "FlowChroma makes a fusion run the system that ships with the package.\n\n  python -m flowchroma.ship RUN"
+        )
+        return
     if len(sys.argv) != 2:
         print("flowchroma: give the directory of one fusion run", file=sys.stderr)
         sys.exit(2)

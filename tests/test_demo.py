@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from flowchroma import demo
+from flowchroma.app import demonstration as demo
 from flowchroma.models import FlowChroma, PlaceholderFusion
 
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from flowchroma import evaluate
-from flowchroma.app import entrants
+from flowchroma.app.method_option import with_runs
 from flowchroma.evaluation import ScoreStore
 
 QUICK = ("lpips=[]", "fid=false", "download=false")
@@ -155,7 +155,7 @@ def test_a_wrong_option_is_one_line(run, arguments, code, told):
 def test_a_run_has_no_name_of_a_method(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine" / "dis").mkdir(parents=True)
-    assert entrants.with_runs(["method=[dis,mine/dis]"]) == ["method=[dis]", "+runs.mine_dis=mine/dis"]
+    assert with_runs(["method=[dis,mine/dis]"]) == ["method=[dis]", "+runs.mine_dis=mine/dis"]
 
 
 def test_predictions_that_were_made_again_are_scored_again(tmp_path, run, films):

@@ -118,7 +118,6 @@ def test_a_run_gives_the_weights_of_the_next(monkeypatch: pytest.MonkeyPatch, tm
         ),
         (["stage=fusion", "model@stage.flow=unet"], "unet is not of stage=fusion: use model@stage.flow=memflow or"),
         (["stage=fusion", "+stage.flow={checkpoint: RUN}"], "stage.flow.checkpoint has moved: give weights.flow"),
-        (["stage=fusion", "loss.l1=-1", *FRESH], "weight of l1 is -1"),
         (["stage=fusion", "loss=swintexco", *FRESH], "use it with stage=swintexco"),
         (["stage=swintexco_gan", "loss.levels=[1]"], "give loss.levels a weight for each"),
     ],

@@ -39,7 +39,7 @@ def build_stage(config: DictConfig) -> Stage:
     networks = {"model": build_network(config.model, config.weights.model)}
     for name in _frozen(config, _stage_of(config)):
         networks[name] = build_network(config.stage[name], config.weights.get(name))
-    scheduler = instantiate(config.scheduler) if config.scheduler else None
+    scheduler = instantiate(config.scheduler) if config.get("scheduler") else None
     stage: Stage = instantiate(
         config.stage.module,
         **networks,
@@ -54,6 +54,24 @@ def build_stage(config: DictConfig) -> Stage:
     if config.compile:
         stage.trained.compile()
     return stage
+
+
+def refuse_missing_device(config: DictConfig) -> None:
+    """Refuse a device that is not there, before anything is built.
+
+    Raises:
+        UserError: this machine, or its PyTorch, has none, or fewer than `trainer.devices`.
+    """
+    name, wanted = config.trainer.accelerator, config.trainer.devices
+    there = {"gpu": torch.cuda.device_count() or int(torch.backends.mps.is_available()),
+             "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}  # fmt: skip
+    if name not in there:
+        return
+    if not there[name]:
+        raise UserError(f"trainer.accelerator={name}: there is no such device here, use trainer=cpu or trainer=ddp_cpu")
+    most = wanted if isinstance(wanted, int) else 1 + max(wanted) if OmegaConf.is_list(wanted) else 0
+    if most > there[name]:
+        raise UserError(f"trainer.devices={wanted}: this machine has {there[name]}")
 
 
 def build_trainer(config: DictConfig, stage: Stage) -> Trainer:

@@ -1,7 +1,6 @@
 """The methods, runs and finished frames that an evaluation's options name."""
 
 import hashlib
-import re
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +8,11 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from flowchroma.app.options import parts_of
-from flowchroma.app.settings import CONF
+from flowchroma.app.method_option import reserved_names
 from flowchroma.app.systems import load_run
 from flowchroma.colorizers import Painter
 from flowchroma.errors import UserError
-from flowchroma.evaluation import LOCKS, TRUTH, EvaluatedMethod, Predictions, Protocol, find_clip, fingerprint
+from flowchroma.evaluation import EvaluatedMethod, Predictions, Protocol, find_clip, fingerprint
 from flowchroma.film import Film
 
 
@@ -58,7 +56,7 @@ def predictions(config: DictConfig, protocol: Protocol, alone: bool) -> dict[str
         return {}
     folder = Path(config.predictions).expanduser()
     name = folder.resolve().name
-    if name in _reserved_names() or name in (config.get("method") or {}) or name in config.runs:
+    if name in reserved_names() or name in (config.get("method") or {}) or name in config.runs:
         raise UserError(
             f"predictions={config.predictions} would be listed as {name}, a name that is taken: rename the folder"
         )
@@ -71,50 +69,6 @@ def predictions(config: DictConfig, protocol: Protocol, alone: bool) -> dict[str
 
     about = {"predictions": str(config.predictions)}
     return {name: EvaluatedMethod(lambda film: Predictions(folder, film, protocol, alone), about, frames)}
-
-
-def with_runs(arguments: list[str]) -> list[str]:
-    """Give runs named among the methods options of their own; predictions stand alone unless a method is named.
-
-    Args:
-        arguments: as typed; `method=[dis,RUN]` becomes `method=[dis]` and `+runs.NAME=RUN`.
-    """
-    names = _methods()
-    understood: list[str] = []
-    for argument in arguments:
-        key, _, value = argument.partition("=")
-        if key != "method":
-            understood.append(argument)
-            continue
-        chosen = parts_of(value)
-        runs = [part for part in chosen if part not in names and Path(part).expanduser().is_dir()]
-        understood.append(f"method=[{','.join(part for part in chosen if part not in runs)}]")
-        understood += [f"+runs.{_unique_name(run, runs)}={run}" for run in runs]
-    if any(a.startswith("predictions=") for a in understood) and not any(a.startswith("method=") for a in understood):
-        understood.append("method=[]")
-    return understood
-
-
-def _methods() -> set[str]:
-    return {path.stem for path in Path(CONF, "method").glob("*.yaml")}
-
-
-def _reserved_names() -> set[str]:
-    """Names with a meaning of their own in the table and in the folder of scores."""
-    return {*_methods(), TRUTH, LOCKS, ""}
-
-
-def _unique_name(run: str, runs: list[str]) -> str:
-    """A run's name in the table: its directory's, with as many of those above it as make it unique."""
-
-    def named(path: str, parts: int) -> str:
-        return re.sub(r"[^A-Za-z0-9_-]", "_", "_".join(Path(path).resolve().parts[1:][-parts:]))
-
-    others = [other for other in runs if other != run]
-    whole = len(Path(run).resolve().parts)
-    reserved = _reserved_names()
-    enough = (n for n in range(1, whole) if named(run, n) not in {*reserved, *(named(other, n) for other in others)})
-    return named(run, next(enough, whole))
 
 
 def _fingerprint(network: torch.nn.Module) -> str:

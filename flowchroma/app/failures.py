@@ -6,8 +6,10 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
 
+from hydra.errors import InstantiationException
 from omegaconf import DictConfig
 
 from flowchroma.app.run_config import in_sweep
@@ -23,6 +25,7 @@ def report_errors(task: Callable[..., float | None]) -> Callable[..., float | No
     The error is kept in the run's directory. In a sweep it ends this run alone, whose result is then NaN.
     """
 
+    @wraps(task)
     def run(config: DictConfig) -> float | None:
         configure_logging()
         kept = Path(config.run_dir, ERROR)
@@ -42,7 +45,8 @@ def report_errors(task: Callable[..., float | None]) -> Callable[..., float | No
                 print(f"flowchroma: {kept.parent}: {line}", file=sys.stderr)
                 return math.nan
             if user_error is None:
-                raise
+                traceback.print_exc()
+                sys.exit(1)
             print(f"flowchroma: {line}", file=sys.stderr)
             sys.exit(user_error.code)
 
@@ -59,7 +63,7 @@ def _keep(path: Path, text: str) -> None:
 
 @contextmanager
 def explain_machine_failures() -> Iterator[None]:
-    """Turn a full disk, a data worker that was killed or too little memory into a `UserError`.
+    """Turn a full disk, a data worker that was killed, too little memory or an unfit option into a `UserError`.
 
     Raises:
         UserError: in place of the error.
@@ -71,6 +75,10 @@ def explain_machine_failures() -> Iterator[None]:
             raise
         where = f" while writing {error.filename}" if error.filename else ""
         raise UserError(f"{error.strerror}{where}: make room, then go on with resume=last") from error
+    except InstantiationException as error:
+        reason = " ".join(str(error.__cause__ or error).split())
+        where = str(error).rpartition("full_key: ")[2] if "full_key: " in str(error) else "the options"
+        raise user_error_behind(error) or UserError(f"cannot build {where}: {reason}", code=2) from error
     except RuntimeError as error:
         text = str(error)
         if "DataLoader worker" in text:

@@ -3,39 +3,45 @@
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import wraps
 from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any
 
 from hydra import compose, initialize_config_dir
-from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
-from omegaconf import DictConfig
+from hydra.errors import HydraException, MissingConfigException
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from flowchroma.app.settings import CONF, configure_logging
 from flowchroma.app.signals import EndedError, ended_by_signals
 from flowchroma.errors import UserError, user_error_behind
 
+Task = Callable[..., None]
 
-def command(name: str, task: Callable[[DictConfig], None], texts: Sequence[str], lost: str) -> None:
+
+def command(name: str, task: Task | str, texts: Sequence[str], lost: str, *more: Any) -> None:
     """Run an entry point whose options are those of conf/NAME.yaml, and say in one line what went wrong.
 
     Args:
         name: of the config.
-        task: called with the composed config.
+        task: called with the composed config; or its place, such as `flowchroma.app.scoring.run`, where importing all
+            that it needs takes seconds, which no wrong option has to wait for.
         texts: options whose values are taken literally, as paths are.
         lost: what an interrupt leaves behind, for its message.
+        more: what the function is given beside the config.
     """
     try:
+        if asks_for_help(sys.argv[1:]):
+            print(OmegaConf.load(Path(CONF, f"{name}.yaml")).hydra.help.template)
+            return
         with initialize_config_dir(CONF, version_base="1.3"):
-            if {"-h", "--help"} & set(sys.argv[1:]):
-                print(compose(name, return_hydra_config=True).hydra.help.template)
-                return
             config = compose_options(name, sys.argv[1:], texts)
         configure_logging()
+        run = resolve_name(task) if isinstance(task, str) else task
         with ended_by_signals():
-            task(config)
+            run(config, *more)
     except Exception as error:
         user_error = user_error_behind(error)
         if user_error is None:
@@ -46,6 +52,11 @@ def command(name: str, task: Callable[[DictConfig], None], texts: Sequence[str],
         how, code = (f"ended by {error}", error.code) if isinstance(error, EndedError) else ("interrupted", 130)
         print(f"flowchroma: {how}, {lost}", file=sys.stderr)
         sys.exit(code)
+
+
+def asks_for_help(arguments: Sequence[str]) -> bool:
+    """Whether what is typed asks for a command's help, whatever else it says."""
+    return bool({"-h", "--help"} & set(arguments))
 
 
 @contextmanager
@@ -80,41 +91,25 @@ def compose_options(name: str, arguments: Sequence[str], texts: Sequence[str]) -
         raise option_error(error) from error
 
 
-def report_bad_options(main: Callable[[], None]) -> Callable[[], None]:
-    """Let a `hydra.main` take options in the spelling of earlier releases, and say in one line which one is wrong."""
-
-    @wraps(main)
-    def run() -> None:
-        os.environ["HYDRA_FULL_ERROR"] = "1"  # or Hydra would print what it raises, and leave
-        sys.argv[1:] = [current_spelling(argument) for argument in sys.argv[1:]]
-        try:
-            main()
-        except (ConfigCompositionException, OverrideParseException, UserError) as error:
-            user_error = user_error_behind(error) or option_error(error)
-            print(f"flowchroma: {user_error}", file=sys.stderr)
-            sys.exit(user_error.code)
-
-    return run
-
-
-def current_spelling(argument: str) -> str:
-    """An option as it is spelled today: `+stage.flow.checkpoint=RUN` of earlier releases is `weights.flow=RUN`."""
-    found = re.fullmatch(r"([+~]*)(model|stage\.flow|stage\.matcher)\.checkpoint(=.*)?", argument, re.DOTALL)
-    if found is None:
-        return argument
-    sign, network, value = found.groups()
-    return f"weights.{network.removeprefix('stage.')}" + ("=null" if sign == "~" else value or "")
-
-
 def option_error(error: Exception) -> UserError:
     """One line for what Hydra says of an option that it cannot use."""
     if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
-        group, _, name = error.missing_cfg_file.rpartition("/")
-        plugins = "; pip install 'flowchroma[sweeps]' brings the others" if group.startswith("hydra/") else ""
-        choices = ", ".join(option for option in error.options if not option.startswith("_"))
-        return UserError(f"no {group}={name}: choose from {choices}{plugins}", code=2)
-    reason = " ".join(line.strip() for line in str(error).splitlines()[:2])
-    return UserError(f"cannot read the options: {reason}; see --help", code=2)
+        return _no_such_choice(error.missing_cfg_file, error.options)
+    if unknown := re.search(r"Could not load '([^']+/[^']*)'", str(error)):  # one of several choices of a group
+        folder = Path(CONF, unknown[1]).parent
+        return _no_such_choice(unknown[1], sorted(path.stem for path in folder.glob("*.yaml")))
+    reason = " ".join(line.strip() for line in str(error).splitlines()[:2]).rstrip(". ")
+    if reason.startswith("Config group override must be"):
+        return UserError("a group, such as logger or model, needs the name of a choice, not null: see --help", code=2)
+    what = "read the options" if isinstance(error, HydraException | OmegaConfBaseException) else "start"
+    return UserError(f"cannot {what}: {reason or type(error).__name__}; see --help", code=2)
+
+
+def _no_such_choice(place: str, options: Iterable[str]) -> UserError:
+    group, _, name = place.rpartition("/")
+    plugins = "; pip install 'flowchroma[sweeps]' brings the others" if group.startswith("hydra/") else ""
+    choices = ", ".join(option for option in options if not option.startswith("_"))
+    return UserError(f"no {group}={name}: choose from {choices}{plugins}", code=2)
 
 
 def quote(argument: str, texts: Sequence[str]) -> str:
@@ -129,9 +124,17 @@ def quote(argument: str, texts: Sequence[str]) -> str:
 
 
 def parts_of(value: str) -> list[str]:
-    """The parts of a typed list such as [a,b]; one part where it is none."""
+    """The parts of a typed list such as [a,b]; one part where it is none. What exists may have commas in its name."""
     inner = value[1:-1] if value.startswith("[") and value.endswith("]") else value
-    return [part.strip() for part in inner.split(",") if part.strip()]
+    pieces, parts = inner.split(","), []
+    while pieces:
+        counts = range(len(pieces), 1, -1)  # the longest name that exists
+        names = ((n, os.path.expanduser(",".join(pieces[:n]).strip())) for n in counts)  # noqa: PTH111
+        # Path.exists raises where a name is too long.
+        count = next((n for n, name in names if os.path.exists(name)), 1)  # noqa: PTH110
+        parts.append(",".join(pieces[:count]).strip())
+        pieces = pieces[count:]
+    return [part for part in parts if part]
 
 
 def named_references(typed: str) -> list[str]:

@@ -11,8 +11,6 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from flowchroma.app.settings import HOME
-from flowchroma.runs.naming import run_name
-from flowchroma.runs.training_run import is_lower_better
 
 
 class Experiments(SearchPathPlugin):
@@ -41,14 +39,24 @@ def special_overrides() -> list[str]:
     return [override for override in typed if override.partition("=")[0] in varied]
 
 
+def _name(stage: str, model: str, seed: int) -> str:
+    from flowchroma.runs.naming import run_name  # with all of flowchroma.runs, which takes seconds
+
+    return run_name(stage, model, seed, special_overrides())
+
+
+def _lower_is_better(metric: str) -> bool:
+    from flowchroma.runs.training_run import is_lower_better
+
+    return is_lower_better(metric)
+
+
 Plugins.instance().register(Experiments)
-OmegaConf.register_new_resolver(
-    "name_of", lambda stage, model, seed: run_name(stage, model, seed, special_overrides()), replace=True
-)
+OmegaConf.register_new_resolver("name_of", _name, replace=True)
 OmegaConf.register_new_resolver(
     "group_of", lambda alone: Path(HydraConfig.get().sweep.dir).name if in_sweep() else alone, replace=True
 )
-OmegaConf.register_new_resolver("mode_of", lambda metric: "min" if is_lower_better(metric) else "max", replace=True)
+OmegaConf.register_new_resolver("mode_of", lambda metric: "min" if _lower_is_better(metric) else "max", replace=True)
 OmegaConf.register_new_resolver(
-    "direction_of", lambda metric: "minimize" if is_lower_better(metric) else "maximize", replace=True
+    "direction_of", lambda metric: "minimize" if _lower_is_better(metric) else "maximize", replace=True
 )

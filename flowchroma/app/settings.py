@@ -4,10 +4,12 @@ import logging
 import sys
 import warnings
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from flowchroma.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
 
 _PACKAGE = Path(__file__).parents[1]
 # Beside the package in a checkout, inside it once installed.
@@ -15,12 +17,14 @@ HOME = _PACKAGE if (_PACKAGE / "conf").is_dir() else _PACKAGE.parent
 CONF = str(HOME / "conf")
 
 
-def pick_device(name: str) -> torch.device:
+def pick_device(name: str) -> "torch.device":
     """The device of that name; "auto" is the fastest there is.
 
     Raises:
         UserError: This machine, or its PyTorch, has none of that name.
     """
+    import torch  # takes seconds, which no command's help has to wait for
+
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         return torch.device(next(device for device, usable in there.items() if usable))

@@ -8,8 +8,6 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from flowchroma.runs import find_runs, print_table, write_table
-
 
 class SweepTable(Callback):
     """Ends a sweep in one table of its runs: results.csv in its folder, and the terminal.
@@ -33,6 +31,8 @@ class SweepTable(Callback):
 
 def write_results(folder: Path, metric: str) -> int:
     """Write and print the table of a sweep's runs, the best by `metric` first; how many runs failed."""
+    from flowchroma.runs import find_runs, print_table, write_table  # takes seconds, and every run loads this module
+
     found = find_runs([folder]) if folder.is_dir() else None
     if found is None or not found.runs:
         return 0

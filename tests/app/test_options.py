@@ -2,7 +2,8 @@ import pytest
 import torch
 from hydra import initialize_config_dir
 
-from flowchroma.app.options import compose_options, current_spelling, parts_of
+from flowchroma.app.options import compose_options, parts_of
+from flowchroma.app.run_options import current_spelling
 from flowchroma.app.settings import CONF, pick_device
 from flowchroma.errors import UserError
 
@@ -85,3 +86,11 @@ def test_a_preset_sets_the_size_and_a_size_goes_before_it():
     with pytest.raises(UserError, match="nope") as told:
         compose_one("preset=nope")
     assert told.value.code == 2
+
+
+def test_names_in_a_list_may_have_commas(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("A, with comma.png", "B.png", "A"):
+        (tmp_path / name).touch()
+    assert parts_of("[A, with comma.png,B.png]") == ["A, with comma.png", "B.png"]
+    assert parts_of("[B.png, A,C]") == ["B.png", "A", "C"]

@@ -6,7 +6,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import nn
 from torch.utils.data import DataLoader
 
-from flowchroma.run import score_best
+from flowchroma.app.results import score_best
 from flowchroma.training import Average
 
 
@@ -44,7 +44,7 @@ def test_the_figure_is_that_of_the_weights_that_are_kept(tmp_path: Path) -> None
     best = torch.load(keeper.best_model_path, weights_only=True)["state_dict"]["weight"]
     validate = trainer.validate
     trainer.validate = lambda module, datamodule, verbose: validate(module, data, verbose=verbose)  # type: ignore[method-assign]
-    scores = score_best(trainer, stage, Data())  # type: ignore[arg-type]
+    scores = score_best(trainer, stage, Data(), "val/psnr")  # type: ignore[arg-type]
     assert abs(float(best) - 0.3) < 0.1, "the best was earlier than the last"
     torch.testing.assert_close(stage.weight.detach(), best)
     torch.testing.assert_close(torch.tensor(scores["val/psnr"]), -(best - 0.3).abs())

@@ -1,7 +1,10 @@
 """From clips to batches, and from batches of 8-bit RGB to CIELAB."""
 
+import ctypes
+import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
@@ -21,6 +24,8 @@ from flowchroma.data.clips.raw import ClipVariation, RawClip
 from flowchroma.data.clips.sampler import ClipKey
 from flowchroma.errors import UserError
 from flowchroma.types import Clip
+
+_PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 
 
 class BatchedClips(Dataset[RawClip | UserError]):
@@ -143,6 +148,7 @@ def to_clip(raw: RawClip) -> Clip:
 
 def start_worker(worker: int) -> None:
     """Set a worker up: one thread, as workers run in parallel already, and no reaction to signals sent to the job."""
+    _end_with_parent()
     _ignore_signals()
     torch.set_num_threads(1)
     try:
@@ -150,6 +156,19 @@ def start_worker(worker: int) -> None:
     except ImportError:  # nothing here needs it
         return
     cv2.setNumThreads(0)
+
+
+def _end_with_parent() -> None:
+    """Have Linux kill this worker when its parent dies, also where that happened before this was asked for.
+
+    Torch's own watchdog compares the parent with the one that it found at its start, which is process 1 by then.
+    """
+    if sys.platform != "linux":
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    parent = multiprocessing.parent_process()
+    if parent is not None and os.getppid() != parent.pid:
+        os._exit(1)
 
 
 def _ignore_signals() -> None:

@@ -42,8 +42,8 @@ class ClipSampler(Sampler[ClipKey]):
         """
         self.length, self.seed, self.train, self.epoch = length, seed, train, 0
         self._skipped = 0
-        self.world_size = processes.count() if world_size is None else world_size
-        together = rank is None and processes.count() > 1
+        self.world_size = processes.world_size() if world_size is None else world_size
+        together = rank is None and processes.world_size() > 1
         self.rank = torch.distributed.get_rank() if together else rank or 0
         if train and length < self.world_size:
             raise UserError(f"{length} clips an epoch cannot be shared by {self.world_size} processes: use fewer")

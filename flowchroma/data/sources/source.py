@@ -136,6 +136,17 @@ def frames_folder(images: Path, resolution: str | None) -> Path:
 
 
 def read_list(path: Path) -> list[str]:
-    """Read names, one a line; blank lines and repetitions are dropped."""
-    names = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
-    return list(dict.fromkeys(name for name in names if name))
+    """Read names, one a line, in UTF-8 or UTF-16 as a byte order mark says; blank lines and repetitions are dropped.
+
+    Raises:
+        UserError: it is in another encoding, such as a code page of Windows.
+    """
+    content = path.read_bytes()
+    marked = content.startswith((b"\xff\xfe", b"\xfe\xff"))
+    try:
+        text = content.decode("utf-16" if marked else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not in UTF-8: save it as UTF-8") from error
+    if "\0" in text:
+        raise UserError(f"{path} is not in UTF-8, or is no text: save it as UTF-8")
+    return list(dict.fromkeys(name for line in text.splitlines() if (name := line.strip())))

@@ -1,0 +1,45 @@
+"""A training run from its composed options: built, trained, scored by its best weights, and recorded."""
+
+from pathlib import Path
+
+from hydra.utils import instantiate
+from lightning.pytorch import seed_everything
+from omegaconf import DictConfig
+
+from flowchroma.app.building import build_stage, build_trainer, refuse_misfit, refuse_missing_device
+from flowchroma.app.launching import job_of_a_sweep, refuse_unlaunchable
+from flowchroma.app.results import fit, report, score_best, write_record
+from flowchroma.app.resuming import checkpoint_to_resume
+from flowchroma.training import close_loggers, log_config, save_weights
+from flowchroma.weights.files import WEIGHTS
+
+
+def train(config: DictConfig) -> float:
+    """Train what the options say, keep the best by validation, and return its `optimized_metric`."""
+    refuse_misfit(config)
+    refuse_missing_device(config)
+    with job_of_a_sweep(config):
+        return _train_here(config)
+
+
+def _train_here(config: DictConfig) -> float:
+    """The same, in each of the run's processes."""
+    checkpoint = checkpoint_to_resume(config)
+    run_dir, metric = Path(config.run_dir), config.optimized_metric
+    seed_everything(config.seed, workers=True, verbose=False)
+    stage = build_stage(config)
+    data = instantiate(config.data)
+    trainer = build_trainer(config, stage)
+    refuse_unlaunchable(trainer)
+    try:
+        if trainer.is_global_zero:
+            log_config(trainer.loggers, write_record(config, stage, run_dir / "config.yaml"))
+        if stage.has_parameters:
+            fit(trainer, stage, data, checkpoint, metric)
+        scores = score_best(trainer, stage, data, metric)
+    finally:
+        close_loggers(trainer.loggers)
+    if trainer.is_global_zero:
+        save_weights(stage.network, run_dir / WEIGHTS)
+        report(config, stage, scores, run_dir)
+    return float(scores[metric])
