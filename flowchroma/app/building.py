@@ -9,12 +9,12 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.plugins.environments import SLURMEnvironment
 from omegaconf import DictConfig, OmegaConf
 
-from flowchroma.app.networks import build_network, class_of, fitting, kind_of
+from flowchroma.app.networks import build_network, class_of, kind_of, model_configs_for
 from flowchroma.errors import UserError
 from flowchroma.training import Stage
 
 
-def refuse_misfit(config: DictConfig) -> None:
+def check_model_fits_stage(config: DictConfig) -> None:
     """Refuse a model of another kind than the stage trains or uses, or options of an earlier release, before building.
 
     Raises:
@@ -30,7 +30,7 @@ def refuse_misfit(config: DictConfig) -> None:
             raise UserError(f"{where}.checkpoint has moved: give weights.{where.removeprefix('stage.')} instead")
         if kind_of(class_of(network)) is not kind:
             chosen = choices.get(option, network._target_)
-            fits = " or ".join(f"{option}={name}" for name in fitting(kind))
+            fits = " or ".join(f"{option}={name}" for name in model_configs_for(kind))
             raise UserError(f"{option}={chosen} is not of stage={config.stage.name}: use {fits}")
 
 
@@ -56,7 +56,7 @@ def build_stage(config: DictConfig) -> Stage:
     return stage
 
 
-def refuse_missing_device(config: DictConfig) -> None:
+def check_device(config: DictConfig) -> None:
     """Refuse a device that is not there, before anything is built.
 
     Raises:

@@ -40,7 +40,7 @@ def job_of_a_sweep(config: DictConfig) -> Iterator[None]:
         os.environ.update(environment)
 
 
-def refuse_unlaunchable(trainer: Trainer) -> None:
+def check_launchable(trainer: Trainer) -> None:
     """Refuse several processes where Lightning would start another program than this one.
 
     Raises:

@@ -52,7 +52,7 @@ def part_of(config: DictConfig) -> str:
     return PARTS[kind_of(class_of(config))]
 
 
-def fitting(contract: Any) -> list[str]:
+def model_configs_for(contract: Any) -> list[str]:
     """The files of conf/model whose networks fulfil a contract."""
     files = sorted(Path(CONF, "model").glob("*.yaml"))
     return [file.stem for file in files if kind_of(class_of(OmegaConf.load(file))) is contract]  # type: ignore[arg-type]

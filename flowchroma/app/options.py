@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from flowchroma.app.settings import CONF, configure_logging
-from flowchroma.app.signals import EndedError, ended_by_signals
+from flowchroma.app.signals import TerminatedError, raise_on_signals
 from flowchroma.errors import UserError, user_error_behind
 
 Task = Callable[..., None]
@@ -40,7 +40,7 @@ def command(name: str, task: Task | str, texts: Sequence[str], lost: str, *more:
             config = compose_options(name, sys.argv[1:], texts)
         configure_logging()
         run = resolve_name(task) if isinstance(task, str) else task
-        with ended_by_signals():
+        with raise_on_signals():
             run(config, *more)
     except Exception as error:
         user_error = user_error_behind(error)
@@ -49,7 +49,7 @@ def command(name: str, task: Task | str, texts: Sequence[str], lost: str, *more:
         print(f"flowchroma: {user_error}", file=sys.stderr)
         sys.exit(user_error.code)
     except KeyboardInterrupt as error:
-        how, code = (f"ended by {error}", error.code) if isinstance(error, EndedError) else ("interrupted", 130)
+        how, code = (f"ended by {error}", error.code) if isinstance(error, TerminatedError) else ("interrupted", 130)
         print(f"flowchroma: {how}, {lost}", file=sys.stderr)
         sys.exit(code)
 

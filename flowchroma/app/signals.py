@@ -9,7 +9,7 @@ from types import FrameType
 _ENDING = ("SIGTERM", "SIGHUP", "SIGXCPU")  # some systems lack some
 
 
-class EndedError(KeyboardInterrupt):
+class TerminatedError(KeyboardInterrupt):
     """A signal other than Ctrl-C ended the command: like that one, no `except Exception` stops it."""
 
     def __init__(self, number: int) -> None:
@@ -18,8 +18,8 @@ class EndedError(KeyboardInterrupt):
 
 
 @contextmanager
-def ended_by_signals() -> Iterator[None]:
-    """Let signals that end a process raise `EndedError` in the block, so that what it holds open is cleaned up."""
+def raise_on_signals() -> Iterator[None]:
+    """Let signals that end a process raise `TerminatedError` in the block, so that what it holds open is cleaned up."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -27,7 +27,7 @@ def ended_by_signals() -> Iterator[None]:
     def end(number: int, frame: FrameType | None) -> None:
         for one in before:  # a second one must not cut the cleaning short
             signal.signal(one, signal.SIG_IGN)
-        raise EndedError(number)
+        raise TerminatedError(number)
 
     before = {}
     for name in _ENDING:

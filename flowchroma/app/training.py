@@ -6,8 +6,8 @@ from hydra.utils import instantiate
 from lightning.pytorch import seed_everything
 from omegaconf import DictConfig
 
-from flowchroma.app.building import build_stage, build_trainer, refuse_misfit, refuse_missing_device
-from flowchroma.app.launching import job_of_a_sweep, refuse_unlaunchable
+from flowchroma.app.building import build_stage, build_trainer, check_device, check_model_fits_stage
+from flowchroma.app.launching import check_launchable, job_of_a_sweep
 from flowchroma.app.results import fit, report, score_best, write_record
 from flowchroma.app.resuming import checkpoint_to_resume
 from flowchroma.training import close_loggers, log_config, save_weights
@@ -16,8 +16,8 @@ from flowchroma.weights.files import WEIGHTS
 
 def train(config: DictConfig) -> float:
     """Train what the options say, keep the best by validation, and return its `optimized_metric`."""
-    refuse_misfit(config)
-    refuse_missing_device(config)
+    check_model_fits_stage(config)
+    check_device(config)
     with job_of_a_sweep(config):
         return _train_here(config)
 
@@ -30,7 +30,7 @@ def _train_here(config: DictConfig) -> float:
     stage = build_stage(config)
     data = instantiate(config.data)
     trainer = build_trainer(config, stage)
-    refuse_unlaunchable(trainer)
+    check_launchable(trainer)
     try:
         if trainer.is_global_zero:
             log_config(trainer.loggers, write_record(config, stage, run_dir / "config.yaml"))

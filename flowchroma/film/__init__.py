@@ -5,8 +5,9 @@ Importing this room needs neither OpenCV nor PyAV; opening a film does.
 
 from typing import TYPE_CHECKING, Any
 
-from flowchroma.film.film import Film, OpenedFilm, open_film
+from flowchroma.film.film import Film, OpenedFilm
 from flowchroma.film.held import HeldFilm
+from flowchroma.film.opening import open_film
 from flowchroma.film.references import read_reference
 from flowchroma.film.writer import FrameWriter, open_writer
 

@@ -10,12 +10,12 @@ from av.error import FFmpegError
 from flowchroma.errors import UserError
 from flowchroma.film.cargo import Cargo, left_behind, load
 from flowchroma.film.encoder import Encoder
+from flowchroma.film.encoding_settings import Settings
 from flowchroma.film.film import OpenedFilm
 from flowchroma.film.folder import FrameFolder
 from flowchroma.film.image_files import write_png
 from flowchroma.film.muxer import differences, fallbacks, mux, prove
 from flowchroma.film.video import VideoFile
-from flowchroma.film.writer import Settings
 
 _ERRORS = (FFmpegError, OSError, ValueError)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -6,7 +6,6 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
@@ -14,20 +13,11 @@ from typing import Protocol
 import numpy as np
 
 from flowchroma.errors import UserError
+from flowchroma.film.encoding_settings import Settings
 from flowchroma.film.film import OpenedFilm
 
 # Suffix of a film to the container written.
 CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a film is encoded; see `open_writer`."""
-
-    rate: Fraction
-    crf: float | str
-    gop: int | None
-    deep: bool = False
 
 
 class FrameWriter(Protocol):
@@ -71,24 +61,19 @@ def open_writer(
 ) -> Iterator[FrameWriter]:
     """Write a film, as H.264 in a file or as PNG frames in a folder, beside its place until it is whole.
 
-    A file keeps the times of `like`'s frames, and its sound, subtitles, chapters, tags, attachments and covers where
-    the container can hold them; each thing that it cannot is told in a warning, before the first frame. A folder keeps
-    the names of its frames, where `like` is one.
-
-    When the block fails, nothing appears under `path`, and a film that was there stays. Frames that are done are kept
-    where writing fails: the error says under which name.
+    A file keeps the times of `like`'s frames, and its sound, subtitles, chapters, tags and covers; each thing that its
+    container cannot hold is warned of before the first frame. When the block fails, what was at `path` stays. Frames
+    that are done are kept where writing fails: the error says under which name.
 
     Args:
         path: A film file (.mp4, .mov, .mkv), or a folder: any path without a suffix, or one that ends in a slash.
-        like: The film that frames were made from.
+        like: The film that frames were made from; the frames of a folder keep their names.
         fps: Frames per second where `like` has no times: a number, or a fraction such as "24000/1001".
-        crf: x264's constant rate factor, 0 (best) to 51; about 17 looks like the original. Or "lossless", which
-            browsers and televisions do not show.
-        gop: Frames from one key frame of a film to the next, at most: the fewer, the faster any one of them is found.
+        crf: x264's constant rate factor, 0 (best) to 51, or "lossless", which browsers and televisions do not show.
+        gop: Frames from one key frame of a film to the next, at most.
         overwrite: Replace a film that is there, or a folder that holds nothing but PNG files.
         keep: Keep frames that are done where writing fails.
-        deep: Take uint16 frames where `like` has more than 8 bits a sample (the writer's `deep` says whether), and
-            write 10-bit H.265 or 16-bit PNG files.
+        deep: Take uint16 frames where `like` has more than 8 bits a sample (the writer's `deep` says whether).
 
     Raises:
         UserError: The path is the source itself, there already, of an unknown suffix, or cannot be written; or `fps`
@@ -96,25 +81,37 @@ def open_writer(
     """
     target, container = _target(str(path))
     _refuse_overwriting(target, container, like, overwrite)
-    rate = frame_rate(fps)
+    settings = Settings(frame_rate(fps), crf, gop, deep)
     _check_quality(crf)
+    with _side_folder(target) as side:
+        yield from _written(side, target, container, like, settings, keep)
+
+
+@contextmanager
+def _side_folder(target: Path) -> Iterator[Path]:
+    """A hidden folder beside the target, for as long as the film is not whole."""
     with _writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         side = Path(tempfile.mkdtemp(prefix=".flowchroma-", dir=target.parent))
     try:
-        from flowchroma.film.outputs import FolderWriter, VideoWriter
-
-        settings = Settings(rate, crf, gop, deep)
-        writer = VideoWriter(side, container, like, settings) if container else FolderWriter(side, like, settings)
-        guarded = _Guarded(writer, target, keep)
-        try:
-            yield guarded
-            with guarded.keeping(), _writing(target):
-                _put(writer.finish(), target)
-        finally:
-            writer.close()
+        yield side
     finally:
         shutil.rmtree(side, ignore_errors=True)
+
+
+def _written(
+    side: Path, target: Path, container: str | None, like: OpenedFilm | None, settings: Settings, keep: bool
+) -> Iterator[FrameWriter]:
+    from flowchroma.film.outputs import FolderWriter, VideoWriter  # need PyAV and OpenCV
+
+    writer = VideoWriter(side, container, like, settings) if container else FolderWriter(side, like, settings)
+    guarded = _Guarded(writer, target, keep)
+    try:
+        yield guarded
+        with guarded.keeping(), _writing(target):
+            _put(writer.finish(), target)
+    finally:
+        writer.close()
 
 
 def frame_rate(fps: float | str) -> Fraction:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from flowchroma.app.networks import build_network, class_of, fitting, kind_of, part_of
+from flowchroma.app.networks import build_network, class_of, kind_of, model_configs_for, part_of
 from flowchroma.app.settings import CONF
 from flowchroma.errors import UserError
 from flowchroma.models.contracts import FlowNetwork, Fusion, Matcher
@@ -16,7 +16,7 @@ def read(model: str):
 
 
 def test_each_model_is_of_one_kind() -> None:
-    kinds = {kind: fitting(kind) for kind in (FlowNetwork, Matcher, Fusion)}
+    kinds = {kind: model_configs_for(kind) for kind in (FlowNetwork, Matcher, Fusion)}
     assert sorted(name for names in kinds.values() for name in names) == MODELS
     assert kinds[FlowNetwork] == ["memflow", "memflow_small"]
     assert kinds[Matcher] == ["swintexco", "swintexco_small"]

@@ -1,7 +1,7 @@
 import pytest
 from omegaconf import OmegaConf
 
-from flowchroma.app.building import refuse_missing_device
+from flowchroma.app.building import check_device
 from flowchroma.app.schema import check_options
 from flowchroma.errors import UserError
 
@@ -50,5 +50,5 @@ def test_a_missing_device_is_exit_1(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
     config = OmegaConf.create({"trainer": {"accelerator": "gpu", "devices": 1}})
     with pytest.raises(UserError, match="there is no such device here") as refused:
-        refuse_missing_device(config)
+        check_device(config)
     assert refused.value.code == 1

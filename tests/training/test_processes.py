@@ -7,7 +7,7 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from flowchroma.app.launching import refuse_unlaunchable
+from flowchroma.app.launching import check_launchable
 from flowchroma.errors import UserError
 from flowchroma.losses.masking import masked_mean
 from flowchroma.ops import processes
@@ -75,7 +75,7 @@ def test_several_processes_are_refused_where_they_cannot_be_started(compose) -> 
     """This is pytest, as a launcher's own processes are something else than flowchroma.run."""
     trainer = instantiate(OmegaConf.merge(compose("trainer=ddp_cpu").trainer, {"default_root_dir": None}))
     with pytest.raises(UserError, match="use submitit_slurm with trainer=slurm"):
-        refuse_unlaunchable(trainer)
+        check_launchable(trainer)
 
 
 def test_only_what_learns_is_shared_between_processes(build, build_loss) -> None:

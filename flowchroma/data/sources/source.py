@@ -10,7 +10,8 @@ import numpy as np
 
 from flowchroma.data.sources.film_index import FilmInfo, file_version
 from flowchroma.errors import UserError
-from flowchroma.film.film import Film, open_film
+from flowchroma.film.film import Film
+from flowchroma.film.opening import open_film
 
 IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"))
 

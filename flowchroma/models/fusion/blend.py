@@ -11,7 +11,7 @@ from flowchroma.color import scale_ab, scale_luma, unscale_ab
 from flowchroma.models.contracts import Fusion
 from flowchroma.models.error_model import ErrorModel
 from flowchroma.models.fusion.inputs import convs
-from flowchroma.models.fusion.inverse_variance import InverseVarianceFusion, candidates
+from flowchroma.models.fusion.inverse_variance import InverseVarianceFusion, candidate_colours
 from flowchroma.models.state import Signals
 
 CHANNELS = 13
@@ -68,7 +68,7 @@ class BlendFusion(Fusion):
 def _read(signals: Signals) -> Tensor:
     """What the network reads, (B, 13, H, W), about [-1, 1]."""
     carried = signals.propagation.confidence
-    base, *matches = candidates(signals)
+    base, *matches = candidate_colours(signals)
     now = torch.zeros_like(carried) if signals.flow is None else signals.flow.confidence
     read = [scale_luma(signals.luma), scale_ab(base), carried, now]
     for found in matches:

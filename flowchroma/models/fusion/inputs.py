@@ -11,7 +11,7 @@ from flowchroma.models.state import Signals
 CHANNELS = 7
 
 
-def stack(signals: Signals) -> Tensor:
+def stack_inputs(signals: Signals) -> Tensor:
     """Luminance, carried colour and its confidence, matched colour and its similarity: (B, 7, H, W), about [-1, 1]."""
     propagation, found = signals.propagation, signals.match
     return torch.cat(

@@ -30,7 +30,7 @@ class InverseVarianceFusion(Fusion):
         odds = torch.cat([-2 * error.float().log() for error in self.error_model.errors(signals)], dim=1)
         if change is not None:
             odds = odds + change[:, : odds.shape[1]]
-        base, match, recent = candidates(signals)
+        base, match, recent = candidate_colours(signals)
         weights = torch.softmax(odds, dim=1).to(base.dtype)
         colours = torch.stack([base, match.ab, recent.ab][: odds.shape[1]], dim=1)
         return (weights[:, :, None] * colours).sum(dim=1)
@@ -48,7 +48,7 @@ class PlaceholderFusion(Fusion):
         return (propagation.confidence * propagation.ab + similarity * found.ab) / total
 
 
-def candidates(signals: Signals) -> tuple[Tensor, Match, Match]:
+def candidate_colours(signals: Signals) -> tuple[Tensor, Match, Match]:
     """The carried ab, or the matched one where nothing was carried, and both matches at their finest.
 
     The match with frames coloured before repeats the other's colour, at similarity 0, where there are none.

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from flowchroma.color import unscale_ab
 from flowchroma.models.contracts import Fusion
-from flowchroma.models.fusion.inputs import CHANNELS, carried_or_matched, stack
+from flowchroma.models.fusion.inputs import CHANNELS, carried_or_matched, stack_inputs
 from flowchroma.models.state import Signals
 
 
@@ -36,6 +36,6 @@ class SimpleFusion(Fusion):
 
     def forward(self, signals: Signals) -> Tensor:
         """Fuse the two colours of a frame: (B, 2, H, W), CIELAB units."""
-        correction = self.correction(self.layers(stack(signals)))
+        correction = self.correction(self.layers(stack_inputs(signals)))
         base = carried_or_matched(signals)
         return base + unscale_ab(correction.to(base.dtype))

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from flowchroma import ops
 from flowchroma.color import unscale_ab
 from flowchroma.models.contracts import Fusion
-from flowchroma.models.fusion.inputs import CHANNELS, carried_or_matched, convs, stack
+from flowchroma.models.fusion.inputs import CHANNELS, carried_or_matched, convs, stack_inputs
 from flowchroma.models.state import Signals
 
 
@@ -39,7 +39,7 @@ class UNetFusion(Fusion):
 
     def forward(self, signals: Signals) -> Tensor:
         """Fuse the two colours of a frame: (B, 2, H, W), CIELAB units; any size."""
-        x, padding = ops.pad_to_multiple(stack(signals), self.multiple)
+        x, padding = ops.pad_to_multiple(stack_inputs(signals), self.multiple)
         skips = [self.enter(x)]
         for layer in self.down:
             skips.append(layer(F.max_pool2d(skips[-1], 2)))
