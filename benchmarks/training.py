@@ -25,8 +25,8 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from lightning.pytorch import Callback, Trainer, seed_everything
 
-from flowchroma.app import run_config  # noqa: F401 (its resolvers)
-from flowchroma.app.building import build_stage
+from flowchroma.app.run import run_config  # noqa: F401 (its resolvers)
+from flowchroma.app.run.building import build_stage
 from flowchroma.app.settings import CONF, configure_logging
 
 STAGES = {"memflow_small": "memflow", "memflow": "memflow", "swintexco_small": "swintexco", "swintexco": "swintexco"}

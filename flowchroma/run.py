@@ -2,8 +2,8 @@
 
 import hydra
 
-from flowchroma.app.job import run_job
-from flowchroma.app.run_options import report_bad_options
+from flowchroma.app.run.job import run_job
+from flowchroma.app.run.run_options import report_bad_options
 from flowchroma.app.settings import CONF
 
 main = report_bad_options(hydra.main(version_base="1.3", config_path=CONF, config_name="config")(run_job))

@@ -65,7 +65,7 @@ def compose():
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
 
-    from flowchroma.app import run_config  # noqa: F401 (its resolvers)
+    from flowchroma.app.run import run_config  # noqa: F401 (its resolvers)
     from flowchroma.app.settings import CONF
 
     def composed(*overrides: str, name: str = "config"):

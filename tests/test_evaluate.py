@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from flowchroma import evaluate
-from flowchroma.app.method_option import with_runs
+from flowchroma.app.evaluate.method_option import with_runs
 from flowchroma.evaluation import ScoreStore
 
 QUICK = ("lpips=[]", "fid=false", "download=false")

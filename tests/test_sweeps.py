@@ -80,8 +80,8 @@ def quick(monkeypatch):
 
     import hydra
 
-    from flowchroma.app.failures import report_errors
-    from flowchroma.app.run_options import report_bad_options
+    from flowchroma.app.run.failures import report_errors
+    from flowchroma.app.run.run_options import report_bad_options
     from flowchroma.app.settings import CONF
 
     task = hydra.main(version_base="1.3", config_path=CONF, config_name="config")(report_errors(main))
@@ -190,7 +190,7 @@ def test_a_sweep_of_nothing_and_a_second_sweep_in_one_folder_are_refused(monkeyp
 
 
 def test_an_interrupted_sweep_has_its_table(monkeypatch, tmp_path, quick):
-    from flowchroma.app.sweeps import write_results
+    from flowchroma.app.run.sweeps import write_results
 
     left = []
     monkeypatch.setattr("atexit.register", lambda *call: left.append(call))

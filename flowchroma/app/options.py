@@ -26,7 +26,7 @@ def command(name: str, task: Task | str, texts: Sequence[str], lost: str, *more:
 
     Args:
         name: of the config.
-        task: called with the composed config; or its place, such as `flowchroma.app.scoring.run`, where importing all
+        task: called with the composed config; or its dotted name, where importing all
             that it needs takes seconds, which no wrong option has to wait for.
         texts: options whose values are taken literally, as paths are.
         lost: what an interrupt leaves behind, for its message.

@@ -7,7 +7,7 @@ from pathlib import Path
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from flowchroma.app.bars import counted, job_bar
+from flowchroma.app.progress import counted, job_bar
 from flowchroma.data import Source
 from flowchroma.data.prepare import all_splits, check, encode, fetch_archives, pack
 from flowchroma.errors import UserError

@@ -4,8 +4,8 @@ import pytest
 import torch
 import torch._dynamo
 
-from flowchroma.app.building import build_stage
-from flowchroma.app.failures import explain_machine_failures
+from flowchroma.app.run.building import build_stage
+from flowchroma.app.run.failures import explain_machine_failures
 from flowchroma.errors import UserError
 from flowchroma.training import Stage
 

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 from flowchroma.app.records import read_record
-from flowchroma.app.resuming import checkpoint_to_resume
+from flowchroma.app.run.resuming import checkpoint_to_resume
 from flowchroma.app.systems import load_part, load_run
 from flowchroma.errors import UserError
 from flowchroma.models import MemFlow, MemFlowSmall

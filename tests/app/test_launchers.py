@@ -14,7 +14,7 @@ TINY = [
 def test_a_job_is_pickled_by_its_name() -> None:
     import cloudpickle
 
-    from flowchroma.app.job import run_job
+    from flowchroma.app.run.job import run_job
 
     assert cloudpickle.loads(cloudpickle.dumps(run_job)) is run_job
 

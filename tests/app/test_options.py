@@ -3,7 +3,7 @@ import torch
 from hydra import initialize_config_dir
 
 from flowchroma.app.options import compose_options, parts_of
-from flowchroma.app.run_options import current_spelling
+from flowchroma.app.run.run_options import current_spelling
 from flowchroma.app.settings import CONF, pick_device
 from flowchroma.errors import UserError
 

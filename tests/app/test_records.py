@@ -8,7 +8,7 @@ import torch
 from omegaconf import OmegaConf
 
 from flowchroma.app.records import read_record, upgrade_record
-from flowchroma.app.resuming import checkpoint_to_resume
+from flowchroma.app.run.resuming import checkpoint_to_resume
 from flowchroma.app.systems import load_system
 from flowchroma.errors import UserError
 from flowchroma.runs import differences, read_run

@@ -1,8 +1,8 @@
 import pytest
 from omegaconf import OmegaConf
 
-from flowchroma.app.building import check_device
-from flowchroma.app.schema import check_options
+from flowchroma.app.run.building import check_device
+from flowchroma.app.run.schema import check_options
 from flowchroma.errors import UserError
 
 

@@ -136,7 +136,7 @@ def forked(arguments: list[str], environment: dict[str, str]) -> int:
 
 
 if __name__ == "__main__":
-    import flowchroma.app.training  # noqa: F401 (or each run would import all of it anew)
+    import flowchroma.app.run.training  # noqa: F401 (or each run would import all of it anew)
     from flowchroma import run
 
     answers = os.fdopen(os.dup(1), "w")

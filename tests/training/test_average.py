@@ -6,7 +6,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import nn
 from torch.utils.data import DataLoader
 
-from flowchroma.app.results import score_best
+from flowchroma.app.run.results import score_best
 from flowchroma.training import Average
 
 

@@ -7,7 +7,7 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from flowchroma.app.launching import check_launchable
+from flowchroma.app.run.launching import check_launchable
 from flowchroma.errors import UserError
 from flowchroma.losses.masking import masked_mean
 from flowchroma.ops import processes

@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from omegaconf import OmegaConf
 
-from flowchroma.app.resuming import checkpoint_to_resume
+from flowchroma.app.run.resuming import checkpoint_to_resume
 from flowchroma.errors import UserError
 from flowchroma.training.checkpoint_files import LAST, PREVIOUS, CheckpointFiles
 

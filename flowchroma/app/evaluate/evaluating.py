@@ -14,7 +14,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from flowchroma import __version__
-from flowchroma.app.scored_methods import methods, predictions
+from flowchroma.app.evaluate.scored_methods import methods, predictions
 from flowchroma.app.settings import pick_device
 from flowchroma.errors import UserError
 from flowchroma.evaluation import Evaluation, Protocol, ScoreStore, load_perceptual_networks

@@ -10,8 +10,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from flowchroma.app.bars import clips_bar
-from flowchroma.app.evaluating import count_processes, prepare_evaluation
+from flowchroma.app.evaluate.evaluating import count_processes, prepare_evaluation
+from flowchroma.app.progress import clips_bar
 from flowchroma.app.settings import configure_logging
 from flowchroma.errors import UserError
 from flowchroma.evaluation import Evaluation, collect

@@ -7,7 +7,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from flowchroma.app.values import Either, Kind, Number, Several, Text, Unsupported, optional, whole, words
+from flowchroma.app.run.values import Either, Kind, Number, Several, Text, Unsupported, optional, whole, words
 from flowchroma.errors import UserError
 
 SMALLEST = 16  # pixels of a side, for the feature networks

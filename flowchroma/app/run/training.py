@@ -6,10 +6,10 @@ from hydra.utils import instantiate
 from lightning.pytorch import seed_everything
 from omegaconf import DictConfig
 
-from flowchroma.app.building import build_stage, build_trainer, check_device, check_model_fits_stage
-from flowchroma.app.launching import check_launchable, job_of_a_sweep
-from flowchroma.app.results import fit, report, score_best, write_record
-from flowchroma.app.resuming import checkpoint_to_resume
+from flowchroma.app.run.building import build_stage, build_trainer, check_device, check_model_fits_stage
+from flowchroma.app.run.launching import check_launchable, job_of_a_sweep
+from flowchroma.app.run.results import fit, report, score_best, write_record
+from flowchroma.app.run.resuming import checkpoint_to_resume
 from flowchroma.training import close_loggers, log_config, save_weights
 from flowchroma.weights.files import WEIGHTS
 

@@ -5,9 +5,9 @@ A launcher pickles the job, and functions are pickled by their module's name: th
 
 from omegaconf import DictConfig
 
-from flowchroma.app import run_config  # noqa: F401 (its resolvers, in a launcher's process too)
-from flowchroma.app.failures import explain_machine_failures, report_errors
-from flowchroma.app.schema import check_options
+from flowchroma.app.run import run_config  # noqa: F401 (its resolvers, in a launcher's process too)
+from flowchroma.app.run.failures import explain_machine_failures, report_errors
+from flowchroma.app.run.schema import check_options
 
 
 @report_errors
@@ -15,6 +15,6 @@ from flowchroma.app.schema import check_options
 def run_job(config: DictConfig) -> float:
     """Train, or go on training, and return the figure that sweeps go by."""
     check_options(config)
-    from flowchroma.app.training import train  # takes seconds, which no wrong option has to wait for
+    from flowchroma.app.run.training import train  # takes seconds, which no wrong option has to wait for
 
     return train(config)

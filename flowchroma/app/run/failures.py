@@ -12,7 +12,7 @@ from pathlib import Path
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig
 
-from flowchroma.app.run_config import in_sweep
+from flowchroma.app.run.run_config import in_sweep
 from flowchroma.app.settings import configure_logging
 from flowchroma.errors import UserError, user_error_behind
 

@@ -8,7 +8,7 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from flowchroma.app.method_option import reserved_names
+from flowchroma.app.evaluate.method_option import reserved_names
 from flowchroma.app.systems import load_run
 from flowchroma.colorizers import Painter
 from flowchroma.errors import UserError
