@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from flowchroma import demo
+from flowchroma.app import demonstration
 from flowchroma.app.systems import load_system
 from flowchroma.color import lab_to_rgb8, rgb_to_lab
 from flowchroma.colorize import colorize
@@ -69,7 +69,7 @@ def test_all_that_colours_a_film_agrees_to_the_bit(system: FlowChroma, film, rgb
     painter.start(rgb[:1])
     painter.observe(rgb[:1])
     made = {"evaluation": [expected[0], *(painter.paint(frame[None]) for frame in rgb[1:])]}
-    made["demonstration"] = [frame["fused"] for frame in demo.colour(system, film)]
+    made["demonstration"] = [frame["fused"] for frame in demonstration.colour(system, film)]
 
     class Sink(list):
         def write(self, frame: np.ndarray) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flowchroma.pages.pictures import ciede2000_heatmap, to_image
 from flowchroma.runs.training_run import Run
 
 _GAP = 2  # pixels around each picture of a panel, as torchvision's make_grid leaves them
@@ -70,7 +69,9 @@ def _renamed(pictures: dict[str, Any]) -> dict[str, Any]:
 
 
 def _error(picture: Any, truth: Any) -> Any:
-    from torchvision.transforms.functional import to_tensor
+    from torchvision.transforms.functional import to_tensor  # seconds, which reading runs need not wait for
+
+    from flowchroma.pages.pictures import ciede2000_heatmap, to_image
 
     return to_image(ciede2000_heatmap(to_tensor(picture), to_tensor(truth)))
 

@@ -95,7 +95,7 @@ def test_a_process_divides_by_the_mean_weight_of_all(monkeypatch: pytest.MonkeyP
     error, weight = torch.rand(4, 2, 5, 5), torch.rand(4, 1, 5, 5)
     weight[:2] *= 0.1
     whole = masked_mean(error, weight)
-    monkeypatch.setattr(processes, "count", lambda: 2)
-    monkeypatch.setattr(processes, "total", lambda value: weight.sum())
+    monkeypatch.setattr(processes, "world_size", lambda: 2)
+    monkeypatch.setattr(processes, "all_reduce_sum", lambda value: weight.sum())
     halves = [masked_mean(error[half], weight[half]) for half in (slice(0, 2), slice(2, 4))]
     torch.testing.assert_close(torch.stack(halves).mean(), whole)
