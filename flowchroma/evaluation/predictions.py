@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from flowchroma.data.sources.films import FILM_SUFFIXES
 from flowchroma.errors import UserError
 from flowchroma.evaluation.protocol import Protocol
 from flowchroma.film import Film, open_film
 from flowchroma.film.references import has_colour
+from flowchroma.film.suffixes import FILM_SUFFIXES
 
 
 class Predictions:

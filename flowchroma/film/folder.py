@@ -10,8 +10,8 @@ import numpy as np
 from flowchroma.errors import UserError
 from flowchroma.film.film import check_indices, fit
 from flowchroma.film.image_files import largest_reduction, read_image
+from flowchroma.film.suffixes import FRAME_SUFFIXES
 
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
 _SPARSE = 9  # missing frames for one that is there
 _ORIENTATION = 0x0112  # of EXIF; from 5 on, sides are exchanged
 
@@ -27,11 +27,13 @@ class FrameFolder:
         self.path = Path(path)
         self.name = self.path.resolve().name
         try:
-            files = [f for f in self.path.iterdir() if f.suffix.lower() in _SUFFIXES and not f.name.startswith(".")]
+            files = [
+                f for f in self.path.iterdir() if f.suffix.lower() in FRAME_SUFFIXES and not f.name.startswith(".")
+            ]
         except OSError as error:
             raise UserError(f"cannot list the folder {self.path}: {error.strerror or error}") from error
         if not files:
-            raise UserError(f"no frames in {self.path}: looked for {' '.join(sorted(_SUFFIXES))} files")
+            raise UserError(f"no frames in {self.path}: looked for {' '.join(sorted(FRAME_SUFFIXES))} files")
         self.files = sorted(files, key=_natural)
 
     @cached_property

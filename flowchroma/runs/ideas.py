@@ -19,7 +19,8 @@ class Idea:
 
     label: str  # the options that distinguish it: `lr=0.001 model=unet`
     runs: tuple[Run, ...]
-    values: tuple[float, ...]  # of the metric, in the finished runs
+    values: tuple[float, ...]  # of the metric, in the finished runs; a seed that was run again counts by its last run
+    repeated: int = 0  # finished runs that do not count, since their seed was run again
 
     @property
     def mean(self) -> float | None:
@@ -110,11 +111,21 @@ def ideas_of(runs: Sequence[Run], metric: str = DEFAULT_METRIC) -> list[Idea]:
         labels[identity] = options_label(values) if run.config else ""
     ideas = []
     for identity, members in groups.items():
-        figures = [run.best_value(metric) for run in members if run.state == "finished"]
-        known = tuple(figure for figure in figures if figure is not None)
-        ideas.append(Idea(labels[identity] or _plain_name(members[0]), tuple(members), known))
+        finished = [run for run in members if run.state == "finished" and run.best_value(metric) is not None]
+        counted = _last_of_each_seed(finished)
+        figures = tuple(float(run.best_value(metric) or 0.0) for run in counted)
+        label = labels[identity] or _plain_name(members[0])
+        ideas.append(Idea(label, tuple(members), figures, len(finished) - len(counted)))
     sign = 1 if is_lower_better(metric) else -1
     return sorted(ideas, key=lambda idea: math.inf if idea.mean is None else sign * idea.mean)
+
+
+def _last_of_each_seed(runs: Sequence[Run]) -> list[Run]:
+    """One run a seed, that which ended last: the same run twice says nothing of the noise between seeds."""
+    last: dict[Hashable, Run] = {}
+    for run in sorted(runs, key=lambda run: (run.path / "results.csv").stat().st_mtime_ns):
+        last[_hashable(run.config["seed"]) if "seed" in run.config else run.path] = run
+    return [run for run in runs if run in last.values()]
 
 
 def seed_noise_of(ideas: Sequence[Idea]) -> SeedNoise:

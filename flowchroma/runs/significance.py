@@ -15,6 +15,12 @@ def comparison_summary(ideas: Sequence[Idea], noise: SeedNoise, metric: str = DE
     ranked = [idea for idea in ideas if idea.mean is not None]
     if not ranked:
         return ""
+    again = [f"{idea.label or idea.runs[0].name}: {idea.repeated}" for idea in ideas if idea.repeated]
+    note = f" Runs whose seed was run again do not count ({', '.join(again)})." if again else ""
+    return _leader(ranked, noise, metric) + note
+
+
+def _leader(ranked: Sequence[Idea], noise: SeedNoise, metric: str) -> str:
     first = ranked[0]
     figure = f"{metric} {_quantity(first.mean, metric)}{_over(first)}"
     if len(ranked) == 1:

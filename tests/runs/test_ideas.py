@@ -1,3 +1,4 @@
+import os
 from statistics import mean, stdev
 
 import pytest
@@ -137,3 +138,17 @@ def test_different_validation_clips_are_told(make_run):
     assert "data.size" in validation_mismatch(runs_of(a, b))
     assert validation_mismatch(runs_of(a, c)) == ""
     assert validation_mismatch([]) == ""
+
+
+def test_a_seed_that_was_run_twice_counts_once_by_its_last_run(make_run):
+    first, again = make_run("first", 30.0, seed=1), make_run("again", 30.2, seed=1)
+    other = make_run("other", 31.0, seed=2)
+    os.utime(first / "results.csv", ns=(1, 1))
+    (idea,) = ideas_of(runs_of(again, other, first))
+    assert (len(idea.runs), idea.values, idea.repeated) == (3, (30.2, 31.0), 1)
+    noise = seed_noise_of([idea])
+    assert noise.freedom == 1
+    assert "seed was run again do not count" in comparison_summary([idea], noise)
+    (alone,) = ideas_of(runs_of(first, again))
+    assert (alone.values, alone.spread) == ((30.2,), None)
+    assert "run again" not in comparison_summary(ideas_of(runs_of(again, other)), noise)

@@ -10,9 +10,10 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from flowchroma.data.sources.film_index import NOTES_FOLDER, write_json
-from flowchroma.data.sources.films import FILM_SUFFIXES, find_films
+from flowchroma.data.sources.films import find_films
 from flowchroma.errors import UserError
 from flowchroma.files.download import DownloadError, digest, download_file
+from flowchroma.film.suffixes import FILM_SUFFIXES
 
 _RECORD = f"{NOTES_FOLDER}/archives.json"
 _TRIES = 5

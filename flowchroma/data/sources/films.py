@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from flowchroma.data.sources.film_index import read_film_index
-from flowchroma.data.sources.source import IMAGE_SUFFIXES, FolderSource, LazyFilm, existing_root, read_list
+from flowchroma.data.sources.source import FolderSource, LazyFilm, existing_root, read_list
 from flowchroma.errors import UserError
+from flowchroma.film.suffixes import FILM_SUFFIXES, FRAME_SUFFIXES
 
-FILM_SUFFIXES = frozenset(
-    (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv", ".mts", ".m2ts")
-)
 _HELD_OUT = ("val", "test")
 
 
@@ -100,9 +98,12 @@ def search(root: Path) -> tuple[dict[str, Path], list[Path]]:
         folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
         folder = Path(here)
         films = sorted(file for file in files if Path(file).suffix.lower() in FILM_SUFFIXES and file[0] != ".")
+        frames = any(Path(file).suffix.lower() in FRAME_SUFFIXES for file in files)
+        if frames and all(file.lower().endswith(".gif") for file in films):
+            films = []  # a preview, beside the frames themselves
         for file in films:
             found.setdefault((folder / file).relative_to(root).with_suffix("").as_posix(), folder / file)
-        if not films and any(Path(file).suffix.lower() in IMAGE_SUFFIXES for file in files):
+        if not films and frames:
             found[folder.relative_to(root).as_posix() if folder != root else root.name] = folder
             folders.clear()
         else:
@@ -161,4 +162,4 @@ def _names(root: Path, path: str | Path) -> list[str]:
 
 
 def _suffixes() -> list[str]:
-    return sorted(FILM_SUFFIXES | IMAGE_SUFFIXES)
+    return sorted(FILM_SUFFIXES | FRAME_SUFFIXES)

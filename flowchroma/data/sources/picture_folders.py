@@ -16,8 +16,9 @@ from torch import Tensor
 from flowchroma.data.made.plane_motion import PlaneMotion, draw_camera
 from flowchroma.data.made.scene import Layer, RenderedFilm, Scene
 from flowchroma.data.sources.films import pick_split
-from flowchroma.data.sources.source import IMAGE_SUFFIXES, FolderSource, existing_root
+from flowchroma.data.sources.source import FolderSource, existing_root
 from flowchroma.errors import UserError
+from flowchroma.film.suffixes import FRAME_SUFFIXES
 
 _ROOM = 1.4  # a film's frame size over that of the clips, which are cropped from it
 _DENSITY = 1.5  # texels a pixel
@@ -94,7 +95,7 @@ class Images(FolderSource):
         root = existing_root(self.root, "the pictures")
         found = _find_pictures(root)
         if not found:
-            raise UserError(f"no picture lies under {root}: looked for *{', *'.join(sorted(IMAGE_SUFFIXES))}")
+            raise UserError(f"no picture lies under {root}: looked for *{', *'.join(sorted(FRAME_SUFFIXES))}")
         names = pick_split(found, split, self.val_fraction)
         if not names:
             raise UserError(f"of the {len(found)} pictures under {root} none is for {split}: add some")
@@ -112,7 +113,7 @@ def _find_pictures(root: Path) -> dict[str, Path]:
     for here, folders, files in os.walk(root, followlinks=True):
         folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
         for file in sorted(files):
-            if Path(file).suffix.lower() in IMAGE_SUFFIXES and not file.startswith("."):
+            if Path(file).suffix.lower() in FRAME_SUFFIXES and not file.startswith("."):
                 path = Path(here, file)
                 found[path.relative_to(root).as_posix()] = path
     return found

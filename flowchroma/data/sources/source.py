@@ -13,8 +13,6 @@ from flowchroma.errors import UserError
 from flowchroma.film.film import Film
 from flowchroma.film.opening import open_film
 
-IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"))
-
 
 class Source(Protocol):
     """A collection of films, split into train, val and test. Its constructor does not read the disk."""

@@ -120,3 +120,11 @@ def test_nothing_usable_says_what_was_looked_for(tmp_path):
 def test_asking_for_exact_flow_opens_no_film(tmp_path):
     assert not isinstance(LazyFilm("gone", tmp_path / "gone.mp4"), HasExactFlow)
     assert isinstance(SampleFilm(0), HasExactFlow)
+
+
+@pytest.mark.parametrize("suffix", ["ts", "VOB", "3gp", "gif", "dv", "m2ts", "mkv", "mxf", "h264"])
+def test_what_colorize_reads_is_a_film_here_too(tmp_path, suffix):
+    touch(tmp_path, f"reels/one.{suffix}", "reels/two.mp4", "frames/0.png", "frames/1.png", "frames/preview.gif")
+    assert names(Films(tmp_path, val_fraction=0.3).films("train") + Films(tmp_path, val_fraction=0.3).films("val")) == [
+        "frames", "reels/one", "reels/two",
+    ]  # fmt: skip
