@@ -1,5 +1,9 @@
+import os
 import runpy
 import sys
+import time
+import uuid
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +20,40 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("no ../shared beside the checkout: real clips and golden outputs are not here")
     return folder
+
+
+_MARK = f"FLOWCHROMA_SUITE={uuid.uuid4()}"
+# What Python's multiprocessing, wandb and notebooks keep for as long as this process lives.
+_OF_THIS_PROCESS = ("resource_tracker", "forkserver", "wandb-core", "gpu_stats")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _leaves_no_process_behind() -> Iterator[None]:
+    """Fail where a process that the suite started, or one of its own, lives on after the last test."""
+    name, _, value = _MARK.partition("=")
+    os.environ[name] = value
+    yield
+    if not Path("/proc/self/environ").exists():
+        return
+    until = time.monotonic() + 10
+    while (left := _marked()) and time.monotonic() < until:
+        time.sleep(0.2)
+    assert not left, f"processes that tests left behind: {left}"
+
+
+def _marked() -> dict[int, str]:
+    """Processes that inherited the suite's mark, by number: their command lines."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if _MARK.encode() not in (folder / "environ").read_bytes().split(b"\0"):
+                continue
+            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+        except OSError:  # it has ended, or is another user's
+            continue
+        if command and not any(name in command for name in _OF_THIS_PROCESS):
+            found[int(folder.name)] = command[:200]
+    return found
 
 
 @pytest.fixture(autouse=True)

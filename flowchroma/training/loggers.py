@@ -1,7 +1,10 @@
 """Weights & Biases, beside CSV files."""
 
+import os
+import secrets
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 from lightning.fabric.utilities.rank_zero import rank_zero_only
@@ -15,10 +18,14 @@ class Wandb(WandbLogger):
 
     Args:
         summaries: pattern of metrics' names -> "max" or "min"; the first that fits counts.
+        id_file: keeps the run's id, so that a run that resumes goes on in the same one, also offline. WANDB_RUN_ID and
+            WANDB_RESUME, where they are set, go before it.
         settings: see `WandbLogger`.
     """
 
-    def __init__(self, summaries: Mapping[str, str] | None = None, **settings: Any) -> None:
+    def __init__(self, summaries: Mapping[str, str] | None = None, id_file: str | None = None, **settings: Any) -> None:
+        settings["resume"] = os.environ.get("WANDB_RESUME") or settings.get("resume", "allow")
+        settings["id"] = os.environ.get("WANDB_RUN_ID") or settings.get("id") or _kept_id(id_file)
         super().__init__(**settings)
         self._summaries = dict(summaries or {})
         self._met: set[str] = set()
@@ -40,6 +47,18 @@ class Wandb(WandbLogger):
         """End the run, so that the next one in this process does not write into it."""
         if self._experiment is not None:
             self._experiment.finish()
+
+
+@rank_zero_only
+def _kept_id(file: str | None) -> str | None:
+    """The id in a file, which gets a new one where it is missing."""
+    if file is None:
+        return None
+    path = Path(file)
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(secrets.token_hex(4))
+    return path.read_text().strip() or None
 
 
 def log_config(loggers: Iterable[Logger], config: Mapping[str, Any]) -> None:

@@ -30,6 +30,9 @@ def checkpoint_to_resume(config: DictConfig) -> Path | None:
     found = _find(Path(config.resume) if config.resume != "last" else run_dir / "checkpoints", config.resume == "last")
     if found is not None:
         _check_options(found, config)
+        ended = found.parent.parent / "results.csv"
+        if ended.is_file():
+            _print_once(f"{ended.parent} is a run that has ended: it trains on only up to a higher trainer.max_steps")
     return found
 
 
@@ -66,7 +69,7 @@ def _clear(run_dir: Path) -> None:
             f"{run_dir} holds a run that has not ended: go on with it by resume=last, or give another hydra.run.dir"
         )
     _remove([*old, folder / "best.ckpt"])
-    _remove([run_dir / name for name in ("results.csv", "skipped_steps.csv", "metrics.csv", WEIGHTS)])
+    _remove([run_dir / name for name in ("results.csv", "skipped_steps.csv", "metrics.csv", "wandb_id.txt", WEIGHTS)])
 
 
 @rank_zero_only
