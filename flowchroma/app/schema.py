@@ -11,7 +11,7 @@ from flowchroma.app.values import Either, Kind, Number, Several, Text, Unsupport
 from flowchroma.errors import UserError
 
 SMALLEST = 16  # pixels of a side, for the feature networks
-GROUPS = ("stage", "model", "data", "loss", "optimizer", "scheduler", "trainer", "logger", "callbacks", "weights")
+GROUPS = ("stage", "model", "data", "loss", "optimizer", "trainer", "logger", "callbacks", "weights")
 _SHARE = Number(0, 1)
 _WEIGHT = Number(0)
 _COUNT = whole(1)

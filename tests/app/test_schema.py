@@ -28,7 +28,7 @@ def whole_config(compose):
         "trainer.precision=fp16", "data.size=64", "data.size=[64]", "data.size=[8,8]", "data.stride=[2,1]",
         "data.clip_length=1", "trainer.devices=0", "trainer.devices=abc", "trainer.val_check_interval=0",
         "+trainer.overfit_batches=1", "loss.l1=-1", "loss.l1=inf", "model.width=0", "compile=maybe", "~logger",
-        "~optimizer", "~scheduler",
+        "~optimizer",
     ],
 )  # fmt: skip
 def test_an_option_that_makes_no_sense_is_named_with_what_it_may_be(whole_config, typed: str) -> None:
