@@ -126,7 +126,12 @@ def quote(argument: str, texts: Sequence[str]) -> str:
 def parts_of(value: str) -> list[str]:
     """The parts of a typed list such as [a,b]; one part where it is none. What exists may have commas in its name."""
     inner = value[1:-1] if value.startswith("[") and value.endswith("]") else value
-    pieces, parts = inner.split(","), []
+    return split_names(inner)
+
+
+def split_names(text: str) -> list[str]:
+    """The names that commas part; what exists may have commas in its name."""
+    pieces, parts = text.split(","), []
     while pieces:
         counts = range(len(pieces), 1, -1)  # the longest name that exists
         names = ((n, os.path.expanduser(",".join(pieces[:n]).strip())) for n in counts)  # noqa: PTH111

@@ -33,3 +33,24 @@ def test_a_launcher_runs_the_jobs_of_a_sweep_as_it_is_typed(tmp_path: Path, laun
     assert {row["model"]: row["state"] for row in table} == {"placeholder": "finished", "simple": "finished"}
     assert all(float(row["val/psnr"]) > 5 for row in table)
     assert "2 runs by val/psnr" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ["+optimizer.nope=1"],
+        ["run_dir=null"],
+        ["scheduler=null"],
+        ["-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=0"],
+    ],
+)
+def test_what_no_run_can_be_made_of_is_one_line(tmp_path: Path, typed: list[str]) -> None:
+    where = [f"hydra.run.dir={tmp_path}/c,d=e (f) [g]", f"hydra.sweep.dir={tmp_path}/sweep", "model=simple"]
+    done = subprocess.run(
+        [sys.executable, "-m", "flowchroma.run", *typed, *where, *TINY],
+        cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    said = [line for line in done.stderr.splitlines() if line.startswith("flowchroma: ")]
+    assert done.returncode == 2, done.stderr[-3000:]
+    assert len(said) == 1
+    assert "Traceback" not in done.stderr

@@ -1,9 +1,12 @@
 import pytest
 import torch
 from hydra import initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hypothesis import given
+from hypothesis import strategies as st
 
 from flowchroma.app.options import compose_options, parts_of
-from flowchroma.app.run.run_options import current_spelling
+from flowchroma.app.run.run_options import PATHS, current_spelling, quote_paths
 from flowchroma.app.settings import CONF, pick_device
 from flowchroma.errors import UserError
 
@@ -94,3 +97,25 @@ def test_names_in_a_list_may_have_commas(tmp_path, monkeypatch) -> None:
         (tmp_path / name).touch()
     assert parts_of("[A, with comma.png,B.png]") == ["A, with comma.png", "B.png"]
     assert parts_of("[B.png, A,C]") == ["B.png", "A", "C"]
+
+
+def read_by_hydra(argument):
+    return OverridesParser.create().parse_override(argument)
+
+
+@given(st.sampled_from([*PATHS, "+data.root.films"]), st.text("ab =,([{}])#'\"\\é$:", min_size=1, max_size=12))
+def test_a_run_takes_a_path_as_it_is_typed(key, name):
+    name = f"x{name}"  # what is in quotes already is left alone
+    if "${" not in name:
+        assert read_by_hydra(quote_paths(f"{key}={name}", sweep=False)).value() == name
+
+
+def test_a_comma_is_a_sweep_unless_the_path_exists(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "c,d=e (f) [g]").mkdir()
+    swept = read_by_hydra(quote_paths("weights.model=a b,c#'", sweep=True))
+    assert swept.is_sweep_override()
+    assert [str(element) for element in swept.sweep_string_iterator()] == ["'a b'", "'c#\\''"]
+    alone = read_by_hydra(quote_paths("data.root=c,d=e (f) [g]", sweep=True))
+    assert alone.value() == "c,d=e (f) [g]"
+    assert quote_paths("model=simple,unet", sweep=True) == "model=simple,unet"

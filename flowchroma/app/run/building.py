@@ -1,5 +1,6 @@
 """What a training run is built of, from its configuration."""
 
+from inspect import signature
 from typing import Any
 
 import torch
@@ -40,11 +41,16 @@ def build_stage(config: DictConfig) -> Stage:
     for name in _frozen(config, _stage_of(config)):
         networks[name] = build_network(config.stage[name], config.weights.get(name))
     scheduler = instantiate(config.scheduler) if config.get("scheduler") else None
+    optimizer = instantiate(config.optimizer)
+    try:
+        signature(optimizer).bind(())
+    except (TypeError, ValueError) as error:
+        raise UserError(f"cannot build optimizer: {error.__cause__ or error}", code=2) from error
     stage: Stage = instantiate(
         config.stage.module,
         **networks,
         loss=instantiate(config.loss),
-        optimizer=instantiate(config.optimizer),
+        optimizer=optimizer,
         scheduler=scheduler,
         _recursive_=False,
         _convert_="object",

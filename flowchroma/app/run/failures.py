@@ -28,6 +28,9 @@ def report_errors(task: Callable[..., float | None]) -> Callable[..., float | No
     @wraps(task)
     def run(config: DictConfig) -> float | None:
         configure_logging()
+        if not isinstance(config.run_dir, str) or not config.run_dir:
+            print("flowchroma: run_dir has no name: give hydra.run.dir=FOLDER instead", file=sys.stderr)
+            sys.exit(2)
         kept = Path(config.run_dir, ERROR)
         kept.unlink(missing_ok=True)
         try:

@@ -31,6 +31,8 @@ class SweepTable(Callback):
 
 def write_results(folder: Path, metric: str) -> int:
     """Write and print the table of a sweep's runs, the best by `metric` first; how many runs failed."""
+    if not any(folder.rglob("config.yaml")):  # no job began, and imports of that size fail while Python exits
+        return 0
     from flowchroma.runs import find_runs, print_table, write_table  # takes seconds, and every run loads this module
 
     found = find_runs([folder]) if folder.is_dir() else None
