@@ -23,7 +23,7 @@ demo: .venv/ready ## train the three stages on made clips and colour an unseen f
 		weights.flow=$(DEMO)/memflow weights.matcher=$(DEMO)/swintexco
 	$(BIN)/python -m flowchroma.demo run=$(DEMO)/fusion output=$(DEMO)
 
-test: lint ## check style, types and import rules, then run the tests (5 and a half minutes on two free cores)
+test: lint ## check style, types and import rules, then run the tests (9 minutes on two free cores)
 	$(BIN)/python -m pytest
 
 test-slow: .venv/ready ## the tests that take minutes
