@@ -26,10 +26,9 @@ from flowchroma import ops
 from flowchroma.app.systems import load_system
 from flowchroma.color import rgb_to_lab
 from flowchroma.colorizers.painter import shrink
-from flowchroma.data.sources.films import FILM_SUFFIXES
-from flowchroma.data.sources.source import IMAGE_SUFFIXES
 from flowchroma.errors import UserError
 from flowchroma.film import open_film
+from flowchroma.film.suffixes import FILM_SUFFIXES, FRAME_SUFFIXES
 from flowchroma.models import ErrorModel, FlowChroma, roll_out
 from flowchroma.models.state import ColouredFrame, Known
 from flowchroma.types import Match
@@ -60,7 +59,7 @@ def films_in(paths: Sequence[str]) -> Iterator[Path]:
     """
     for path in map(Path, paths):
         inside = sorted(path.iterdir()) if path.is_dir() else []
-        if path.is_file() or any(p.suffix.lower() in IMAGE_SUFFIXES for p in inside):
+        if path.is_file() or any(p.suffix.lower() in FRAME_SUFFIXES for p in inside):
             yield path
             continue
         found = [p for p in inside if p.is_dir() or p.suffix.lower() in FILM_SUFFIXES]
