@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
 from flowchroma import ops
-from flowchroma.app.settings import configure_logging
 from flowchroma.app.systems import load_system
 from flowchroma.color import lab_to_rgb8, rgb_to_lab
 from flowchroma.data import SampleFilm
@@ -29,10 +29,9 @@ METHODS = ("gray", "first colour held", "propagated", "matched", "fused")
 SHOWN = ("gray", "propagated", "matched", "fused", "truth")
 
 
-def run(options: Mapping[str, str]) -> None:
+def run(config: DictConfig) -> None:
     """Show what the system of `run` (the shipped one where there is none) makes of unseen films, in `output`."""
-    configure_logging()
-    demonstrate(load_system(options.get("run")), Path(options.get("output", "outputs/demo")))
+    demonstrate(load_system(config.run), Path(config.output))
 
 
 @torch.inference_mode()

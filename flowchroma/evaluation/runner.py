@@ -1,5 +1,6 @@
 """A set of clips and the methods to evaluate on them: which process scores what, and what is left to do."""
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -89,12 +90,10 @@ class Evaluation:
         if not painters and names != [TRUTH]:
             return problems
         stills = StillWriter(self.store.folder / "stills")
-        done = 0
+        done = itertools.count(1)
 
         def count() -> None:
-            nonlocal done
-            done += 1
-            progress(film.name, done)
+            progress(film.name, next(done))
 
         scores = score_clip(film, painters, self.protocol, self.networks, self.device, stills, count)
         for name, score in scores.items():

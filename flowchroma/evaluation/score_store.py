@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -131,11 +130,7 @@ def fingerprint(path: Path | None) -> str | None:
 def _read(path: Path) -> dict[str, Any]:
     """What a file of ours holds; nothing if it is damaged."""
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"), parse_constant=_constant)
+        kept = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
         return {}
     return kept if isinstance(kept, dict) else {}
-
-
-def _constant(name: str) -> float:
-    return {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}[name]

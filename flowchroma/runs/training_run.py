@@ -47,6 +47,11 @@ class Run:
         return str(self.record.get("name") or self.path.resolve().name)
 
     @property
+    def plain_name(self) -> str:
+        """The same without its seed."""
+        return self.name.rsplit("-seed", 1)[0]
+
+    @property
     def title(self) -> str:
         """Its directory's name, with as many of those above as it takes."""
         return "/".join(self.path.resolve().parts[-1 - self.above :])

@@ -2,8 +2,8 @@
 
 import json
 import os
-from collections import OrderedDict
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,10 @@ class ByteRangeReader:
     def __init__(self, root: str, cache: str | None = None) -> None:
         self.root, self.cache = root.rstrip("/"), cache
         self._opened: tuple[int, Any, str] | None = None
-        self._tables: OrderedDict[str, dict[str, list[list[int]]]] = OrderedDict()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the connection and the tables."""
-        return {"root": self.root, "cache": self.cache, "_opened": None, "_tables": OrderedDict()}
+        """Without the connection."""
+        return {**self.__dict__, "_opened": None}
 
     def read_file(self, name: str) -> bytes:
         """Read a whole file.
@@ -43,15 +42,7 @@ class ByteRangeReader:
 
     def read_table(self, shard: str) -> dict[str, list[list[int]]]:
         """Read the table beside a shard: first byte and length of each frame, by the film's name."""
-        if shard in self._tables:
-            self._tables.move_to_end(shard)
-        else:
-            self._tables[shard] = parse_shard_table(
-                self.read_file(table_name(shard)), f"{self.root}/{table_name(shard)}"
-            )
-            if len(self._tables) > _TABLES:
-                self._tables.popitem(last=False)
-        return self._tables[shard]
+        return _table(self, shard)
 
     def read_ranges(self, shard: str, ranges: Sequence[Sequence[int]]) -> list[bytes]:
         """Read ranges of a shard, each a first byte and a length, in rising order; near ones share a request.
@@ -138,12 +129,9 @@ def parse_shard_index(data: bytes, name: str) -> list[dict[str, Any]]:
     return films
 
 
-def parse_shard_table(data: bytes, name: str) -> dict[str, list[list[int]]]:
-    """Read the table beside a shard.
-
-    Raises:
-        UserError: it is not one.
-    """
+@lru_cache(maxsize=_TABLES)
+def _table(reader: ByteRangeReader, shard: str) -> dict[str, list[list[int]]]:
+    data, name = reader.read_file(table_name(shard)), f"{reader.root}/{table_name(shard)}"
     try:
         return {film["name"]: film["places"] for film in json.loads(data)["films"]}
     except (ValueError, KeyError, TypeError) as error:

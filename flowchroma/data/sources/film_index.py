@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from flowchroma.files.atomic import write_atomically
+
 NOTES_FOLDER = ".flowchroma"  # in the set's folder, whose own time does not change when files are written here
 _INDEX = f"{NOTES_FOLDER}/index.json"
 _VERSION = 1
@@ -98,18 +100,10 @@ def write_film_index(
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write a JSON file atomically: an existing one is replaced only when the new one is complete."""
-    part = Path(f"{path}.part")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        part.write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    """Write a JSON file atomically."""
+    write_atomically(path, json.dumps(content, separators=(",", ":")))
 
 
 def _time(folder: Path) -> int | None:
-    try:
-        return folder.stat().st_mtime_ns
-    except OSError:
-        return None
+    version = file_version(folder)
+    return None if version is None else version[1]
