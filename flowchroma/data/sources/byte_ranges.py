@@ -33,11 +33,7 @@ class ByteRangeReader:
         return {**self.__dict__, "_opened": None}
 
     def read_file(self, name: str) -> bytes:
-        """Read a whole file.
-
-        Raises:
-            UserError: it cannot be read.
-        """
+        """Read a whole file; a `UserError` where it cannot be read."""
         return self._guarded(name, lambda files, folder: files.cat_file(f"{folder}/{name}"))
 
     def read_table(self, shard: str) -> dict[str, list[list[int]]]:
@@ -45,11 +41,7 @@ class ByteRangeReader:
         return _table(self, shard)
 
     def read_ranges(self, shard: str, ranges: Sequence[Sequence[int]]) -> list[bytes]:
-        """Read ranges of a shard, each a first byte and a length, in rising order; near ones share a request.
-
-        Raises:
-            UserError: they cannot be read.
-        """
+        """Read ranges of a shard, each a first byte and a length, in rising order; near ones share a request."""
         near = [0, *(at for at, (a, b) in enumerate(pairwise(ranges), 1) if b[0] - sum(a) > _GAP), len(ranges)]
         groups = [ranges[start:stop] for start, stop in pairwise(near)]
         starts, stops = [group[0][0] for group in groups], [sum(group[-1]) for group in groups]
@@ -114,11 +106,7 @@ def table_name(shard: str) -> str:
 
 
 def parse_shard_index(data: bytes, name: str) -> list[dict[str, Any]]:
-    """Read the list of films.
-
-    Raises:
-        UserError: it is not one, or of another version.
-    """
+    """Read the list of films; a `UserError` where it is not one, or of another version."""
     try:
         index = json.loads(data)
         version, films = index["version"], index["films"]

@@ -41,8 +41,7 @@ class Films(FolderSource):
     def films(self, split: str) -> list[LazyFilm]:
         """List the films of a split; "test" is the validation split, unless there is a sub-folder `test`.
 
-        Raises:
-            UserError: the root or a list is missing, the lists share a film, or the split is empty.
+        A `UserError` where the root or a list is missing, the lists share a film, or the split is empty.
         """
         root = existing_root(self.root, "the films")
         found = find_films(root)
