@@ -14,16 +14,7 @@ _EVERY = 60.0  # seconds from one line to the next
 
 @contextmanager
 def shown_progress(what: str, total: int, unit: str = "frames") -> Iterator[Callable[[int], None]]:
-    """Show on stderr how much is done.
-
-    Args:
-        what: is being done.
-        total: of it there is.
-        unit: of `total`.
-
-    Yields:
-        A function that is told how much is done, each time that is more.
-    """
+    """Show on stderr how much is done of a `total`; yields a function that is told so, each time that is more."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield _lines(what, total, unit)
@@ -65,14 +56,7 @@ def _line_a_minute() -> Callable[[str], None]:
 
 @contextmanager
 def clips_bar(clips: int) -> Iterator[Callable[[str, int], None]]:
-    """A bar over clips.
-
-    Args:
-        clips: how many there are.
-
-    Yields:
-        A function that takes a clip's name and its frames so far; with 0 the clip has ended.
-    """
+    """A bar over clips; yields a function that takes a clip's name and its frames so far, 0 where it has ended."""
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task("scoring", total=clips)
 
@@ -87,8 +71,7 @@ def clips_bar(clips: int) -> Iterator[Callable[[str, int], None]]:
 def job_bar() -> Iterator[Callable[[str, int, int | None], None]]:
     """A bar that is gone in the end, for jobs whose length may be known late; lines where stderr is no terminal.
 
-    Yields:
-        A function that takes what is being done, how much is done, and of how much, None where that is unknown.
+    Yields a function that takes what is being done, how much is done, and of how much, None where that is unknown.
     """
     console = Console(stderr=True)
     if not console.is_terminal:

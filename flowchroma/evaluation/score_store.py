@@ -109,11 +109,7 @@ def short_hash(facts: Any) -> str:
 
 
 def fingerprint(path: Path | None) -> str | None:
-    """A short name for what a film's files hold, wherever they lie; None for a film that is not on disk.
-
-    Raises:
-        UserError: a file cannot be read.
-    """
+    """A short name for what a film's files hold, wherever they lie; None for a film that is not on disk."""
     if path is None:
         return None
     digest = hashlib.blake2b(digest_size=8)

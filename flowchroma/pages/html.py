@@ -41,11 +41,7 @@ def render(template: Path, script: Path, charts: bool, **context: Any) -> str:
 
 
 def data_uri(path: Path) -> str:
-    """A picture as text that stands in the page itself.
-
-    Raises:
-        UserError: it is no JPEG, PNG or WebP file, or cannot be read.
-    """
+    """A picture as text that stands in the page itself; a `UserError` where it is no JPEG, PNG or WebP file."""
     kind = _KINDS.get(path.suffix.lower())
     if kind is None:
         raise UserError(f"{path}: a still is a JPEG or PNG file: remove it, and evaluate again")

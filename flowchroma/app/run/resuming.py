@@ -17,11 +17,9 @@ from flowchroma.weights.files import WEIGHTS
 
 
 def checkpoint_to_resume(config: DictConfig) -> Path | None:
-    """The checkpoint that `resume` means, if the run is still the same; None for a new run.
+    """The checkpoint that `resume` means; None for a new run, which must not overwrite one that has not ended.
 
-    Raises:
-        UserError: there is none, none is whole, or what was configured then differs in what cannot be changed; or a
-            new run would overwrite one that has not ended.
+    Refuses one that is not there or not whole, or of a run configured otherwise in what cannot be changed.
     """
     run_dir = Path(config.run_dir)
     if config.resume is None:
