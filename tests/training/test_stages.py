@@ -69,7 +69,7 @@ def test_flow_stage_is_supervised_by_the_exact_flow(build, build_loss, clip: Cli
     weights = 0.85 ** torch.arange(len(error) - 1, -1, -1)
     torch.testing.assert_close(values.unweighted["epe"], (weights * error).sum() / weights.sum())
     total(stage, clip).backward()
-    assert all(p.grad is not None for p in stage.model.parameters())
+    assert all(p.grad is not None for p in stage.network.parameters())
 
 
 def test_matching_stage_trains_all_but_the_trunk(build, clip: Clip) -> None:
