@@ -11,12 +11,7 @@ _TEXTS = ("data.root", "output", "checkpoint", "predictions", "weights", "runs")
 def main() -> None:
     """Run the command."""
     sys.argv[1:] = with_runs(sys.argv[1:])
-    command(
-        "evaluate",
-        "flowchroma.app.evaluate.command.run",
-        _TEXTS,
-        "what was scored is kept: run it again to go on",
-    )
+    command("evaluate", "flowchroma.app.evaluate.command.run", _TEXTS, "what was scored is kept: run it again to go on")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 from flowchroma.app.options import asks_for_help, report_user_error
 from flowchroma.app.records import read_record
 from flowchroma.app.systems import load_system
+from flowchroma.errors import UserError
 from flowchroma.weights import SHIPPED_SYSTEM
 from flowchroma.weights.files import save_weights
 
@@ -20,10 +21,9 @@ def main() -> None:
             "FlowChroma makes a fusion run the system that ships with the package.\n\n  python -m flowchroma.ship RUN"
         )
         return
-    if len(sys.argv) != 2:
-        print("flowchroma: give the directory of one fusion run", file=sys.stderr)
-        sys.exit(2)
     with report_user_error():
+        if len(sys.argv) != 2:
+            raise UserError("give the directory of one fusion run", code=2)
         ship(Path(sys.argv[1]), SHIPPED_SYSTEM)
 
 

@@ -1,9 +1,12 @@
+import http.server
 import os
 import runpy
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -59,6 +62,22 @@ def _marked() -> dict[int, str]:
 @pytest.fixture(autouse=True)
 def _repeatable() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def serve():
+    """Make a function that runs an HTTP server of a handler: it gives the address, and ends with the test."""
+    with ExitStack() as ends:
+
+        def started(handler) -> str:
+            running = ends.enter_context(http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler))
+            thread = threading.Thread(target=running.serve_forever, args=(0.01,))
+            thread.start()
+            ends.callback(thread.join)
+            ends.callback(running.shutdown)
+            return f"http://127.0.0.1:{running.server_port}"
+
+        yield started
 
 
 @pytest.fixture

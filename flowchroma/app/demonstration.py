@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
 from flowchroma import ops
-from flowchroma.app.settings import configure_logging
 from flowchroma.app.systems import load_system
 from flowchroma.color import lab_to_rgb8, rgb_to_lab
 from flowchroma.data import SampleFilm
@@ -20,7 +20,6 @@ from flowchroma.film import open_writer
 from flowchroma.metrics import psnr
 from flowchroma.models import FlowChroma, roll_out
 from flowchroma.models.state import Known
-from flowchroma.pages.contact_sheet import save_contact_sheet, side_by_side
 
 SEEDS = (1001, 1002, 1003)
 FRAMES = 40
@@ -29,10 +28,9 @@ METHODS = ("gray", "first colour held", "propagated", "matched", "fused")
 SHOWN = ("gray", "propagated", "matched", "fused", "truth")
 
 
-def run(options: Mapping[str, str]) -> None:
+def run(config: DictConfig) -> None:
     """Show what the system of `run` (the shipped one where there is none) makes of unseen films, in `output`."""
-    configure_logging()
-    demonstrate(load_system(options.get("run")), Path(options.get("output", "outputs/demo")))
+    demonstrate(load_system(config.run), Path(config.output))
 
 
 @torch.inference_mode()
@@ -86,3 +84,21 @@ def report(rows: Sequence[Mapping[str, Any]], output: Path) -> None:
         table.add_row(method, f"{np.mean([row['psnr'] for row in rows if row['method'] == method]):.2f}")
     Console().print(table)
     Console().print(f"Watch {output / 'comparison.mp4'}: {' | '.join(SHOWN)}", soft_wrap=True, highlight=False)
+
+
+def side_by_side(frames: Sequence[Tensor]) -> np.ndarray:
+    """Lay N frames (1, 3, H, W), uint8 RGB, beside each other: (H, N * W, 3)."""
+    return torch.cat([frame[0] for frame in frames], dim=2).movedim(0, -1).contiguous().numpy()
+
+
+def save_contact_sheet(rows: Sequence[np.ndarray], names: Sequence[str], path: Path) -> None:
+    """Write rows of `side_by_side` below each other, under a line that names their columns."""
+    from PIL import Image, ImageDraw
+
+    pixels = np.concatenate(rows)
+    height, width, _ = pixels.shape
+    sheet = Image.new("RGB", (width, height + 16), "white")
+    sheet.paste(Image.fromarray(pixels), (0, 16))
+    for column, name in enumerate(names):
+        ImageDraw.Draw(sheet).text((column * width // len(names) + 4, 2), name, fill="black")
+    sheet.save(path)

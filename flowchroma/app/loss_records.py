@@ -11,11 +11,7 @@ _PUBLISHED = {"l1": 1.0, "perceptual": 0.15, "contextual": 0.015, "smoothness": 
 
 
 def upgrade_loss(record: Options) -> Options:
-    """Give a record's loss as a weighted sum of terms. A record without a loss, or with one of today's, is unchanged.
-
-    Args:
-        record: plain, as composed.
-    """
+    """Give a plain record's loss as a weighted sum of terms; one of today's, or none, is unchanged."""
     old = record.get("loss")
     if not isinstance(old, dict):
         return record

@@ -19,11 +19,7 @@ PARTS: Mapping[Any, str] = {FlowNetwork: "flow", Matcher: "matcher", Fusion: "fu
 
 
 def class_of(config: DictConfig) -> type:
-    """The class that `_target_` names.
-
-    Raises:
-        UserError: it names none, or one that cannot be imported.
-    """
+    """The class that `_target_` names; a `UserError` where it names none, or one that cannot be imported."""
     target = config.get("_target_")
     try:
         found = resolve_name(str(target))
@@ -36,11 +32,7 @@ def class_of(config: DictConfig) -> type:
 
 
 def kind_of(network: type) -> Any:
-    """The contract that a class of networks fulfils: `FlowNetwork`, `Matcher` or `Fusion`.
-
-    Raises:
-        UserError: none of them.
-    """
+    """The contract that a class fulfils, `FlowNetwork`, `Matcher` or `Fusion`; a `UserError` for another class."""
     for contract in PARTS:
         if issubclass(network, contract):
             return contract
@@ -59,15 +51,7 @@ def model_configs_for(contract: Any) -> list[str]:
 
 
 def build_network(config: DictConfig, weights: str | Path | None = None) -> Any:
-    """Build a network from its config.
-
-    Args:
-        config: a file of conf/model.
-        weights: where all its weights come from, see `find_weights`; None leaves what it was built with.
-
-    Raises:
-        UserError: no such weights, or of another network.
-    """
+    """Build the network of a file of conf/model, with all its weights from `weights` if given, see `find_weights`."""
     if weights is None:
         return instantiate(config)
     network = build_without_weights(config)

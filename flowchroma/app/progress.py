@@ -14,19 +14,10 @@ _EVERY = 60.0  # seconds from one line to the next
 
 @contextmanager
 def shown_progress(what: str, total: int, unit: str = "frames") -> Iterator[Callable[[int], None]]:
-    """Show on stderr how much is done.
-
-    Args:
-        what: is being done.
-        total: of it there is.
-        unit: of `total`.
-
-    Yields:
-        A function that is told how much is done, each time that is more.
-    """
+    """Show on stderr how much is done of a `total`; yields a function that is told so, each time that is more."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield _Lines(what, total, unit)
+        yield _lines(what, total, unit)
         return
     speed, left = TextColumn(f"{{task.fields[rate]:.1f}} {unit}/s"), TextColumn("left")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), speed, TimeRemainingColumn(), left)
@@ -38,42 +29,34 @@ def shown_progress(what: str, total: int, unit: str = "frames") -> Iterator[Call
         )  # fmt: skip
 
 
-class _Lines:
-    def __init__(self, what: str, total: int, unit: str) -> None:
-        self._what, self._total, self._unit = what, total, unit
-        self._started = time.monotonic()
-        self._say = LineAMinute()
+def _lines(what: str, total: int, unit: str) -> Callable[[int], None]:
+    started, say = time.monotonic(), _line_a_minute()
 
-    def __call__(self, done: int) -> None:
-        rate = done / max(1e-9, time.monotonic() - self._started)
-        left = (self._total - done) / rate / 60 if rate else 0
-        self._say(f"{self._what}: {done} of {self._total} {self._unit}, {rate:.2f} a second, {left:.0f} minutes left")
+    def show(done: int) -> None:
+        rate = done / max(1e-9, time.monotonic() - started)
+        left = (total - done) / rate / 60 if rate else 0
+        say(f"{what}: {done} of {total} {unit}, {rate:.2f} a second, {left:.0f} minutes left")
+
+    return show
 
 
-class LineAMinute:
-    """Prints on stderr those lines that come a minute or more after the last one that was printed."""
+def _line_a_minute() -> Callable[[str], None]:
+    """A function that prints on stderr those lines that come a minute or more after the last one that was printed."""
+    last = time.monotonic()
 
-    def __init__(self) -> None:
-        self._last = time.monotonic()
-
-    def __call__(self, line: str) -> None:
-        """Print it, if it is time."""
+    def say(line: str) -> None:
+        nonlocal last
         now = time.monotonic()
-        if now - self._last >= _EVERY:
-            self._last = now
+        if now - last >= _EVERY:
+            last = now
             print(line, file=sys.stderr, flush=True)
+
+    return say
 
 
 @contextmanager
 def clips_bar(clips: int) -> Iterator[Callable[[str, int], None]]:
-    """A bar over clips.
-
-    Args:
-        clips: how many there are.
-
-    Yields:
-        A function that takes a clip's name and its frames so far; with 0 the clip has ended.
-    """
+    """A bar over clips; yields a function that takes a clip's name and its frames so far, 0 where it has ended."""
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task("scoring", total=clips)
 
@@ -88,12 +71,11 @@ def clips_bar(clips: int) -> Iterator[Callable[[str, int], None]]:
 def job_bar() -> Iterator[Callable[[str, int, int | None], None]]:
     """A bar that is gone in the end, for jobs whose length may be known late; lines where stderr is no terminal.
 
-    Yields:
-        A function that takes what is being done, how much is done, and of how much, None where that is unknown.
+    Yields a function that takes what is being done, how much is done, and of how much, None where that is unknown.
     """
     console = Console(stderr=True)
     if not console.is_terminal:
-        say = LineAMinute()
+        say = _line_a_minute()
         yield lambda what, done, of: say(f"{what}: {done}" + (f" of {of}" if of else ""))
         return
     with Progress(console=console, transient=True) as progress:

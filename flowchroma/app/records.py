@@ -96,10 +96,6 @@ def upgrade_record(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_record(path: Path) -> DictConfig:
-    """Read the config that a run was composed of, in today's form.
-
-    Args:
-        path: its config.yaml.
-    """
+    """Read the config.yaml that a run was composed of, in today's form."""
     record: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
     return OmegaConf.create(upgrade_record(record))

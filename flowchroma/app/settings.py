@@ -18,11 +18,7 @@ CONF = str(HOME / "conf")
 
 
 def pick_device(name: str) -> "torch.device":
-    """The device of that name; "auto" is the fastest there is.
-
-    Raises:
-        UserError: This machine, or its PyTorch, has none of that name.
-    """
+    """The device of that name, "auto" being the fastest there is; a `UserError` where there is none."""
     import torch  # takes seconds, which no command's help has to wait for
 
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}

@@ -13,17 +13,3 @@ from flowchroma.data.sources.named import NamedFilms
 from flowchroma.data.sources.picture_folders import Images
 from flowchroma.data.sources.shards import Shards
 from flowchroma.data.sources.source import Source
-
-__all__ = [
-    "Archive",
-    "Augmentation",
-    "ClipDataModule",
-    "Films",
-    "FrameFolders",
-    "Images",
-    "NamedFilms",
-    "Sample",
-    "SampleFilm",
-    "Shards",
-    "Source",
-]

@@ -21,7 +21,6 @@ from flowchroma.data.sources.named import NamedFilms
 from flowchroma.data.sources.source import Source
 from flowchroma.errors import UserError
 from flowchroma.film.film import Film
-from flowchroma.types import Clip
 
 _log = logging.getLogger(__name__)
 
@@ -91,11 +90,7 @@ class ClipDataModule(LightningDataModule):
         self._skipped = count
 
     def setup(self, stage: str | None = None) -> None:
-        """List the films of the sources.
-
-        Raises:
-            UserError: a source has no films; the message says what was searched for and where.
-        """
+        """List the films of the sources; a `UserError` where one has none, with what was searched for and where."""
         sources = self.open_sources()
         if stage in (None, "fit") and self._train is None:
             self._train = self._training_clips(sources)
@@ -120,11 +115,7 @@ class ClipDataModule(LightningDataModule):
         return self._loader(self._val, train=False)
 
     def test_films(self) -> tuple[list[Film], int]:
-        """Whole films for evaluation, and how many the sources' lists name, of which some may not exist.
-
-        Raises:
-            UserError: a source has no films.
-        """
+        """Whole films for evaluation, and how many the sources' lists name, of which some may not exist."""
         films: list[Film] = []
         listed = 0
         for source in self.open_sources():
@@ -140,8 +131,7 @@ class ClipDataModule(LightningDataModule):
             return batch
         for entry in batch.skipped:
             self._report(entry)
-        clip: Clip = to_clip(batch)
-        return clip
+        return to_clip(batch)
 
     def _report(self, entry: str) -> None:
         name, _, reason = entry.partition(": ")
@@ -150,11 +140,7 @@ class ClipDataModule(LightningDataModule):
         self.skipped[name] = self.skipped.get(name, 0) + 1
 
     def open_sources(self) -> list[Source]:
-        """Build the sources, without those whose root is None.
-
-        Raises:
-            UserError: there is none.
-        """
+        """Build the sources, without those whose root is None; a `UserError` where none is left."""
         found: list[Source] = []
         for name, source in self.sources.items():
             if source is None:

@@ -7,20 +7,3 @@ from flowchroma.evaluation.protocol import Protocol
 from flowchroma.evaluation.runner import EvaluatedMethod, Evaluation
 from flowchroma.evaluation.score_store import LOCKS, ScoreStore, fingerprint, short_hash
 from flowchroma.evaluation.scoring import TRUTH, score_clip
-
-__all__ = [
-    "LOCKS",
-    "TRUTH",
-    "EvaluatedMethod",
-    "Evaluation",
-    "PerceptualNetworks",
-    "Predictions",
-    "Protocol",
-    "ScoreStore",
-    "collect",
-    "find_clip",
-    "fingerprint",
-    "load_perceptual_networks",
-    "score_clip",
-    "short_hash",
-]

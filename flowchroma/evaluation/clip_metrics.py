@@ -118,16 +118,11 @@ class ClipMetrics:
         self.rows.append(row)
 
     def compute(self, original: Score | None, shared_seconds: float) -> Score:
-        """The clip's figures.
-
-        Args:
-            original: those of the original, None for the original itself.
-            shared_seconds: spent on the original for all methods.
-        """
+        """The clip's figures, by the original's own (None for these) and the time that was spent on it for all."""
         keys = list(dict.fromkeys(key for row in self.rows for key in row))
         frames = {key: [row.get(key, math.nan) for row in self.rows] for key in keys}
         figures = {key: mean_of(values) for key, values in frames.items() if key != "frame"}
-        figures["cdc"] = _known(self._cdc.value())
+        figures["cdc"] = mean_of([self._cdc.value()])
         if original is not None:
             figures |= _relative_to_original(figures, original.metrics)
         count = len(self.rows)
@@ -166,7 +161,3 @@ def mean_of(values: Iterable[float | None]) -> float | None:
     there = [value for value in values if value is not None and not math.isnan(value)]
     there = [value for value in there if math.isfinite(value)] or there
     return sum(there) / len(there) if there else None
-
-
-def _known(value: Any) -> float | None:
-    return None if math.isnan(value) else float(value)

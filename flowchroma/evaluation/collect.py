@@ -18,12 +18,9 @@ from flowchroma.metrics import FID
 
 
 def collect(evaluation: Evaluation, header: Mapping[str, Any], problems: Sequence[str]) -> Report:
-    """The report of all that the store holds: what was scored now, and before by the same protocol.
+    """The report of all that the store holds, scored now, or before by the same protocol.
 
-    Args:
-        evaluation: what was run.
-        header: what else the report's protocol says.
-        problems: what could not be scored.
+    `header` is what else the report's protocol says, `problems` what could not be scored.
     """
     store, films = evaluation.store, evaluation.films
     before = [name for name in store.methods() if name not in evaluation.methods and name != TRUTH]

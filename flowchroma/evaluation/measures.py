@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, TypeGuard
 
 _MINUS = "\u2212"
@@ -46,7 +47,9 @@ class Measure:
         return -shown if self.direction == "higher" else shown
 
 
-_SHORT = "the clips are shorter than its steps of 4 frames"
+_thousandth = partial(
+    Measure, digits=3, unit=_THOUSAND, scale=1000, absent="the clips are shorter than its steps of 4 frames"
+)
 _WEIGHTS = "the weights of its network are not on this machine"
 
 MEASURES = (
@@ -66,35 +69,24 @@ MEASURES = (
     ),
     Measure("colorfulness", "Colourfulness", "Hasler and Süsstrunk 2003; more is not better.", "none", 2),
     Measure("colorfulness_ratio", "Colourfulness ratio", "Colourfulness over that of the original.", "closest to 1", 3),
-    Measure(
+    _thousandth(
         "cdc",
         "CDC",
         "Colour distribution consistency (TCVC): how far colour histograms drift over 1, 2 and 4 frames.",
         "none",
-        3,
-        _THOUSAND,
-        1000,
-        _SHORT,
     ),
-    Measure(
+    _thousandth(
         "cdc_distance",
         "CDC distance",
         "Distance of the CDC to that of the original; a still film has a low CDC and is wrong.",
         "lower",
-        3,
-        _THOUSAND,
-        1000,
-        _SHORT,
     ),
-    Measure(
+    _thousandth(
         "warp_error",
         "Warp error",
         "Squared difference to the next frame warped by the flow of the original, where nothing is occluded.",
         "lower",
-        3,
-        _THOUSAND,
-        1000,
-        "no two neighbouring frames, or no flow judge",
+        absent="no two neighbouring frames, or no flow judge",
     ),
     Measure(
         "seconds_per_frame",

@@ -54,11 +54,7 @@ class Predictions:
         self._next += 1
 
     def paint(self, rgb: Tensor) -> Tensor:
-        """The next frame, (1, 3, H, W) uint8, on the device of `rgb`.
-
-        Raises:
-            UserError: it cannot be read.
-        """
+        """The next frame, (1, 3, H, W) uint8, on the device of `rgb`; a `UserError` where it cannot be read."""
         if self._stream is not None:
             frame = next(self._stream, None)
             if frame is None:
@@ -79,11 +75,7 @@ class Predictions:
 
 
 def find_clip(folder: Path, name: str, alone: bool) -> Path:
-    """Where a clip's predictions are.
-
-    Raises:
-        UserError: nowhere, or at two places.
-    """
+    """Where a clip's predictions are; a `UserError` for nowhere, or two places."""
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder: predictions=FOLDER holds a folder of frames or a film a clip")
     place = folder / Path(name).parent
@@ -128,11 +120,7 @@ def _order(film: Film, original: Film, protocol: Protocol) -> Sequence[int]:
 
 
 def _check_numbers(path: object, stems: Sequence[str], scored: Sequence[int]) -> None:
-    """As many frames as are scored may be these, or all but some: their numbers tell.
-
-    Raises:
-        UserError: they are not those of the scored frames, counted from 0 or from 1.
-    """
+    """Refuse as many frames as are scored whose numbers are not theirs, from 0 or 1 on: they may be all but some."""
     numbers = [int(found[-1]) for stem in stems if (found := re.findall("[0-9]+", stem))]
     wanted = [[frame + start for frame in scored] for start in (0, 1)]
     if len(numbers) == len(stems) and numbers not in (*wanted, list(range(1, len(stems) + 1))):

@@ -1,6 +1,6 @@
 """What is scored, and how: the part of a figure that makes it comparable."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,7 +62,10 @@ class Protocol:
             if index == self.frames:
                 return
             frame = torch.from_numpy(np.ascontiguousarray(rgb)).to(device).permute(2, 0, 1)[None].contiguous()
-            yield frame if self.resize is None else _resize(frame, self.resize)
+            if self.resize is not None:
+                small = F.interpolate(frame.float(), tuple(self.resize), mode="bilinear", antialias=True)
+                frame = small.round().clamp(0, 255).to(torch.uint8)
+            yield frame
 
     def describe(self) -> dict[str, Any]:
         """What a report says of it, in words."""
@@ -80,8 +83,3 @@ class Protocol:
 
 def _whole(value: Any, least: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
-
-
-def _resize(frame: Tensor, size: Sequence[int]) -> Tensor:
-    small = F.interpolate(frame.float(), tuple(size), mode="bilinear", antialias=True)
-    return small.round().clamp(0, 255).to(torch.uint8)

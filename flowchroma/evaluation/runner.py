@@ -1,5 +1,6 @@
 """A set of clips and the methods to evaluate on them: which process scores what, and what is left to do."""
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +13,6 @@ from flowchroma.evaluation.perceptual_networks import PerceptualNetworks
 from flowchroma.evaluation.protocol import Protocol
 from flowchroma.evaluation.score_store import ScoreStore, fingerprint, short_hash
 from flowchroma.evaluation.scoring import TRUTH, FrameColorizer, score_clip
-from flowchroma.evaluation.stills import StillWriter
 from flowchroma.film import Film
 
 _RULES = 2  # raised when a figure changes its meaning: what was scored before is then scored again
@@ -61,11 +61,7 @@ class Evaluation:
         return problems
 
     def identities(self, film: Film) -> dict[str, dict[str, Any]]:
-        """What each method's figures on a clip, and the original's own, depend on.
-
-        Raises:
-            UserError: the film cannot be read.
-        """
+        """What each method's figures on a clip, and the original's own, depend on."""
         original = short_hash([_RULES, len(film), film.size, fingerprint(film.path)])
         own = {"film": original, "method": short_hash([{}, self.networks.keys]), "frames": None}
         return {TRUTH: own} | {
@@ -88,13 +84,11 @@ class Evaluation:
                 problems.append(f"{film.name} by {name} is not scored: {error}")
         if not painters and names != [TRUTH]:
             return problems
-        stills = StillWriter(self.store.folder / "stills")
-        done = 0
+        stills = self.store.folder / "stills"
+        done = itertools.count(1)
 
         def count() -> None:
-            nonlocal done
-            done += 1
-            progress(film.name, done)
+            progress(film.name, next(done))
 
         scores = score_clip(film, painters, self.protocol, self.networks, self.device, stills, count)
         for name, score in scores.items():

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -110,11 +109,7 @@ def short_hash(facts: Any) -> str:
 
 
 def fingerprint(path: Path | None) -> str | None:
-    """A short name for what a film's files hold, wherever they lie; None for a film that is not on disk.
-
-    Raises:
-        UserError: a file cannot be read.
-    """
+    """A short name for what a film's files hold, wherever they lie; None for a film that is not on disk."""
     if path is None:
         return None
     digest = hashlib.blake2b(digest_size=8)
@@ -131,11 +126,7 @@ def fingerprint(path: Path | None) -> str | None:
 def _read(path: Path) -> dict[str, Any]:
     """What a file of ours holds; nothing if it is damaged."""
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"), parse_constant=_constant)
+        kept = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
         return {}
     return kept if isinstance(kept, dict) else {}
-
-
-def _constant(name: str) -> float:
-    return {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}[name]

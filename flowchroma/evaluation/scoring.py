@@ -1,6 +1,7 @@
 """One clip, coloured by several methods in step and scored frame by frame; the original is prepared once for all."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Protocol as Interface
 
 import torch
@@ -12,7 +13,7 @@ from flowchroma.evaluation.clip_metrics import ClipMetrics, OriginalFrame, Origi
 from flowchroma.evaluation.perceptual_networks import PerceptualNetworks
 from flowchroma.evaluation.predictions import Predictions
 from flowchroma.evaluation.protocol import Protocol
-from flowchroma.evaluation.stills import StillWriter
+from flowchroma.evaluation.stills import save_still
 from flowchroma.film import Film
 
 TRUTH = "truth"
@@ -37,12 +38,12 @@ def score_clip(
     protocol: Protocol,
     networks: PerceptualNetworks,
     device: torch.device,
-    stills: StillWriter | None = None,
+    stills: Path | None = None,
     progress: Callable[[], None] = lambda: None,
 ) -> dict[str, Score | UserError]:
     """Colour a clip with every method, and score it by the protocol.
 
-    `stills` keeps pictures of some frames; `progress` is called after each.
+    `stills` is a folder for pictures of some frames; `progress` is called after each.
 
     Returns:
         Each painter's score, or why it has none, by name; and the original's own, under `TRUTH`.
@@ -59,7 +60,7 @@ def score_clip(
         for name, method in methods.items():
             painted = method.take(index, rgb, original)
             if stills and painted is not None and original is not None:
-                stills.save(film.name, index, scored, name, painted, original)
+                save_still(stills / film.name, index, scored, name, painted, original)
         progress()
     if len(truth.rows) != len(scored):
         raise UserError(f"{film.name} ended after {len(truth.rows)} of {len(scored)} frames to score: mend the film")
@@ -112,11 +113,7 @@ class _Method:
 
 
 def _frames_to_score(film: Film, protocol: Protocol) -> list[int]:
-    """The numbers of the frames that are scored.
-
-    Raises:
-        UserError: there are none, or they are too small.
-    """
+    """The numbers of the frames that are scored; a `UserError` where there are none, or they are too small."""
     if not (scored := protocol.scored(len(film))):
         raise UserError(f"{film.name} has {len(film)} frames, none of them to score: the reference is not scored")
     height, width = protocol.resize or film.size

@@ -14,27 +14,20 @@ from flowchroma.pages.pictures import error_heatmap
 _SIDE = 240  # short side of a picture in pixels
 
 
-class StillWriter:
-    """Keeps the frame in the middle of a clip and its last one: the original, each method's, and its errors.
+def save_still(
+    folder: Path, index: int, scored: list[int], name: str, painted: Tensor, original: OriginalFrame
+) -> None:
+    """Keep a frame, (1, 3, H, W) uint8, in a clip's folder, if it is the middle one or the last of those scored.
 
-    Args:
-        folder: gets CLIP/FRAME_NAME.jpg, and CLIP/FRAME_NAME.error.jpg.
+    FRAME_truth.jpg is the original, FRAME_NAME.jpg a method's, FRAME_NAME.error.jpg its errors.
     """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def save(
-        self, clip: str, index: int, scored: list[int], name: str, painted: Tensor, original: OriginalFrame
-    ) -> None:
-        """Keep the frame, (1, 3, H, W) uint8, if it is the middle one or the last of the frames that are scored."""
-        if index not in (scored[len(scored) // 2], scored[-1]):
-            return
-        stem = self.folder / clip / f"{index:05d}"
-        _save(shrink(original.rgb.float(), _SIDE), Path(f"{stem}_truth.jpg"))
-        _save(shrink(painted.float(), _SIDE), Path(f"{stem}_{name}.jpg"))
-        error = ciede2000_map(rgb_to_lab(painted), original.lab)
-        _save(error_heatmap(shrink(error, _SIDE)), Path(f"{stem}_{name}.error.jpg"))
+    if index not in (scored[len(scored) // 2], scored[-1]):
+        return
+    stem = folder / f"{index:05d}"
+    _save(shrink(original.rgb.float(), _SIDE), Path(f"{stem}_truth.jpg"))
+    _save(shrink(painted.float(), _SIDE), Path(f"{stem}_{name}.jpg"))
+    error = ciede2000_map(rgb_to_lab(painted), original.lab)
+    _save(error_heatmap(shrink(error, _SIDE)), Path(f"{stem}_{name}.error.jpg"))
 
 
 def _save(image: Tensor, path: Path) -> None:

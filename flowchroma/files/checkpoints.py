@@ -11,11 +11,7 @@ from flowchroma.errors import UserError
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint; code in it is never run.
-
-    Raises:
-        UserError: there is none, it is damaged, or it holds more than tensors and plain values.
-    """
+    """Read a checkpoint, running no code in it; a `UserError` where it is damaged, or holds such."""
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file can make a reader raise anything

@@ -12,31 +12,3 @@ from flowchroma.losses.smoothness import FlowSmoothness
 from flowchroma.losses.temporal import Temporal
 from flowchroma.losses.trunk import MatchingTrunk, Trunk, vgg_trunk
 from flowchroma.losses.weighted import NEEDS_MATCHING, LossValues, WeightedSum, weighted_sum
-
-__all__ = [
-    "L1",
-    "NEEDS_MATCHING",
-    "ChromaSmoothness",
-    "Contextual",
-    "EstimatedMotion",
-    "ExactMotion",
-    "FlowCensus",
-    "FlowColor",
-    "FlowEndPoint",
-    "FlowPhotometric",
-    "FlowSmoothness",
-    "LossValues",
-    "MatchingTrunk",
-    "Perceptual",
-    "Prediction",
-    "PreviousFrame",
-    "SquaredPerceptual",
-    "Temporal",
-    "Trunk",
-    "WeightedSum",
-    "contextual_loss",
-    "discriminator_loss",
-    "generator_loss",
-    "vgg_trunk",
-    "weighted_sum",
-]

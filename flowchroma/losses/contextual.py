@@ -41,11 +41,7 @@ class Contextual(FeatureTerm):
         self.bandwidth, self.seeker, self.chunk = bandwidth, seeker, chunk
 
     def forward(self, prediction: Prediction) -> Tensor:
-        """Return the loss, a scalar.
-
-        Raises:
-            ValueError: there is no reference.
-        """
+        """Return the loss, a scalar; a `ValueError` without a reference."""
         if prediction.reference is None:
             raise ValueError("the contextual loss needs a reference")
         output, reference = prediction.features(self.trunk), self.trunk.of_reference(prediction.reference)

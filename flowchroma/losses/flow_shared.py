@@ -44,11 +44,7 @@ class FlowTerm(nn.Module):
         self.gamma = gamma
 
     def forward(self, prediction: Prediction) -> Tensor:
-        """Return the loss, a scalar.
-
-        Raises:
-            ValueError: there is no estimated flow, or no previous frame where the penalty reads it.
-        """
+        """Return the loss, a scalar; a `ValueError` without an estimate, or the previous frame that it reads."""
         penalty = self.penalty(prediction)
         if prediction.estimate is None:
             raise ValueError("a flow loss needs an estimated flow")
@@ -63,11 +59,7 @@ class FlowTerm(nn.Module):
 
 
 def previous_of(p: Prediction, term: str) -> PreviousFrame:
-    """The previous frame.
-
-    Raises:
-        ValueError: there is none.
-    """
+    """The previous frame; a `ValueError` where there is none."""
     if p.previous is None:
         raise ValueError(f"the flow's {term} loss needs the previous frame")
     return p.previous

@@ -26,11 +26,7 @@ class Temporal(nn.Module):
         self.alpha = alpha
 
     def forward(self, prediction: Prediction) -> Tensor:
-        """Return the loss, a scalar.
-
-        Raises:
-            ValueError: there is a previous output, but nothing to warp it along.
-        """
+        """Return the loss, a scalar; a `ValueError` where there is a previous output, but nothing to warp it along."""
         p = prediction
         if p.previous is None or p.previous.ab is None:
             return p.ab.new_zeros((), dtype=torch.float32)

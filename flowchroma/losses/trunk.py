@@ -42,11 +42,7 @@ class Trunk:
         return self._used
 
     def require(self, layers: LayerWeights) -> dict[str, float]:
-        """Announce the layers that a term reads, and its weight of each; the same by name, as a plain dictionary.
-
-        Raises:
-            UserError: the layers are not named.
-        """
+        """Announce the layers that a term reads; its weight of each by name, or a `UserError` for a list."""
         if not isinstance(layers, Mapping):
             raise UserError("name the layers of the loss's trunk, as in {relu3_2: 0.5, relu4_2: 0.5}")
         return {str(name): float(weight) for name, weight in layers.items()}
@@ -55,15 +51,13 @@ class Trunk:
         """Compute the features, by layer name, of (B, 3, H, W), sRGB in [0, 1]."""
         self._prepare(rgb.device)
         with torch.autocast(rgb.device.type, enabled=False):
-            features: Features = self.network(rgb.float())
-            return features
+            return self.network(rgb.float())
 
     @torch.no_grad()
     def constant(self, lab: Tensor) -> Features:
-        """Compute the features of CIELAB images that need no gradient.
+        """Compute the features of CIELAB images, (B, 3, H, W), that need no gradient.
 
-        Args:
-            lab: (B, 3, H, W); or (B, R, 3, H, W), and then the R maps of an item lie one below the other.
+        Of (B, R, 3, H, W), the R maps of an item lie one below the other.
         """
         if lab.ndim == 4:
             return self(lab_to_rgb(lab))
@@ -103,11 +97,7 @@ class VGGTrunk(Trunk):
 
     @property
     def network(self) -> VGGFeatures:
-        """The network.
-
-        Raises:
-            UserError: its first use finds an unknown network or layer, or weights that are missing or do not fit.
-        """
+        """The network; its first use raises a `UserError` for an unknown layer, or weights that do not fit."""
         return self._load()[0]
 
     @property
@@ -116,11 +106,7 @@ class VGGTrunk(Trunk):
         return self._load()[1]
 
     def require(self, layers: LayerWeights) -> dict[str, float]:
-        """Announce the layers that a term reads.
-
-        Raises:
-            UserError: the layers are not named, or one has a weight of 0 or less.
-        """
+        """Announce the layers that a term reads, each with a weight above 0, or a `UserError`."""
         named = super().require(layers)
         if bad := [layer for layer, weight in named.items() if weight <= 0]:
             raise UserError(f"the loss's layer {', '.join(bad)} has a weight of 0 or less: leave it out")
@@ -159,14 +145,10 @@ class MatchingTrunk(Trunk):
         self._used = f"the matching network's own, {len(self.layers)} levels"
 
     def require(self, layers: LayerWeights) -> dict[str, float]:
-        """Announce the levels that a term reads.
+        """Announce the levels that a term reads, and its weight of each.
 
-        Args:
-            layers: the term's weight of each level: by name, or a list from the finest to the deepest, of which a trunk
-                with fewer levels lacks the first.
-
-        Raises:
-            UserError: the list is shorter than the trunk has levels.
+        By name; or in a list from the finest to the deepest, of which a trunk with fewer levels lacks the first, and no
+        trunk may have more.
         """
         if isinstance(layers, Mapping):
             return super().require(layers)

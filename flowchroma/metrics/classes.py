@@ -1,16 +1,36 @@
-"""torchmetrics classes over the functions: their means over a data set, also over several processes."""
+"""The figures of validation as torchmetrics classes: their means over a data set, also over several processes."""
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import torch
 from torch import Tensor
+from torchmetrics import Metric
 
-from flowchroma.metrics.accumulate import Mean, MeanOfMasked, MeanOfPairs
-from flowchroma.metrics.color_difference import ciede2000
-from flowchroma.metrics.flow import ause, epe, fl_all
-from flowchroma.metrics.image import AB_RANGE, colorfulness, psnr, psnr_ab, ssim
-from flowchroma.metrics.perceptual import lpips_distance
-from flowchroma.metrics.temporal import cdc, histograms, warp_error
+from flowchroma.metrics.flow import ause, epe
+from flowchroma.metrics.image import psnr
+
+
+class Mean(Metric):
+    """Mean of one figure an image, in float64; not a number before the first."""
+
+    full_state_update = False
+    is_differentiable = False
+    total: Tensor
+    count: Tensor
+
+    def __init__(self, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.add_state("total", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("count", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+
+    def _add(self, figures: Tensor) -> None:
+        self.total += figures.sum()
+        self.count += figures.numel()
+
+    def compute(self) -> Tensor:
+        """Return the mean, a scalar."""
+        return self.total / self.count
 
 
 class MeanPSNR(Mean):
@@ -34,93 +54,26 @@ class MeanPSNR(Mean):
         self._add(psnr(prediction, target, self.data_range))
 
 
-class MeanPSNRab(Mean):
-    """Mean of the images' `psnr_ab` in dB."""
-
-    higher_is_better = True
-
-    def __init__(self, data_range: float = AB_RANGE, **kwargs) -> None:
-        super().__init__(**kwargs)
-        self.data_range = data_range
-
-    def update(self, prediction: Tensor, target: Tensor) -> None:
-        """Add chrominance, (B, 2, H, W), CIELAB units."""
-        self._add(psnr_ab(prediction, target, self.data_range))
-
-
-class MeanSSIM(MeanOfPairs):
-    """Mean of the images' `ssim`."""
-
-    higher_is_better = True
-    _measure = staticmethod(ssim)
-
-
-class MeanCIEDE2000(MeanOfPairs):
-    """Mean of the images' `ciede2000`; its images are CIELAB."""
+class MeanOfMasked(Mean):
+    """Mean of a measure of two maps where they are known; images without a known pixel do not count."""
 
     higher_is_better = False
-    _measure = staticmethod(ciede2000)
+    _measure: ClassVar[Callable[..., Tensor]]
 
-
-class MeanColorfulness(Mean):
-    """Mean of the images' `colorfulness`."""
-
-    def update(self, image: Tensor) -> None:
-        """Add images, (B, 3, H, W); see `colorfulness`."""
-        self._add(colorfulness(image))
-
-
-class MeanCDC(Mean):
-    """Mean of the clips' `cdc`. Clips of one frame do not count."""
-
-    higher_is_better = False
-
-    def update(self, clip: Tensor) -> None:
-        """Add a whole clip: its frames, (T, 3, H, W), uint8, or their `histograms`, (T, 3, 256)."""
-        if len(clip) > 1:
-            self._add(cdc(histograms(clip) if clip.dtype == torch.uint8 else clip))
-
-
-class MeanWarpError(MeanOfMasked):
-    """Mean of the frames' `warp_error`. Frames without a pixel seen in both do not count."""
-
-    higher_is_better = False
-
-    def update(self, frame: Tensor, following: Tensor, flow: Tensor, mask: Tensor) -> None:  # type: ignore[override]
-        """Add frames and the next ones; see `warp_error`."""
-        self._add_known(warp_error(frame, following, flow, mask), mask)
+    def update(self, one: Tensor, other: Tensor, mask: Tensor | None = None) -> None:
+        """Add maps, (B, C, H, W), in the order of the measure, and where they are known, (B, 1, H, W)."""
+        figures = self._measure(one, other, mask)
+        # By the mask, not by the figure: a prediction that is not a number must not go unseen.
+        self._add(figures if mask is None else figures[(mask > 0).flatten(1).any(dim=1)])
 
 
 class EndPointError(MeanOfMasked):
-    """Mean of the flows' `epe` in pixels. Flows without a known pixel do not count."""
+    """Mean of the flows' `epe` in pixels."""
 
-    higher_is_better = False
     _measure = staticmethod(epe)
 
 
-class FlAll(MeanOfMasked):
-    """Mean of the flows' `fl_all` in percent. Flows without a known pixel do not count."""
-
-    higher_is_better = False
-    _measure = staticmethod(fl_all)
-
-
 class AUSE(MeanOfMasked):
-    """Mean of the images' `ause`. Images without a known pixel do not count."""
+    """Mean of the images' `ause`."""
 
-    higher_is_better = False
     _measure = staticmethod(ause)
-
-
-class LPIPS(Mean):
-    """Mean of the images' `lpips_distance`."""
-
-    higher_is_better = False
-
-    def __init__(self, network: Callable[[Tensor, Tensor], Tensor], **kwargs) -> None:
-        super().__init__(**kwargs)
-        self.network = network
-
-    def update(self, prediction: Tensor, target: Tensor) -> None:
-        """Add images, (B, 3, H, W); see `lpips_distance`."""
-        self._add(lpips_distance(self.network, prediction, target))

@@ -46,18 +46,16 @@ class FID(FrechetInceptionDistance):
     """
 
     def __init__(self, size: int = 2048, **kwargs) -> None:
-        super().__init__(feature=_Given(size), **kwargs)
+        given = nn.Identity()  # stands where torchmetrics expects the network
+        given.num_features = size  # type: ignore[assignment]
+        super().__init__(feature=given, **kwargs)
 
     def update(self, features: Tensor, real: bool) -> None:
         """Add features, (B, D), see `inception_features`, of real or of predicted frames."""
         super().update(features, real)
 
     def compute(self) -> Tensor:
-        """Return the distance, a scalar, float64.
-
-        Raises:
-            UserError: fewer than two samples on one side.
-        """
+        """Return the distance, a scalar, float64; a `UserError` for fewer than two samples on one side."""
         real = self._statistics("real", "real")
         return frechet_distance(*real, *self._statistics("fake", "predicted"))
 
@@ -69,14 +67,3 @@ class FID(FrechetInceptionDistance):
         mean = getattr(self, f"{side}_features_sum") / count
         outer = getattr(self, f"{side}_features_cov_sum")
         return mean, (outer - count * torch.outer(mean, mean)) / (count - 1)
-
-
-class _Given(nn.Module):
-    """Stands where torchmetrics expects the network."""
-
-    def __init__(self, size: int) -> None:
-        super().__init__()
-        self.num_features = size
-
-    def forward(self, features: Tensor) -> Tensor:
-        return features

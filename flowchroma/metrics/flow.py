@@ -29,28 +29,6 @@ def epe_map(flow: Tensor, target: Tensor) -> Tensor:
     return torch.linalg.vector_norm(flow.double() - target.double(), dim=1, keepdim=True)
 
 
-def fl_all(flow: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Outliers of each flow (KITTI 2015): end-point error above 3 pixels and above 5 % of the true flow's length.
-
-    Args:
-        flow: (B, 2, H, W), pixels.
-        target: the same.
-        mask: (B, 1, H, W), true or above 0 where the target is known; everywhere by default.
-
-    Returns:
-        (B,), float64, in percent of the known pixels; not a number where the mask is empty.
-
-    Example:
-        >>> fl_all(torch.full((1, 2, 4, 4), 9.0), torch.zeros(1, 2, 4, 4))
-        tensor([100.], dtype=torch.float64)
-    """
-    error = epe_map(flow, target)
-    length = torch.linalg.vector_norm(target.double(), dim=1, keepdim=True)
-    # An error that is not a number is an outlier too.
-    good = (error <= 3) | (error <= 0.05 * length)
-    return 100 * _mean_known((~good).double(), mask)
-
-
 def ause(error: Tensor, confidence: Tensor, mask: Tensor | None = None) -> Tensor:
     """Area under the sparsification error of each image (Ilg et al. 2018): how well a confidence ranks errors.
 

@@ -49,27 +49,12 @@ def jensen_shannon(one: Tensor, other: Tensor) -> Tensor:
     return _entropy((one + other) / 2) - (_entropy(one) + _entropy(other)) / 2
 
 
-def cdc(histograms: Tensor) -> Tensor:
+class CdcStream:
     """Colour distribution consistency of a clip (Liu et al. 2021, TCVC): how much its colours' histograms change.
 
     The Jensen-Shannon divergence of the histograms of frames i and i + t, mean over channels and i, then over t in
-    {1, 2, 4}.
-
-    Args:
-        histograms: (T, 3, 256), see `histograms`.
-
-    Returns:
-        Scalar, float64. Of a clip too short for a lag, the mean over the lags that it has; below two frames, not a
-        number.
+    {1, 2, 4}. Frames come one by one, in memory that does not grow with the clip.
     """
-    stream = CdcStream()
-    for histogram in histograms:
-        stream.add(histogram)
-    return torch.tensor(stream.value(), dtype=torch.float64, device=histograms.device)
-
-
-class CdcStream:
-    """`cdc` of a clip that comes frame by frame, in memory that does not grow with it."""
 
     def __init__(self) -> None:
         self._last: deque[Tensor | None] = deque(maxlen=max(LAGS))
@@ -90,7 +75,10 @@ class CdcStream:
         self._last.append(None)
 
     def value(self) -> float:
-        """Return `cdc` of the frames so far."""
+        """Return the figure of the frames so far.
+
+        Of a clip too short for a lag, the mean over the lags that it has; below two frames, not a number.
+        """
         means = [self._totals[lag] / self._pairs[lag] for lag in LAGS if self._pairs[lag]]
         return sum(means) / len(means) if means else math.nan
 

@@ -2,5 +2,3 @@
 
 from flowchroma.pages.html import data_uri, render
 from flowchroma.pages.series_style import series_style
-
-__all__ = ["data_uri", "render", "series_style"]

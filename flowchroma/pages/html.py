@@ -1,14 +1,13 @@
 """From a template and its figures to one file."""
 
 import base64
-import mimetypes
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from flowchroma.errors import UserError
 
 _FOLDER = Path(__file__).parent
+_KINDS = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp"}
 
 
 def render(template: Path, script: Path, charts: bool, **context: Any) -> str:
@@ -41,22 +40,13 @@ def render(template: Path, script: Path, charts: bool, **context: Any) -> str:
     )
 
 
-@lru_cache(maxsize=1)
-def _suffixes() -> mimetypes.MimeTypes:
-    return mimetypes.MimeTypes()  # the library's own table, whatever the machine's says
-
-
 def data_uri(path: Path) -> str:
-    """A picture as text that stands in the page itself.
-
-    Raises:
-        UserError: it is no JPEG, PNG or WebP file, or cannot be read.
-    """
-    kind = _suffixes().guess_type(path.name)[0]
-    if kind not in ("image/jpeg", "image/png", "image/webp"):
+    """A picture as text that stands in the page itself; a `UserError` where it is no JPEG, PNG or WebP file."""
+    kind = _KINDS.get(path.suffix.lower())
+    if kind is None:
         raise UserError(f"{path}: a still is a JPEG or PNG file: remove it, and evaluate again")
     try:
         content = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: the still cannot be read ({error.strerror}): evaluate again") from error
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

@@ -52,7 +52,7 @@ def write_page(runs: Sequence[Run], path: Path, metric: str = DEFAULT_METRIC, re
 
 
 def _named(idea: Idea, number: int) -> str:
-    return idea.label or idea.runs[0].name.rsplit("-seed", 1)[0] or f"idea {number + 1}"
+    return idea.label or idea.runs[0].plain_name or f"idea {number + 1}"
 
 
 def _scores(idea: Idea, noise: SeedNoise, best: Idea, metric: str) -> dict[str, Any]:

@@ -18,12 +18,7 @@ class FoundRuns:
 
 
 def find_runs(places: Sequence[str | Path], upgrade: Upgrade = dict) -> FoundRuns:
-    """Read every run at or below some places, each once.
-
-    Args:
-        places: runs, sweeps, folders of runs, or patterns such as `outputs/fusion/*/2025-*`.
-        upgrade: see `read_run`.
-    """
+    """Read every run at or below places or patterns, each once; `upgrade` as in `read_run`."""
     found: dict[Path, Run] = {}
     refused = []
     for place in places:

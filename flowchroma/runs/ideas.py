@@ -66,7 +66,8 @@ def differences(runs: Sequence[Run]) -> dict[str, list[Any]]:
     configs = [run.config for run in runs]
     keys = [key for key in dict.fromkeys(key for config in configs for key in config) if changes_result(key)]
     table = {key: [config.get(key, _ABSENT) for config in configs] for key in keys}
-    columns = {key: values for key, values in table.items() if _differ(values) and (key == "seed" or not _is_seed(key))}
+    columns = {key: values for key, values in table.items() if _differ(values)}
+    columns = {key: values for key, values in columns.items() if key == "seed" or not key.endswith(".seed")}
     chosen = _chosen(runs, columns)
     kept: dict[str, list[Any]] = {**chosen}
     for key, values in columns.items():
@@ -108,13 +109,14 @@ def ideas_of(runs: Sequence[Run], metric: str = DEFAULT_METRIC) -> list[Idea]:
         # A run that left no config is no other run's twin.
         identity = (*(_hashable(value) for value in values.values()), None if run.config else run.path)
         groups.setdefault(identity, []).append(run)
-        labels[identity] = options_label(values) if run.config else ""
+        names = short_names(values) if run.config else {}
+        labels[identity] = " ".join(f"{name}={format_value(values[key])}" for key, name in names.items())
     ideas = []
     for identity, members in groups.items():
         finished = [run for run in members if run.state == "finished" and run.best_value(metric) is not None]
         counted = _last_of_each_seed(finished)
         figures = tuple(float(run.best_value(metric) or 0.0) for run in counted)
-        label = labels[identity] or _plain_name(members[0])
+        label = labels[identity] or members[0].plain_name
         ideas.append(Idea(label, tuple(members), figures, len(finished) - len(counted)))
     sign = 1 if is_lower_better(metric) else -1
     return sorted(ideas, key=lambda idea: math.inf if idea.mean is None else sign * idea.mean)
@@ -134,11 +136,6 @@ def seed_noise_of(ideas: Sequence[Idea]) -> SeedNoise:
     squares = sum(idea.spread**2 * (len(idea.values) - 1) for idea in ideas if idea.spread is not None)
     compared = sum(idea.mean is not None for idea in ideas)
     return SeedNoise(math.sqrt(squares / freedom) if freedom else None, freedom, compared)
-
-
-def options_label(values: dict[str, Any]) -> str:
-    """`lr=0.001 model=unet`."""
-    return " ".join(f"{name}={format_value(values[key])}" for key, name in short_names(values).items())
 
 
 def short_names(keys: Iterable[str]) -> dict[str, str]:
@@ -169,13 +166,5 @@ def _comes_with(targets: Sequence[Any], values: Sequence[Any]) -> bool:
     return len(pairs) == len({target for target, _ in pairs})
 
 
-def _is_seed(key: str) -> bool:
-    return key.rsplit(".", 1)[-1] == "seed"
-
-
 def _hashable(value: Any) -> Hashable:
     return "\0absent" if value is _ABSENT else json.dumps(value, sort_keys=True, default=str)
-
-
-def _plain_name(run: Run) -> str:
-    return run.name.rsplit("-seed", 1)[0]

@@ -12,16 +12,9 @@ _NUMBER = re.compile(r"[-+]?[0-9]*\.?[0-9]+(e[-+]?[0-9]+)?", re.IGNORECASE)
 
 
 def run_name(stage: str, model: str, seed: int, overrides: Iterable[str]) -> str:
-    """A short name from the options that were typed.
+    """A short name from the options that were typed, such as `fusion-unet-lr1e-4-seed1`.
 
-    Args:
-        stage: of the run.
-        model: the chosen file of conf/model.
-        seed: of the run.
-        overrides: as Hydra lists them.
-
-    Returns:
-        Such as `fusion-unet-lr1e-4-seed1`: safe as a file's name, and at most 80 characters long.
+    It is safe as a file's name, and at most 80 characters long.
     """
     typed = [override.lstrip("+~").partition("=") for override in overrides]
     naming = [part for part in typed if part[0] not in ("stage", "model", "seed") and changes_result(part[0])]
@@ -31,11 +24,7 @@ def run_name(stage: str, model: str, seed: int, overrides: Iterable[str]) -> str
 
 
 def git_state(folder: Path) -> dict[str, str | bool] | None:
-    """The commit that `folder` is a checkout of, and whether tracked files were changed since.
-
-    Returns:
-        `{"commit": ..., "dirty": ...}`; None where it is no checkout of its own, or there is no git.
-    """
+    """The commit of a checkout, and whether tracked files were changed since; None where it is none."""
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(folder), *arguments]

@@ -24,11 +24,7 @@ _EACH_STEP = (
 
 
 def changes_result(key: str) -> bool:
-    """Whether two whole runs that differ in this option may learn something else.
-
-    Args:
-        key: of an option or of a group, also as typed: `model@stage.flow`, `hydra/launcher`.
-    """
+    """Whether two whole runs that differ in an option or a group, as typed or as recorded, may learn something else."""
     key = key.split("@")[0].replace("/", ".")
     if key == "callbacks":  # the group decides whether weights are averaged
         return True

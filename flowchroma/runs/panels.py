@@ -21,9 +21,8 @@ class Strip:
     clip: str  # empty where a panel does not say
     truth: str  # the original, a data URI; empty where a panel does not say
     rows: Sequence[str]  # what is shown of each run
-    columns: Sequence[
-        tuple[int, int, Sequence[str | None]]
-    ]  # a run's index, its panel's step, a data URI or None a row
+    # A run's index, its panel's step, a data URI or None a row.
+    columns: Sequence[tuple[int, int, Sequence[str | None]]]
 
 
 def panel_strips(runs: Sequence[Run]) -> list[Strip]:

@@ -22,7 +22,8 @@ def comparison_summary(ideas: Sequence[Idea], noise: SeedNoise, metric: str = DE
 
 def _leader(ranked: Sequence[Idea], noise: SeedNoise, metric: str) -> str:
     first = ranked[0]
-    figure = f"{metric} {_quantity(first.mean, metric)}{_over(first)}"
+    over = f" ± {first.spread:.2f} over {len(first.values)} seeds" if first.spread is not None else ""
+    figure = f"{metric} {_quantity(first.mean, metric)}{over}"
     if len(ranked) == 1:
         return f"{first.label or first.runs[0].name}: {figure}."
     second = ranked[1]
@@ -51,7 +52,3 @@ def validation_mismatch(runs: Sequence[Run]) -> str:
 
 def _quantity(value: float | None, metric: str) -> str:
     return f"{value:.2f} {unit_of(metric)}".rstrip()
-
-
-def _over(idea: Idea) -> str:
-    return f" ± {idea.spread:.2f} over {len(idea.values)} seeds" if idea.spread is not None else ""

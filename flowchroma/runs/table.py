@@ -5,7 +5,6 @@ import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -43,11 +42,11 @@ def write_table(runs: Sequence[Run], path: Path, metric: str = DEFAULT_METRIC) -
                 "name": run.name,
                 "state": run.state,
                 "detail": run.detail,
-                **{name: _figure(run, name) for name in metrics},
+                **{name: v if (v := run.best_value(name)) is None else round(v, 6) for name in metrics},
                 "stage": run.config.get("stage.name", ""),
                 "model": choices.get("model", ""),
                 "seed": run.config.get("seed", ""),
-                **{key: _plain(values[i]) for key, values in table.items()},
+                **{key: values[i] for key, values in table.items()},
                 "overrides": " ".join(map(str, run.record.get("overrides", ()))),
                 "commit": f"{git.get('commit', '')}{' and changes' if git.get('dirty') else ''}",
                 "directory": str(run.path),
@@ -114,12 +113,3 @@ def rank(run: Run, metric: str) -> float:
     if value is None:
         return math.inf
     return value if is_lower_better(metric) else -value
-
-
-def _figure(run: Run, metric: str) -> float | str:
-    value = run.best_value(metric)
-    return "" if value is None else round(value, 6)
-
-
-def _plain(value: Any) -> Any:
-    return "" if value is None else value

@@ -47,6 +47,11 @@ class Run:
         return str(self.record.get("name") or self.path.resolve().name)
 
     @property
+    def plain_name(self) -> str:
+        """The same without its seed."""
+        return self.name.rsplit("-seed", 1)[0]
+
+    @property
     def title(self) -> str:
         """Its directory's name, with as many of those above as it takes."""
         return "/".join(self.path.resolve().parts[-1 - self.above :])
@@ -82,9 +87,7 @@ def is_run(path: Path) -> bool:
 def read_run(path: Path, upgrade: Upgrade = dict) -> Run:
     """Read what there is: a run that is being written, or was cut off within a line, is read as far as it got.
 
-    Args:
-        path: a directory for which `is_run` holds.
-        upgrade: gives a config that an earlier release wrote in today's form.
+    `upgrade` gives a config that an earlier release wrote in today's form.
     """
     composed = _yaml(path / "config.yaml")
     record = {**(composed.pop("record", None) or {}), "name": composed.pop("name", None)}

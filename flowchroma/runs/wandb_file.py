@@ -14,13 +14,9 @@ _FULL, _FIRST, _LAST = 1, 2, 4
 
 
 def read_wandb(folder: Path) -> dict[str, tuple[list[int], list[float]]]:
-    """The curves of the offline runs in a folder, the newest last and over the others.
+    """Curves, metric -> steps and values, of the offline runs in a run's `wandb/`, the newest over the others.
 
-    Args:
-        folder: where wandb writes, `wandb/` in a run's directory.
-
-    Returns:
-        Metric -> steps and values; empty where there is no such file, wandb is not installed, or it cannot be read.
+    Empty where there is no such file, wandb is not installed, or it cannot be read.
     """
     points: dict[str, dict[int, float]] = {}
     for path in sorted(folder.glob("*run-*/*.wandb")):

@@ -15,26 +15,3 @@ from flowchroma.training.resume import Resumable
 from flowchroma.training.stage import Stage
 from flowchroma.training.swintexco import SwinTExCoStage
 from flowchroma.weights.files import load_weights, save_weights
-
-__all__ = [
-    "AdversarialStage",
-    "Average",
-    "CheckpointFiles",
-    "CountSkipped",
-    "FitProjections",
-    "FusionStage",
-    "Guard",
-    "MemFlowStage",
-    "MetricsFile",
-    "Panels",
-    "Progress",
-    "Resumable",
-    "Stage",
-    "SwinTExCoStage",
-    "Wandb",
-    "adamw_by_part",
-    "close_loggers",
-    "load_weights",
-    "log_config",
-    "save_weights",
-]

@@ -119,8 +119,7 @@ class AdversarialStage(SwinTExCoStage):
     def configure_optimizers(self) -> Any:
         """One optimizer for the network and one for the discriminator, each with its schedule.
 
-        Raises:
-            UserError: the trainer scales losses for float16, and the two optimizers would need a scale each.
+        Refuses a trainer that scales losses for float16: the two optimizers would need a scale each.
         """
         if self.trainer.precision == "16-mixed":
             raise UserError(

@@ -21,11 +21,7 @@ class CheckpointFiles(TorchCheckpointIO):
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Write a checkpoint.
-
-        Raises:
-            UserError: the disk is full, or the folder cannot be written; what was there before is untouched.
-        """
+        """Write a checkpoint; a `UserError` where that fails, and what was there before is untouched."""
         path = Path(path)
         side = path.with_name(f"{path.name}.part")
         content = io.BytesIO()
@@ -48,11 +44,7 @@ class CheckpointFiles(TorchCheckpointIO):
             ) from error
 
     def load_checkpoint(self, path: Any, map_location: Any = "cpu", weights_only: bool | None = True) -> dict[str, Any]:
-        """Read a checkpoint; code in it is never run, whatever `weights_only` says.
-
-        Raises:
-            UserError: there is none, it is damaged, or it holds more than tensors and plain values.
-        """
+        """Read a checkpoint by `read_checkpoint`, whatever `weights_only` says."""
         return read_checkpoint(Path(path))
 
 

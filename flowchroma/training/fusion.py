@@ -36,6 +36,7 @@ class FusionStage(Stage):
         growth: frames of a clip that are rolled out, by the step from which on; None for all, always.
     """
 
+    network: FlowChroma
     trains = contracts.Fusion
     uses: ClassVar[Mapping[str, Any]] = {"flow": contracts.FlowNetwork, "matcher": contracts.Matcher}
     baselines = ("psnr_hold", "psnr_propagated", "psnr_matched")
@@ -65,14 +66,9 @@ class FusionStage(Stage):
     def train(self, mode: bool = True) -> "FusionStage":
         """Switch the fusion's mode; the frozen networks stay in evaluation mode."""
         super().train(mode)
-        self.system.eval()
+        self.network.eval()
         self.trained.train(mode)
         return self
-
-    @property
-    def system(self) -> FlowChroma:
-        """The three networks together."""
-        return cast(FlowChroma, self.network)
 
     def predictions(self, clip: Clip) -> Iterator[Prediction]:
         """The clip rolled out; the first frame counts where its colour was not given."""
@@ -128,4 +124,4 @@ class FusionStage(Stage):
 
     def _roll_out(self, clip: Clip, frames: int | None = None, horizon: int | None = None) -> Iterator[ColouredFrame]:
         first = Known(clip.ab[:, 0], clip.starts_coloured)
-        return roll_out(self.system, clip.luma[:, :frames].unbind(1), [clip.references], {0: first}, horizon)
+        return roll_out(self.network, clip.luma[:, :frames].unbind(1), [clip.references], {0: first}, horizon)

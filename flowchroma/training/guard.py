@@ -63,11 +63,7 @@ class Guard(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Count, note and log the step.
-
-        Raises:
-            UserError: there were too many.
-        """
+        """Count, note and log the step; a `UserError` once there were too many."""
         if self.skipped:
             self._count, self._row = self._count + 1, self._row + 1
             self._note(trainer)

@@ -41,6 +41,7 @@ class MemFlowStage(Stage):
         UserError: another `occlusion`.
     """
 
+    network: FlowEstimator
     trains = contracts.FlowNetwork
     baselines = ("psnr_hold",)
 
@@ -63,14 +64,9 @@ class MemFlowStage(Stage):
         """The metrics that validation may log: those of the flow only where clips allow it."""
         return [*super().validation_metrics, *(f"val/{name}" for name in self.measured)]
 
-    @property
-    def model(self) -> FlowEstimator:
-        """The flow network."""
-        return cast(FlowEstimator, self.network)
-
     def predictions(self, clip: Clip) -> Iterator[Prediction]:
         """Each frame from the second on, its colour carried from the true one before it."""
-        flows = self.model(clip.luma)
+        flows = self.network(clip.luma)
         # In this order: autocast, until PyTorch's issue 158232 was fixed, hands weights that were cast without gradient
         # on to the pass with gradient.
         visible = self._visible(clip, flows)
@@ -86,10 +82,10 @@ class MemFlowStage(Stage):
 
     def colours(self, clip: Clip) -> Iterator[dict[str, Tensor]]:
         """The first frame's colour, carried frame to frame."""
-        _, state = self.model.step(clip.luma[:, 0], None)
+        _, state = self.network.step(clip.luma[:, 0], None)
         ab = clip.ab[:, 0]
         for t in range(1, clip.lab.shape[1]):
-            flow, state = self.model.step(clip.luma[:, t], state)
+            flow, state = self.network.step(clip.luma[:, t], state)
             if flow is not None:  # after a cut nothing is carried
                 self._measure(flow, clip, t)
                 ab = ops.backward_warp(ab, flow.carrier)
@@ -111,7 +107,7 @@ class MemFlowStage(Stage):
         if self.occlusion == "inside" or bool(clip.has_flow.all()):
             return [None] * len(flows)
         # The reversed clip's last flow leads from the first frame to the second.
-        back = reversed(self.model(clip.luma.flip(1)))
+        back = reversed(self.network(clip.luma.flip(1)))
         return [_visible_by(there[-1], here[-1]) for there, here in zip(flows, back, strict=True)]
 
     def _measure(self, flow: Flow, clip: Clip, t: int) -> None:

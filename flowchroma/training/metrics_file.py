@@ -75,11 +75,7 @@ class MetricsFile(Logger):
 
     @rank_zero_only
     def save(self) -> None:
-        """Write the rows in memory.
-
-        Raises:
-            UserError: they cannot be written; the file stays as it was.
-        """
+        """Write the rows in memory; a `UserError` where that fails, and the file stays as it was."""
         if not self._rows:
             return
         new = sorted({name for row in self._rows for name in row} - set(self._columns))

@@ -50,11 +50,7 @@ class Resumable(Callback):
                     signal.signal(getattr(signal, name), self._note)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Finish going on; save if it is time, and stop on a signal.
-
-        Raises:
-            UserError: to end the run, with 128 and the number of the signal as its code.
-        """
+        """Finish going on; save if it is time; end on a signal, by a `UserError` with its code."""
         if self._place is not None:
             self._go_on(trainer, self._place)
             self._place = None
@@ -92,11 +88,7 @@ class Resumable(Callback):
         }
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Rewind the data and the curves to where the run is.
-
-        Raises:
-            UserError: the checkpoint holds no place to go on from.
-        """
+        """Rewind the data and the curves to where the run is; a `UserError` where the checkpoint does not say."""
         if _PLACE not in checkpoint:
             raise UserError("the checkpoint has weights but no run to go on with: give it as weights.model")
         place = self._place = checkpoint[_PLACE]

@@ -122,11 +122,7 @@ class Stage(LightningModule, ABC):
                 distributed.broadcast(buffer, src=0)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse a checkpoint of another network.
-
-        Raises:
-            UserError: it says what differs.
-        """
+        """Refuse a checkpoint of another network, with what differs."""
         if wrong := differences(self.state_dict(), checkpoint["state_dict"]):
             raise UserError(f"the checkpoint is of another network or loss than configured: {wrong}")
 

@@ -1,18 +1,6 @@
 """Pretrained weights: those that ship with the package, and how others are found."""
 
 from flowchroma.weights.cache import WeightsAbsent
-from flowchroma.weights.inception import load_inception
-from flowchroma.weights.lpips import load_lpips
+from flowchroma.weights.perceptual import load_inception, load_lpips
 from flowchroma.weights.trunks import matching_trunk
 from flowchroma.weights.vgg_weights import SHIPPED_SYSTEM, SHIPPED_VGG, load_vgg, shipped_trunk
-
-__all__ = [
-    "SHIPPED_SYSTEM",
-    "SHIPPED_VGG",
-    "WeightsAbsent",
-    "load_inception",
-    "load_lpips",
-    "load_vgg",
-    "matching_trunk",
-    "shipped_trunk",
-]

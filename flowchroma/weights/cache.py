@@ -22,8 +22,7 @@ class WeightsAbsent(UserError):  # noqa: N818 (a state of this machine, reported
 def fetch(url: str, download: bool = True, timeout: float = 3.0) -> tuple[Path, str]:
     """Find a published file in torchvision's cache, else download it into it, by `download_file`.
 
-    Returns:
-        The file's place in the cache, and why it is not there, empty if it is.
+    Returns its place in the cache, and why it is not there, empty if it is.
     """
     cached = Path(torch.hub.get_dir(), "checkpoints", url.rsplit("/", 1)[-1])
     if cached.exists():
@@ -45,11 +44,7 @@ def torchvision_url(arch: str) -> str:
 
 
 def weight_files(folder: str | Path | None) -> list[Path]:
-    """Files of weights in a folder, or the one that is named.
-
-    Raises:
-        UserError: nothing is there.
-    """
+    """Files of weights in a folder, or the one that is named; a `UserError` where nothing is there."""
     if folder is None:
         return []
     place = Path(folder).expanduser()
@@ -63,8 +58,7 @@ def weight_files(folder: str | Path | None) -> list[Path]:
 def read_file(path: Path) -> Any:
     """What a file of safetensors or of PyTorch's own holds; nothing in it is run.
 
-    Raises:
-        UserError: it cannot be read, as it is damaged or holds more than tensors and plain values.
+    A `UserError` where it is damaged or holds more than tensors and plain values.
     """
     try:
         if path.suffix == ".safetensors":
@@ -78,11 +72,7 @@ def read_file(path: Path) -> Any:
 
 
 def read_tensors(path: Path, of: str) -> Mapping[str, Tensor]:
-    """Read a file of weights, by `read_file`; `of` says in the message whose are wanted.
-
-    Raises:
-        UserError: it is damaged, or holds something else.
-    """
+    """Read a file of weights, by `read_file`; a `UserError` names those `of` what it should be."""
     state = read_file(path)
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise UserError(f"{path} is not a table of tensors by name: name a file of {of}")

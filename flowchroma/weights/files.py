@@ -32,11 +32,7 @@ def save_weights(network: nn.Module, path: Path, dtype: torch.dtype = torch.floa
 
 
 def find_weights(where: str | Path) -> Path:
-    """The file behind `where`: "shipped", a run's directory, a .ckpt, .pth or .safetensors file.
-
-    Raises:
-        UserError: if there is none.
-    """
+    """The file behind `where`: "shipped", a run's directory, or a .ckpt, .pth or .safetensors file."""
     if str(where) == "shipped":
         return SHIPPED_SYSTEM
     path = Path(where)

@@ -21,19 +21,14 @@ _PARTS = {"embed": "embed", "nonlocal": "warp", "colornet": "colornet"}
 
 
 def published_extras(network: nn.Module, names: Container[str]) -> dict[str, torch.Size]:
-    """Entries that a published checkpoint must have and the network has no place for.
+    """Shapes of what a published checkpoint must have and the network has no place for.
 
     `cnet.layer{2,3}.0.norm3.*` is `cnet.layer{2,3}.0.downsample.1.*` under a second name: the published block registers
     its shortcut's norm twice. Loading assigns the second name last, so `downsample.1` is what counts, and only it is
     kept here. `att.pos_emb.*` is never read.
 
-    Args:
-        network: what is to be filled.
-        names: the entries of the file.
-
-    Returns:
-        Their shapes, all of them as soon as `names` has one: a published checkpoint is whole or refused. Empty for our
-        own files, and for other networks than MemFlow.
+    All of them as soon as `names`, of a file, has one: a published checkpoint is whole or refused. None for our own
+    files, and for other networks than MemFlow.
     """
     if not isinstance(network, MemFlow):
         return {}
@@ -46,15 +41,8 @@ def published_extras(network: nn.Module, names: Container[str]) -> dict[str, tor
 def published_files(network: nn.Module, where: str | Path) -> dict[str, Path]:
     """The files of a published checkpoint, by the part of the network that each fills.
 
-    Args:
-        network: what is to be filled.
-        where: a folder with the three files, or one of the three.
-
-    Returns:
-        All three, or none: for other networks than SwinTExCo, and for our own files.
-
-    Raises:
-        UserError: one of the three is missing, or there are several of it.
+    `where` is a folder with the three files, or one of the three. All three, or none: for other networks than
+    SwinTExCo, and for our own files. A `UserError` where one of the three is missing, or there are several of it.
     """
     path = Path(where)
     if not isinstance(network, SwinTExCo) or not path.exists():

@@ -63,11 +63,7 @@ def matching_trunk(
 
 
 def _refuse_early(name: str, download: bool) -> None:
-    """Say that weights are absent where neither a cache nor a network has them, before the seconds of heavy imports.
-
-    Raises:
-        WeightsAbsent: nothing in the caches is named like the trunk, and no server answers.
-    """
+    """Say that weights are absent where neither a cache nor a server has them, before the seconds of heavy imports."""
     from huggingface_hub import constants
 
     def plain(text: str) -> str:

@@ -57,18 +57,15 @@ def load_vgg(
         return fill(wanted, cached), f"{arch} (torchvision, IMAGENET1K_V1)"
     trunk, used = _shipped(wanted)
     line = f"{arch} is not in torchvision's cache and {why}, so the loss uses {used}; to have the real one, put"
-    _warn_once(f"{line} {url} at {cached}")
+    # One process a machine warns; all of them have it in their record.
+    level = logging.WARNING if os.environ.get("LOCAL_RANK", "0") == "0" else logging.DEBUG
+    log.log(level, f"{line} {url} at {cached}")
     return trunk, used
 
 
 def shipped_trunk(layers: Sequence[str] = ("relu2_2", "relu3_3", "relu4_3")) -> VGGFeatures:
     """The VGG16 trunk that ships with the package, to some of relu1_2, relu2_2, relu3_3 and relu4_3."""
     return load_vgg("vgg16", list(layers), "shipped")[0]
-
-
-def _warn_once(line: str) -> None:
-    """One process a machine warns; all of them have it in their record."""
-    log.log(logging.WARNING if os.environ.get("LOCAL_RANK", "0") == "0" else logging.DEBUG, line)
 
 
 def _shipped(wanted: VGGFeatures) -> tuple[VGGFeatures, str]:
@@ -83,8 +80,7 @@ def _shipped(wanted: VGGFeatures) -> tuple[VGGFeatures, str]:
 def fill(trunk: Trunk, path: Path) -> Trunk:
     """Load torchvision's weights into a VGG, or a part of one, that has torchvision's names.
 
-    Raises:
-        UserError: the file is missing, unreadable or of another network.
+    A `UserError` where the file is missing, unreadable or of another network.
     """
     if not path.is_file():
         raise UserError(f"no VGG weights at {path}: name an existing file, or weights=auto")

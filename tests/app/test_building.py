@@ -21,7 +21,7 @@ def test_compiling_leaves_names_and_the_frozen_alone(compose) -> None:
     plain, compiled = built(compose), built(compose, "compile=true")
     assert compiled.trained._compiled_call_impl is not None
     assert plain.trained._compiled_call_impl is None
-    assert compiled.system.flow._compiled_call_impl is None
+    assert compiled.network.flow._compiled_call_impl is None
     assert compiled.state_dict().keys() == plain.state_dict().keys()
 
 
@@ -34,7 +34,7 @@ def test_the_memory_layout_changes_no_value(compose) -> None:
     for one, other in zip(plain.state_dict().values(), last.state_dict().values(), strict=True):
         assert torch.equal(one, other)
     references, luma = torch.rand(1, 1, 3, 32, 32) * 50, torch.rand(1, 1, 32, 32) * 100
-    found = [stage.system.eval().step(luma, stage.system.start(references))[0] for stage in (plain, last)]
+    found = [stage.network.eval().step(luma, stage.network.start(references))[0] for stage in (plain, last)]
     torch.testing.assert_close(found[0], found[1], rtol=1e-3, atol=1e-3)
 
 

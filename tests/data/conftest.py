@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from flowchroma.errors import UserError
+
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread():
@@ -39,6 +41,18 @@ class FakeFilm:
 @pytest.fixture
 def fake_film():
     return FakeFilm
+
+
+class BrokenFilm(FakeFilm):
+    """None of its frames can be read."""
+
+    def read(self, indices, at_least=None):
+        raise UserError("frame 3 is corrupt")
+
+
+@pytest.fixture
+def broken_film():
+    return BrokenFilm("broken", size=(32, 32))
 
 
 @pytest.fixture

@@ -10,8 +10,7 @@ from rich.console import Console
 from flowchroma.evaluation.measures import BY_KEY, MEASURES
 from flowchroma.evaluation.report import MethodScores, Report, print_table
 from flowchroma.evaluation.report.charts import chart_data
-from flowchroma.evaluation.report.ranking import rank
-from flowchroma.evaluation.report.summary import ranking_summary
+from flowchroma.evaluation.report.ranking import rank, ranking_summary
 
 
 def scored(**means):

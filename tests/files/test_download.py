@@ -1,10 +1,8 @@
-import functools
 import hashlib
 import http.server
 import re
 import subprocess
 import sys
-import threading
 
 import pytest
 
@@ -44,59 +42,54 @@ class RangeServer(http.server.SimpleHTTPRequestHandler):
 
 
 @pytest.fixture
-def server():
+def server(serve):
     handler = type("Fresh", (RangeServer,), {"asked": [], "cuts": []})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(handler)) as running:
-        running.handler, running.url = handler, f"http://127.0.0.1:{running.server_port}/set.zip"
-        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
-        thread.start()
-        yield running
-        running.shutdown()
-        thread.join()
+    handler.url = f"{serve(handler)}/set.zip"
+    return handler
 
 
 def test_a_cut_connection_goes_on_where_it_stopped(server, tmp_path):
-    server.handler.cuts[:] = [300_000, 500_000]
+    server.cuts[:] = [300_000, 500_000]
     seen = []
     download_file(server.url, tmp_path / "a", tries=2, progress=lambda got, size: seen.append((got, size)))
     assert (tmp_path / "a").read_bytes() == BODY
-    assert server.handler.asked == [None, "bytes=300000-", "bytes=800000-"]
+    assert server.asked == [None, "bytes=300000-", "bytes=800000-"]
     assert seen[-1] == (len(BODY), len(BODY))
     assert sorted(path.name for path in tmp_path.iterdir() if path.suffix != ".lock") == ["a"]
 
 
 def test_another_call_goes_on_where_the_last_one_stopped(server, tmp_path):
-    server.handler.cuts[:] = [300_000]
+    server.cuts[:] = [300_000]
     with pytest.raises(DownloadError, match=f"only 300000 of {len(BODY)} bytes"):
         download_file(server.url, tmp_path / "a")
     assert not (tmp_path / "a").exists()
     download_file(server.url, tmp_path / "a", checksum=hashlib.md5(BODY).hexdigest())
     assert (tmp_path / "a").read_bytes() == BODY
-    assert server.handler.asked == [None, "bytes=300000-"]
+    assert server.asked == [None, "bytes=300000-"]
 
 
 def test_a_file_that_changed_meanwhile_is_not_spliced(server, tmp_path):
-    server.handler.cuts[:] = [300_000]
+    server.cuts[:] = [300_000]
     with pytest.raises(DownloadError):
         download_file(server.url, tmp_path / "a")
-    server.handler.etag, server.handler.body = '"two"', BODY[::-1]
+    server.etag, server.body = '"two"', BODY[::-1]
     download_file(server.url, tmp_path / "a")
     assert (tmp_path / "a").read_bytes() == BODY[::-1]
 
 
 def test_what_arrived_whole_before_a_kill_is_not_fetched_again(server, tmp_path):
     (tmp_path / "a.part").write_bytes(BODY)
-    (tmp_path / "a.part.tag").write_text(server.handler.etag)
+    (tmp_path / "a.part.tag").write_text(server.etag)
     download_file(server.url, tmp_path / "a")
     assert (tmp_path / "a").read_bytes() == BODY
-    assert server.handler.asked == [f"bytes={len(BODY)}-"]
+    assert server.asked == [f"bytes={len(BODY)}-"]
 
 
 def test_a_connection_that_gains_nothing_is_given_up(server, tmp_path):
-    server.handler.cuts[:] = [1000, 0, 0, 0, 0]
+    server.cuts[:] = [1000, 0, 0, 0, 0]
     with pytest.raises(DownloadError, match="only 1000 of"):
         download_file(server.url, tmp_path / "a", tries=3)
-    assert len(server.handler.asked) == 4
+    assert len(server.asked) == 4
 
 
 @pytest.mark.parametrize("kind", ["MD5", "SHA-1", "SHA-256"])
@@ -126,4 +119,4 @@ except DownloadError as error:
     assert (tmp_path / "a.part").stat().st_size == 400_000
     download_file(server.url, tmp_path / "a")
     assert (tmp_path / "a").read_bytes() == BODY
-    assert server.handler.asked[-1] == "bytes=400000-"
+    assert server.asked[-1] == "bytes=400000-"

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowchroma.metrics import ause, epe, fl_all
+from flowchroma.metrics import ause, epe
 
 
 def test_epe_by_hand_and_masked():
@@ -17,18 +17,6 @@ def test_epe_by_hand_and_masked():
     got = epe(flow, target, mask)
     assert got[0].item() == pytest.approx(2.5)
     assert torch.isnan(got[1])
-
-
-def test_fl_all_needs_both_an_absolute_and_a_relative_error():
-    # Errors 2, 4, 4, 40 pixels of flows 0, 0, 100, 100 long: the second and the fourth are outliers.
-    target = torch.tensor([0.0, 0.0, 100.0, 100.0]).view(1, 1, 2, 2) * torch.tensor([1.0, 0.0]).view(1, 2, 1, 1)
-    flow = target + torch.tensor([2.0, 4.0, 4.0, 40.0]).view(1, 1, 2, 2) * torch.tensor([0.0, 1.0]).view(1, 2, 1, 1)
-    assert fl_all(flow, target).item() == 50
-    mask = torch.tensor([1, 1, 1, 0]).view(1, 1, 2, 2)
-    assert fl_all(flow, target, mask).item() == pytest.approx(100 / 3)
-    assert torch.isnan(fl_all(flow, target, mask * 0)).all()
-    assert fl_all(flow * float("nan"), target).item() == 100
-    assert fl_all(target + 3 * torch.tensor([0.0, 1.0]).view(1, 2, 1, 1), target).item() == 0  # exactly 3 is good
 
 
 def test_ause_of_the_worst_ranking_by_hand():

@@ -70,7 +70,7 @@ def test_correlation_warping_and_flow_are_float32_under_bfloat16(stage, clip: Cl
         kinds["warp"] |= {image.dtype, points.dtype}
         return sample(image, points, padding)
 
-    made.model.fnet.register_forward_hook(lambda _, __, features: kinds["encoder"].add(features.dtype))
+    made.network.fnet.register_forward_hook(lambda _, __, features: kinds["encoder"].add(features.dtype))
     monkeypatch.setattr(ops.CorrelationPyramid, "lookup", spied_lookup)
     monkeypatch.setattr(ops.warp, "sample_at", spied_sample)
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -93,13 +93,13 @@ def test_losses_and_gradients_under_bfloat16(stage, clip: Clip, occlusion: str, 
     for name, value in exactly.items():
         torch.testing.assert_close(roughly[name], value, rtol=0.05, atol=2e-3, msg=lambda m, n=name: f"{n}: {m}")
     total.backward()
-    gradients = {name: p.grad for name, p in made.model.named_parameters()}
+    gradients = {name: p.grad for name, p in made.network.named_parameters()}
     assert [name for name, g in gradients.items() if g is None] == []
     assert all(g.dtype == torch.float32 and g.isfinite().all() for g in gradients.values())
 
 
 def test_iterates_are_detached(stage, clip: Clip) -> None:
-    model = stage().model
+    model = stage().network
     first, second = (model.encode(clip.luma[:, t]) for t in (1, 0))
     empty = first.key[:, :0]
     one, *_, last = model.iterate(first, second.features, empty, empty)
@@ -142,7 +142,7 @@ def test_pixels_are_seen_where_the_reversed_clip_leads_back(build_loss, clip: Cl
         expected[..., :t] = 0  # from outside the frame
         expected[..., 20:30, :] = 0
         assert torch.equal(p.estimate.visible, expected), t
-    assert stage.model.calls == 2
+    assert stage.network.calls == 2
 
 
 def test_flows_that_disagree_in_most_of_a_frame_hide_nothing(build_loss, clip: Clip) -> None:
@@ -157,7 +157,7 @@ def test_a_second_pass_is_made_only_if_asked_for_and_needed(build_loss, clip: Cl
     clip = known(clip)
     stage = MemFlowStage(Translating(clip.luma), build_loss("flow"), adam, occlusion=occlusion)
     assert all(p.estimate.visible is None for p in stage.predictions(clip))
-    assert stage.model.calls == 1
+    assert stage.network.calls == 1
 
 
 def test_another_occlusion_is_refused(stage) -> None:
@@ -192,7 +192,7 @@ def test_validation_reports_what_can_be_measured(stage, clip: Clip, known, figur
 @torch.no_grad()
 def test_validation_measures_the_confidence_against_the_error(stage, clip: Clip) -> None:
     made = stage()
-    model, clip = made.model, half_with_flow(clip)
+    model, clip = made.network, half_with_flow(clip)
     found = validated(made, clip)
     _, state = model.eval().step(clip.luma[:, 0], None)
     epe, ause, ause_color = [], [], []

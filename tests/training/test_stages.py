@@ -20,7 +20,7 @@ def total(stage, clip: Clip) -> torch.Tensor:
 def test_frozen_networks_stay_in_evaluation_and_out_of_the_optimizer(fusion: FusionStage) -> None:
     fusion.train()
     assert fusion.trained.training
-    assert not any(m.training for part in (fusion.system.flow, fusion.system.matcher) for m in part.modules())
+    assert not any(m.training for part in (fusion.network.flow, fusion.network.matcher) for m in part.modules())
     optimized = {id(p) for g in fusion.configure_optimizers()["optimizer"].param_groups for p in g["params"]}
     assert optimized == {id(p) for p in fusion.trained.parameters()}
 
@@ -29,7 +29,7 @@ def test_fusion_learns_and_the_frozen_do_not(fusion: FusionStage, clip: Clip) ->
     with torch.no_grad():
         for parameter in fusion.trained.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
-    frozen = {k: v.clone() for k, v in fusion.system.state_dict().items() if not k.startswith("fusion.")}
+    frozen = {k: v.clone() for k, v in fusion.network.state_dict().items() if not k.startswith("fusion.")}
     optimizer = fusion.configure_optimizers()["optimizer"]
     first = total(fusion, clip)
     for _ in range(20):
@@ -38,7 +38,7 @@ def test_fusion_learns_and_the_frozen_do_not(fusion: FusionStage, clip: Clip) ->
         loss.backward()
         optimizer.step()
     assert loss < 0.7 * first
-    assert all(torch.equal(v, fusion.system.state_dict()[k]) for k, v in frozen.items())
+    assert all(torch.equal(v, fusion.network.state_dict()[k]) for k, v in frozen.items())
 
 
 def test_rollout_carries_its_own_colour_and_its_gradient(fusion: FusionStage, clip: Clip) -> None:
@@ -69,7 +69,7 @@ def test_flow_stage_is_supervised_by_the_exact_flow(build, build_loss, clip: Cli
     weights = 0.85 ** torch.arange(len(error) - 1, -1, -1)
     torch.testing.assert_close(values.unweighted["epe"], (weights * error).sum() / weights.sum())
     total(stage, clip).backward()
-    assert all(p.grad is not None for p in stage.model.parameters())
+    assert all(p.grad is not None for p in stage.network.parameters())
 
 
 def test_matching_stage_trains_all_but_the_trunk(build, clip: Clip) -> None:

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from flowchroma.errors import UserError
 from flowchroma.metrics import lpips_distance
 from flowchroma.weights import WeightsAbsent, load_lpips
-from flowchroma.weights import lpips as source
+from flowchroma.weights import perceptual as source
 
 ALEX = {0: (64, 3, 11), 3: (192, 64, 5), 6: (384, 192, 3), 8: (256, 384, 3), 10: (256, 256, 3)}
 VGG = {

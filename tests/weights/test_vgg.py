@@ -4,7 +4,6 @@ import http.server
 import logging
 import os
 import socket
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -34,7 +33,7 @@ def made(tmp_path):
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
-    requests = 0
+    requests, url = 0, ""
     cut = 0  # bytes withheld, although promised
 
     def copyfile(self, source, outputfile):
@@ -47,18 +46,10 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 
 
 @pytest.fixture
-def server(made):
+def server(made, serve):
     handler = type("Counting", (Handler,), {})
-    with http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(handler, directory=str(made.parent))
-    ) as running:
-        running.handler = handler
-        running.url = f"http://127.0.0.1:{running.server_port}/{made.name}"
-        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
-        thread.start()
-        yield running
-        running.shutdown()
-        thread.join()
+    handler.url = f"{serve(functools.partial(handler, directory=str(made.parent)))}/{made.name}"
+    return handler
 
 
 def free_port():
@@ -84,14 +75,14 @@ def test_download_fills_the_cache(cache, made, server):
     assert sorted(p.name for p in cache.iterdir() if p.suffix != ".lock") == [made.name]
     again, _ = load_vgg("vgg19", ("relu1_2",), url=server.url)
     assert torch.equal(again.features["0"].weight, trunk.features["0"].weight)
-    assert server.handler.requests == 1
+    assert server.requests == 1
 
 
 def test_downloads_at_once_fetch_once(cache, made, server):
     target = cache / made.name
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: download_file(server.url, target), range(4)))
-    assert server.handler.requests == 1
+    assert server.requests == 1
     assert target.read_bytes() == made.read_bytes()
 
 
@@ -120,7 +111,7 @@ def test_a_bad_download_leaves_no_weights(cache, made, server, fault, reason, ca
         wrong = made.rename(made.with_name("vgg19-00000000.pth"))
         url = url.replace(made.name, wrong.name)
     elif fault == "cut":
-        server.handler.cut = 100
+        server.cut = 100
     else:
         url = url.replace("vgg19", "vgg20")
     with pytest.raises(DownloadError, match=reason):

@@ -21,13 +21,9 @@ from flowchroma.evaluation import Evaluation, Protocol, ScoreStore, load_percept
 
 
 def prepare_evaluation(config: DictConfig, number: int = 0, processes: int = 1) -> tuple[Evaluation, dict[str, Any]]:
-    """Build the evaluation that the options ask for, and its report's header.
+    """Build an evaluation from its options, and its report's header, in process `number` of `processes`."""
+    import cv2  # the flow that judges warp error is its
 
-    Args:
-        config: conf/evaluate.yaml, composed.
-        number: of this process.
-        processes: that share the clips.
-    """
     protocol = Protocol(config.reference, _sizes(config.resize), config.frames, config.size)
     name = "+".join(config.data.sources)
     films, listed = instantiate(config.data).test_films()
@@ -54,7 +50,7 @@ def prepare_evaluation(config: DictConfig, number: int = 0, processes: int = 1) 
         "versions": {
             "flowchroma": __version__,
             "torch": str(torch.__version__),
-            "opencv": _opencv(),
+            "opencv": str(cv2.__version__),
             "python": platform.python_version(),
         },
     }
@@ -62,22 +58,12 @@ def prepare_evaluation(config: DictConfig, number: int = 0, processes: int = 1) 
 
 
 def count_processes(config: DictConfig) -> int:
-    """The number of processes that share the clips: one a GPU, or as many as the option says.
-
-    Raises:
-        UserError: it is no number from 1 on.
-    """
+    """How many processes share the clips: one a GPU, or as many as the option says; a `UserError` below 1."""
     if config.processes == "auto":
         return max(1, torch.cuda.device_count()) if pick_device(config.device).type == "cuda" else 1
     if not isinstance(config.processes, int) or config.processes < 1:
         raise UserError(f"processes must be auto or a number from 1 on, not {config.processes}", code=2)
     return config.processes
-
-
-def _opencv() -> str:
-    import cv2  # the flow that judges warp error is its
-
-    return str(cv2.__version__)
 
 
 def _sizes(resize: Any) -> tuple[int, int] | None:

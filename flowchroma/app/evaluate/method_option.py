@@ -8,10 +8,9 @@ from flowchroma.app.settings import CONF
 
 
 def with_runs(arguments: list[str]) -> list[str]:
-    """Give runs named among the methods options of their own; predictions stand alone unless a method is named.
+    """Give runs among the methods options of their own: `method=[dis,RUN]` is `method=[dis]` and `+runs.NAME=RUN`.
 
-    Args:
-        arguments: as typed; `method=[dis,RUN]` becomes `method=[dis]` and `+runs.NAME=RUN`.
+    Predictions stand alone unless a method is named.
     """
     names = _methods()
     understood: list[str] = []

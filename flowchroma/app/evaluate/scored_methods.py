@@ -42,15 +42,9 @@ def methods(config: DictConfig, protocol: Protocol, device: torch.device) -> dic
 
 
 def predictions(config: DictConfig, protocol: Protocol, alone: bool) -> dict[str, EvaluatedMethod]:
-    """Frames that were coloured elsewhere, if the options name a folder of them.
+    """Frames that were coloured elsewhere, if the options name a folder of them, which must not have a method's name.
 
-    Args:
-        config: conf/evaluate.yaml, composed.
-        protocol: by which they are scored.
-        alone: whether one clip alone is scored, whose frames may lie in the folder itself.
-
-    Raises:
-        UserError: the folder has the name of a method or run.
+    `alone` says that one clip is scored, whose frames may lie in the folder itself.
     """
     if not config.predictions:
         return {}

@@ -16,11 +16,7 @@ from flowchroma.training import Stage
 
 
 def check_model_fits_stage(config: DictConfig) -> None:
-    """Refuse a model of another kind than the stage trains or uses, or options of an earlier release, before building.
-
-    Raises:
-        UserError: with the models that fit, or the option of today.
-    """
+    """Refuse a model of another kind than the stage trains or uses, or options of an earlier one, before building."""
     stage = _stage_of(config)
     choices = HydraConfig.get().runtime.choices
     networks = {"model": (config.model, stage.trains)}
@@ -63,11 +59,7 @@ def build_stage(config: DictConfig) -> Stage:
 
 
 def check_device(config: DictConfig) -> None:
-    """Refuse a device that is not there, before anything is built.
-
-    Raises:
-        UserError: this machine, or its PyTorch, has none, or fewer than `trainer.devices`.
-    """
+    """Refuse a device that this machine or its PyTorch lacks, or has too few of, before anything is built."""
     name, wanted = config.trainer.accelerator, config.trainer.devices
     there = {"gpu": torch.cuda.device_count() or int(torch.backends.mps.is_available()),
              "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}  # fmt: skip
@@ -83,8 +75,7 @@ def check_device(config: DictConfig) -> None:
 def build_trainer(config: DictConfig, stage: Stage) -> Trainer:
     """The Trainer; a run shorter than an interval between validations or log lines has one of each at its end.
 
-    Raises:
-        UserError: validation of this stage logs no `optimized_metric`.
+    Refuses an `optimized_metric` that validation of this stage does not log.
     """
     if config.optimized_metric not in stage.validation_metrics:
         raise UserError(

@@ -41,11 +41,7 @@ def job_of_a_sweep(config: DictConfig) -> Iterator[None]:
 
 
 def check_launchable(trainer: Trainer) -> None:
-    """Refuse several processes where Lightning would start another program than this one.
-
-    Raises:
-        UserError: within a launcher that runs jobs in processes of its own.
-    """
+    """Refuse several processes within a launcher, where Lightning would start another program than this one."""
     launcher = trainer.strategy.launcher
     if not isinstance(launcher, _SubprocessScriptLauncher):
         return

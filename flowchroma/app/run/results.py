@@ -21,17 +21,9 @@ from flowchroma.training import Stage
 
 
 def fit(trainer: Trainer, stage: Stage, data: LightningDataModule, checkpoint: Path | None, metric: str) -> None:
-    """Train, or go on training from a checkpoint.
+    """Train, or go on training from a checkpoint, and keep the weights that are best by `metric`.
 
-    Args:
-        trainer: keeps the weights that are best by `metric`.
-        stage: what is trained.
-        data: its clips.
-        checkpoint: to resume from; None for a new run.
-        metric: as `optimized_metric`.
-
-    Raises:
-        UserError: the first validation did not log the metric: of some, whether they are logged depends on the clips.
+    Refuses a metric that the first validation did not log: of some, whether they are logged depends on the clips.
     """
     try:
         trainer.fit(stage, datamodule=data, ckpt_path=checkpoint, weights_only=True)
@@ -42,11 +34,7 @@ def fit(trainer: Trainer, stage: Stage, data: LightningDataModule, checkpoint: P
 
 
 def score_best(trainer: Trainer, stage: Stage, data: LightningDataModule, metric: str) -> Mapping[str, float]:
-    """Load the best weights into the stage, and give their scores; validated again only if others were since.
-
-    Raises:
-        UserError: `metric` is not among them.
-    """
+    """Load the best weights into the stage, and give their scores; validated again only if others were since."""
     keeper = trainer.checkpoint_callback
     if isinstance(keeper, ModelCheckpoint) and keeper.best_model_path:
         stage.load_state_dict(torch.load(keeper.best_model_path, map_location="cpu", weights_only=True)["state_dict"])
@@ -60,11 +48,7 @@ def score_best(trainer: Trainer, stage: Stage, data: LightningDataModule, metric
 
 
 def refuse_missing(metric: str, logged: Mapping[str, Any], cause: Exception | None = None) -> None:
-    """Refuse an `optimized_metric` that validation did not log.
-
-    Raises:
-        UserError: with the names that were logged.
-    """
+    """Refuse an `optimized_metric` that validation did not log, with the names that it did."""
     if metric not in logged:
         names = ", ".join(sorted(name for name in logged if name.startswith("val/")))
         raise UserError(f"optimized_metric={metric} is not logged on these clips: choose from {names}") from cause
@@ -105,9 +89,8 @@ def report(config: DictConfig, stage: Stage, scores: Mapping[str, float], run_di
         writer.writerow(row)
     table = Table(title=f"{row['stage']} | {row['model']}, best of the run, unseen clips", show_header=False)
     for name, value in row.items():
-        if name == "overrides":
-            continue
-        table.add_row(name, str(value))
+        if name != "overrides":
+            table.add_row(name, str(value))
     console = Console()
     console.print(table)
     console.print(f"Everything is in {run_dir}", soft_wrap=True, highlight=False)

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
@@ -12,16 +11,15 @@ from flowchroma.app.records import read_record
 from flowchroma.errors import UserError
 from flowchroma.files.checkpoints import damage
 from flowchroma.runs.option_effects import NETWORK, OPTIMIZER, changes_continuation, is_within
+from flowchroma.runs.training_run import flattened
 from flowchroma.training.checkpoint_files import LAST, PREVIOUS
 from flowchroma.weights.files import WEIGHTS
 
 
 def checkpoint_to_resume(config: DictConfig) -> Path | None:
-    """The checkpoint that `resume` means, if the run is still the same; None for a new run.
+    """The checkpoint that `resume` means; None for a new run, which must not overwrite one that has not ended.
 
-    Raises:
-        UserError: there is none, none is whole, or what was configured then differs in what cannot be changed; or a
-            new run would overwrite one that has not ended.
+    Refuses one that is not there or not whole, or of a run configured otherwise in what cannot be changed.
     """
     run_dir = Path(config.run_dir)
     if config.resume is None:
@@ -82,7 +80,7 @@ def _check_options(found: Path, config: DictConfig) -> None:
     record = found.parent.parent / "config.yaml"
     if not record.is_file():
         return
-    then, now = _flat(read_record(record)), _flat(OmegaConf.create(OmegaConf.to_container(config, resolve=True)))
+    then, now = (flattened(OmegaConf.to_container(c, resolve=True)) for c in (read_record(record), config))  # type: ignore[arg-type]
     old, new = str(then.get("run_dir")), str(config.run_dir)
     moved = {k: v.replace(old, new) if isinstance(v, str) else v for k, v in then.items()}
     changed = [k for k in {**then, **now} if moved.get(k) != now.get(k) and changes_continuation(k)]
@@ -99,15 +97,6 @@ def _check_options(found: Path, config: DictConfig) -> None:
             )
     if changed:
         _print_once(f"going on with {', '.join(shown[k] for k in changed[:6])}: losses will differ from the run's own")
-
-
-def _flat(config: Any, prefix: str = "") -> dict[str, Any]:
-    if not OmegaConf.is_dict(config):
-        return {prefix: OmegaConf.to_container(config) if OmegaConf.is_list(config) else config}
-    found: dict[str, Any] = {}
-    for key in config:
-        found |= _flat(config[key], f"{prefix}.{key}" if prefix else str(key))
-    return found
 
 
 @rank_zero_only

@@ -18,28 +18,23 @@ def train(config: DictConfig) -> float:
     """Train what the options say, keep the best by validation, and return its `optimized_metric`."""
     check_model_fits_stage(config)
     check_device(config)
-    with job_of_a_sweep(config):
-        return _train_here(config)
-
-
-def _train_here(config: DictConfig) -> float:
-    """The same, in each of the run's processes."""
-    checkpoint = checkpoint_to_resume(config)
-    run_dir, metric = Path(config.run_dir), config.optimized_metric
-    seed_everything(config.seed, workers=True, verbose=False)
-    stage = build_stage(config)
-    data = instantiate(config.data)
-    trainer = build_trainer(config, stage)
-    check_launchable(trainer)
-    try:
+    with job_of_a_sweep(config):  # from here on in each of the run's processes
+        checkpoint = checkpoint_to_resume(config)
+        run_dir, metric = Path(config.run_dir), config.optimized_metric
+        seed_everything(config.seed, workers=True, verbose=False)
+        stage = build_stage(config)
+        data = instantiate(config.data)
+        trainer = build_trainer(config, stage)
+        check_launchable(trainer)
+        try:
+            if trainer.is_global_zero:
+                log_config(trainer.loggers, write_record(config, stage, run_dir / "config.yaml"))
+            if stage.has_parameters:
+                fit(trainer, stage, data, checkpoint, metric)
+            scores = score_best(trainer, stage, data, metric)
+        finally:
+            close_loggers(trainer.loggers)
         if trainer.is_global_zero:
-            log_config(trainer.loggers, write_record(config, stage, run_dir / "config.yaml"))
-        if stage.has_parameters:
-            fit(trainer, stage, data, checkpoint, metric)
-        scores = score_best(trainer, stage, data, metric)
-    finally:
-        close_loggers(trainer.loggers)
-    if trainer.is_global_zero:
-        save_weights(stage.network, run_dir / WEIGHTS)
-        report(config, stage, scores, run_dir)
-    return float(scores[metric])
+            save_weights(stage.network, run_dir / WEIGHTS)
+            report(config, stage, scores, run_dir)
+        return float(scores[metric])

@@ -67,17 +67,11 @@ class Text:
 
 @dataclass(frozen=True)
 class Several:
-    """A list of values of one kind.
-
-    Args:
-        kind: of each.
-        length: of the list; None for any but 0.
-        rising: no value is less than the one before it.
-    """
+    """A list of values of one kind."""
 
     kind: Kind
-    length: int | None = None
-    rising: bool = False
+    length: int | None = None  # None for any but 0
+    rising: bool = False  # no value is less than the one before it
 
     def holds(self, value: Any) -> bool:
         """See `Kind`."""

@@ -91,8 +91,7 @@ def collate(items: Sequence[RawClip | UserError], frames: tuple[Tensor, Tensor] 
 
 
 def _stack(tensors: Sequence[Tensor | None]) -> Tensor:
-    stacked: Tensor = default_collate(list(tensors))  # in a worker, straight into memory that processes share
-    return stacked
+    return default_collate(list(tensors))  # in a worker, straight into memory that processes share
 
 
 def _collate_variations(variations: Sequence[ClipVariation | None]) -> ClipVariation | None:

@@ -28,19 +28,16 @@ class ClipLayout:
         """Count the bytes of so many clips."""
         return clips * (self.length + self.references) * self.size[0] * self.size[1] * 3
 
-    def arrays(self, memory: NDArray[np.uint8], clips: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """View flat memory as (clips, T, H, W, 3) frames and (clips, R, H, W, 3) references."""
-        return self._parts(memory, clips)
-
-    def tensors(self, memory: Tensor, clips: int) -> tuple[Tensor, Tensor]:
-        """View flat memory as (clips, T, 3, H, W) frames and (clips, R, 3, H, W) references."""
-        frames, references = self._parts(memory, clips)
-        return frames.movedim(-1, -3), references.movedim(-1, -3)
-
-    def _parts(self, memory: Any, clips: int) -> tuple[Any, Any]:
+    def arrays(self, memory: Any, clips: int) -> tuple[Any, Any]:
+        """View flat memory, an array or a tensor, as (clips, T, H, W, 3) frames and (clips, R, H, W, 3) references."""
         end = self.bytes_of(clips)
         middle = end // (self.length + self.references) * self.length
         return memory[:middle].reshape(clips, -1, *self.size, 3), memory[middle:end].reshape(clips, -1, *self.size, 3)
+
+    def tensors(self, memory: Tensor, clips: int) -> tuple[Tensor, Tensor]:
+        """View flat memory as (clips, T, 3, H, W) frames and (clips, R, 3, H, W) references."""
+        frames, references = self.arrays(memory, clips)
+        return frames.movedim(-1, -3), references.movedim(-1, -3)
 
 
 class SharedBuffers:

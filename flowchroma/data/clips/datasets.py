@@ -17,7 +17,7 @@ from flowchroma.data.clips.raw import RawClip
 from flowchroma.data.clips.reading import ClipFlow, checked_length, first_readable_clip, read_exact_flow, read_frames
 from flowchroma.data.clips.recipe import ClipPlan, Recipe, ReferenceChoice
 from flowchroma.data.clips.sampler import ClipKey
-from flowchroma.data.sources.source import HasSiblings
+from flowchroma.data.sources.picture_folders import StillFilm
 from flowchroma.errors import UserError
 from flowchroma.film.film import Film, HasExactFlow
 
@@ -187,8 +187,8 @@ class ValidationClips(ClipDataset):
 
 
 def draw_other_film(rng: np.random.Generator, film: Film, films: Sequence[Film]) -> Film | None:
-    """Draw a film other than this one: of its siblings, where it has such, else of all films."""
-    if isinstance(film, HasSiblings):
+    """Draw a film other than this one: of a picture's own folder, where it is made of one, else of all films."""
+    if isinstance(film, StillFilm):
         return film.draw_sibling(rng)
     drawn = films[int(rng.integers(len(films)))]
     if drawn.name != film.name:

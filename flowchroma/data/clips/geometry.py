@@ -10,9 +10,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-Affine = tuple[
-    tuple[float, float, float], tuple[float, float, float]
-]  # rows of `F.affine_grid`: x and y of where each pixel comes from
+# Rows of `F.affine_grid`: x and y of where each pixel comes from.
+Affine = tuple[tuple[float, float, float], tuple[float, float, float]]
 
 _SAME_MOTION = 0.25  # pixels: neighbours whose flows differ by less move together
 

@@ -25,11 +25,7 @@ class ClipFlow:
 
 
 def checked_length(film: Film, needed: int) -> int:
-    """Count a film's frames.
-
-    Raises:
-        UserError: it has fewer than needed, or cannot be read.
-    """
+    """Count a film's frames; a `UserError` where it has fewer than needed, or cannot be read."""
     if len(film) < needed:
         raise UserError(f"it has {len(film)} frames, and clips need {needed}")
     return len(film)
@@ -40,8 +36,7 @@ def read_frames(
 ) -> None:
     """Read frames, and write each, cropped and resized by `resize`, into the array at its place in `into`.
 
-    Raises:
-        UserError: a frame cannot be read, or its size is not that of the others.
+    A `UserError` where one cannot be read, or their sizes differ.
     """
     height, width = crop.needs(into[0].shape[:2])
     frames = film.read(indices, at_least=(min(height, film.size[0]), min(width, film.size[1])))

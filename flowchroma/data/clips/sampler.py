@@ -23,23 +23,18 @@ class ClipSampler(Sampler[ClipKey]):
 
     Training shuffles by `seed + epoch` and drops the clips that are left over, so that all ranks have the same number.
     Validation keeps the order, and drops and repeats nothing: numbers may differ by one.
+
+    Args:
+        length: clips in an epoch, over all ranks; in training at least as many as processes.
+        seed: what the order is drawn from, with the epoch.
+        train: shuffle, and drop what is left over.
+        rank: this process; asked of torch.distributed when not given.
+        world_size: how many processes there are; likewise.
     """
 
     def __init__(
         self, length: int, seed: int = 0, train: bool = True, rank: int | None = None, world_size: int | None = None
     ) -> None:
-        """Set the sampler up.
-
-        Args:
-            length: clips in an epoch, over all ranks.
-            seed: what the order is drawn from, with the epoch.
-            train: shuffle, and drop what is left over.
-            rank: this process; asked of torch.distributed when not given.
-            world_size: how many processes there are; likewise.
-
-        Raises:
-            UserError: training has fewer clips than processes.
-        """
         self.length, self.seed, self.train, self.epoch = length, seed, train, 0
         self._skipped = 0
         self.world_size = processes.world_size() if world_size is None else world_size

@@ -40,11 +40,7 @@ _FILES = {
 
 @lru_cache(maxsize=2)
 def photographs(split: str) -> tuple[Photograph, ...]:
-    """List the photographs of a split ("train", or anything else for validation) that exist on disk.
-
-    Raises:
-        UserError: scikit-image is not installed, or has none of them.
-    """
+    """List the photographs of a split ("train", or anything else for validation); a `UserError` for none."""
     package = find_spec("skimage")
     if package is None or package.origin is None:
         raise UserError("the sample data needs the photographs in scikit-image: pip install scikit-image")

@@ -78,6 +78,7 @@ class Sample:
     light: float = 1.0
     noise: float = 0.02
     weight: float = 1.0
+    where: ClassVar[str] = "the photographs in scikit-image"
 
     def films(self, split: str) -> list[SampleFilm]:
         """List the films of a split; none is rendered yet."""
@@ -85,11 +86,6 @@ class Sample:
         height, width = self.size
         options = {"motion": self.motion, "light": self.light, "noise": self.noise}
         return [SampleFilm(seed, self.frames, (height, width), split, **options) for seed in range(count)]
-
-    @property
-    def where(self) -> str:
-        """Where the data come from, for messages."""
-        return "the photographs in scikit-image"
 
     def epoch_length(self, films: int) -> int:
         """How many clips an epoch takes from this source."""

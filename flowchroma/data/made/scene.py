@@ -26,9 +26,8 @@ class Layer:
     texture: Tensor  # (3, h, w), RGB in [0, 1], stretched over `extent`; mirrored beyond it
     extent: tuple[float, float]  # half the width and half the height that the texture covers
     motion: PlaneMotion
-    shape: Tensor | None = (
-        None  # (1, h, w), pixels to the outline, negative outside it and at the border; None: infinite
-    )
+    # (1, h, w), pixels to the outline, negative outside it and at the border; None: infinite
+    shape: Tensor | None = None
 
 
 class Scene:
@@ -159,11 +158,7 @@ class RenderedFilm(ABC):
         return (self.frame(index) for index in range(len(self)))
 
     def read(self, indices: Sequence[int], at_least: tuple[int, int] | None = None) -> list[NDArray[np.uint8]]:
-        """Render frames, (H, W, 3) uint8 RGB each, at full size whatever `at_least` is.
-
-        Raises:
-            UserError: an index lies outside the film, or the scene's picture cannot be read.
-        """
+        """Render frames of the film, (H, W, 3) uint8 RGB each, at full size whatever `at_least` is."""
         check_indices(self.name, indices, self.frames)
         return [self.frame(index) for index in indices]
 

@@ -4,5 +4,3 @@ from flowchroma.data.prepare.archives import Archive, fetch_archives
 from flowchroma.data.prepare.checking import all_splits, check
 from flowchroma.data.prepare.encoding import encode
 from flowchroma.data.prepare.packing import pack
-
-__all__ = ["Archive", "all_splits", "check", "encode", "fetch_archives", "pack"]

@@ -152,11 +152,7 @@ def _write_member(opened: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) 
 
 
 def _members(archive: Archive, opened: zipfile.ZipFile, path: Path) -> dict[Path, zipfile.ZipInfo]:
-    """The members that are wanted, by their path under the set's root.
-
-    Raises:
-        UserError: there are none, or a member would be written outside the set's folder.
-    """
+    """The members that are wanted, by their path under the set's root; none may lie outside it."""
     inside = PurePosixPath(archive.inside).parts
     found = {}
     for info in opened.infolist():

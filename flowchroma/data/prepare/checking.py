@@ -26,11 +26,7 @@ class CheckResult:
 
 
 def all_splits(source: Source) -> dict[str, Sequence[Film]]:
-    """A source's films by split; the test films are left out where they are those of validation.
-
-    Raises:
-        UserError: it has none at all.
-    """
+    """A source's films by split, those of test only where they are not those of validation."""
     splits: dict[str, Sequence[Film]] = {}
     errors = []
     for split in ("train", "val", "test"):
@@ -49,10 +45,8 @@ def all_splits(source: Source) -> dict[str, Sequence[Film]]:
 def check(source: Source, progress: Callable[[str, int], None] = lambda name, of: None) -> CheckResult:
     """Read every frame of a source's films, and write the index of its folder.
 
-    `progress` is called with the name of each film that is done, and how many there are.
-
-    Raises:
-        UserError: it has no films, or the index cannot be written.
+    `progress` is called with the name of each film that is done, and how many there are. A `UserError` where there are
+    no films, or the index cannot be written.
     """
     listed = {film.path or film.name: film for of_split in all_splits(source).values() for film in of_split}
     films = [film for film in listed.values() if not isinstance(film, HasExactFlow)]  # those are generated

@@ -110,8 +110,7 @@ class _Shard:
 
     def add(self, film: Film, quality: int) -> dict[str, Any]:
         """Append a film; if it cannot be read or written completely, the file is truncated to what it was."""
-        places = []
-        done = False
+        start, places = self.size, []
         try:
             for index, (suffix, data) in enumerate(_pictures(film, quality)):
                 info = tarfile.TarInfo(f"{film.name}/{index:05}{suffix}")
@@ -120,12 +119,11 @@ class _Shard:
                 places.append((self.size + len(header), len(data)))
                 self._write(header + data + bytes(-len(data) % _BLOCK))
             entry = {"name": film.name, "size": list(film.size), "frames": len(places), "places": places}
-            done = True
-        finally:
-            if not done:
-                self.size = self._end_of_last()
-                self._file.seek(self.size)
-                self._file.truncate()
+        except BaseException:
+            self.size = start
+            self._file.seek(start)
+            self._file.truncate()
+            raise
         self._entries.append(entry)
         return entry
 
@@ -139,12 +137,6 @@ class _Shard:
         self._write(bytes(2 * _BLOCK))
         self._file.close()
         self._part.replace(self.path)
-
-    def _end_of_last(self) -> int:
-        if not self._entries:
-            return 0
-        first, length = self._entries[-1]["places"][-1]
-        return first + length + -length % _BLOCK
 
     def _write(self, data: bytes) -> None:
         rest = memoryview(data)

@@ -2,8 +2,8 @@
 
 import json
 import os
-from collections import OrderedDict
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -27,38 +27,21 @@ class ByteRangeReader:
     def __init__(self, root: str, cache: str | None = None) -> None:
         self.root, self.cache = root.rstrip("/"), cache
         self._opened: tuple[int, Any, str] | None = None
-        self._tables: OrderedDict[str, dict[str, list[list[int]]]] = OrderedDict()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the connection and the tables."""
-        return {"root": self.root, "cache": self.cache, "_opened": None, "_tables": OrderedDict()}
+        """Without the connection."""
+        return {**self.__dict__, "_opened": None}
 
     def read_file(self, name: str) -> bytes:
-        """Read a whole file.
-
-        Raises:
-            UserError: it cannot be read.
-        """
+        """Read a whole file; a `UserError` where it cannot be read."""
         return self._guarded(name, lambda files, folder: files.cat_file(f"{folder}/{name}"))
 
     def read_table(self, shard: str) -> dict[str, list[list[int]]]:
         """Read the table beside a shard: first byte and length of each frame, by the film's name."""
-        if shard in self._tables:
-            self._tables.move_to_end(shard)
-        else:
-            self._tables[shard] = parse_shard_table(
-                self.read_file(table_name(shard)), f"{self.root}/{table_name(shard)}"
-            )
-            if len(self._tables) > _TABLES:
-                self._tables.popitem(last=False)
-        return self._tables[shard]
+        return _table(self, shard)
 
     def read_ranges(self, shard: str, ranges: Sequence[Sequence[int]]) -> list[bytes]:
-        """Read ranges of a shard, each a first byte and a length, in rising order; near ones share a request.
-
-        Raises:
-            UserError: they cannot be read.
-        """
+        """Read ranges of a shard, each a first byte and a length, in rising order; near ones share a request."""
         near = [0, *(at for at, (a, b) in enumerate(pairwise(ranges), 1) if b[0] - sum(a) > _GAP), len(ranges)]
         groups = [ranges[start:stop] for start, stop in pairwise(near)]
         starts, stops = [group[0][0] for group in groups], [sum(group[-1]) for group in groups]
@@ -123,11 +106,7 @@ def table_name(shard: str) -> str:
 
 
 def parse_shard_index(data: bytes, name: str) -> list[dict[str, Any]]:
-    """Read the list of films.
-
-    Raises:
-        UserError: it is not one, or of another version.
-    """
+    """Read the list of films; a `UserError` where it is not one, or of another version."""
     try:
         index = json.loads(data)
         version, films = index["version"], index["films"]
@@ -138,12 +117,9 @@ def parse_shard_index(data: bytes, name: str) -> list[dict[str, Any]]:
     return films
 
 
-def parse_shard_table(data: bytes, name: str) -> dict[str, list[list[int]]]:
-    """Read the table beside a shard.
-
-    Raises:
-        UserError: it is not one.
-    """
+@lru_cache(maxsize=_TABLES)
+def _table(reader: ByteRangeReader, shard: str) -> dict[str, list[list[int]]]:
+    data, name = reader.read_file(table_name(shard)), f"{reader.root}/{table_name(shard)}"
     try:
         return {film["name"]: film["places"] for film in json.loads(data)["films"]}
     except (ValueError, KeyError, TypeError) as error:

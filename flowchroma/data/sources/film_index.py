@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from flowchroma.files.atomic import write_atomically
+
 NOTES_FOLDER = ".flowchroma"  # in the set's folder, whose own time does not change when files are written here
 _INDEX = f"{NOTES_FOLDER}/index.json"
 _VERSION = 1
@@ -25,19 +27,12 @@ class FilmInfo:
 
 @dataclass(frozen=True)
 class FilmIndex:
-    """The films under a folder.
-
-    Attributes:
-        root: the folder.
-        films: entries of films without damage, by path from the root.
-        folders: modification times of the folders that were searched, by path from the root.
-        paths: path from the root of every film, by its name.
-    """
+    """The films under a folder."""
 
     root: Path
-    films: Mapping[str, FilmInfo] = field(default_factory=dict)
-    folders: Mapping[str, int] = field(default_factory=dict)
-    paths: Mapping[str, str] = field(default_factory=dict)
+    films: Mapping[str, FilmInfo] = field(default_factory=dict)  # those without damage, by path from the root
+    folders: Mapping[str, int] = field(default_factory=dict)  # that were searched: times of change, by path
+    paths: Mapping[str, str] = field(default_factory=dict)  # from the root, of every film, by its name
 
     def lookup(self, path: Path) -> FilmInfo | None:
         """The entry of the film at a path, if there is one."""
@@ -82,11 +77,7 @@ def read_film_index(root: Path) -> FilmIndex:
 def write_film_index(
     root: Path, films: Mapping[Path, FilmInfo], paths: Mapping[str, Path], folders: list[Path]
 ) -> None:
-    """Write a folder's index: entries of films without damage, the paths of all films, and the folders searched.
-
-    Raises:
-        OSError: the folder is read-only, or the disk full.
-    """
+    """Write a folder's index: entries of films without damage, the paths of all films, and the folders searched."""
     (root / NOTES_FOLDER).mkdir(exist_ok=True)
     times = {folder.relative_to(root).as_posix(): _time(folder) for folder in folders}
     entries = {
@@ -98,18 +89,10 @@ def write_film_index(
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write a JSON file atomically: an existing one is replaced only when the new one is complete."""
-    part = Path(f"{path}.part")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        part.write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    """Write a JSON file atomically."""
+    write_atomically(path, json.dumps(content, separators=(",", ":")))
 
 
 def _time(folder: Path) -> int | None:
-    try:
-        return folder.stat().st_mtime_ns
-    except OSError:
-        return None
+    version = file_version(folder)
+    return None if version is None else version[1]

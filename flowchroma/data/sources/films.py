@@ -41,13 +41,13 @@ class Films(FolderSource):
     def films(self, split: str) -> list[LazyFilm]:
         """List the films of a split; "test" is the validation split, unless there is a sub-folder `test`.
 
-        Raises:
-            UserError: the root or a list is missing, the lists share a film, or the split is empty.
+        A `UserError` where the root or a list is missing, the lists share a film, or the split is empty.
         """
         root = existing_root(self.root, "the films")
         found = find_films(root)
         if not found:
-            raise UserError(f"no film and no folder of frames lies under {root}: looked for *{', *'.join(_suffixes())}")
+            looked_for = sorted(FILM_SUFFIXES | FRAME_SUFFIXES)
+            raise UserError(f"no film and no folder of frames lies under {root}: looked for *{', *'.join(looked_for)}")
         if self.train_list is not None or self.val_list is not None:
             return self._listed(root, found, split)
         names = pick_split(found, split, self.val_fraction)
@@ -159,7 +159,3 @@ def _names(root: Path, path: str | Path) -> list[str]:
         if candidate.is_file():
             return read_list(candidate)
     raise UserError(f"{path} is neither a file nor one under {root}: it should name films, one a line")
-
-
-def _suffixes() -> list[str]:
-    return sorted(FILM_SUFFIXES | FRAME_SUFFIXES)

@@ -34,20 +34,17 @@ class FrameFolders(FolderSource):
     def films(self, split: str) -> list[LazyFilm]:
         """List the sequences of a split.
 
-        Raises:
-            UserError: the root, a list or the resolution is missing, the lists share a sequence, or this one is empty.
+        A `UserError` where the root, a list or the resolution is missing, the lists share a sequence, or this one is
+        empty.
         """
         root = existing_root(self.root, "JPEGImages")
-        folder = self._frames(root)
-        names = self._list(root, "train" if split == "train" else "val")
-        index = read_film_index(root)
-        return [LazyFilm(name, folder / name, index.lookup(folder / name)) for name in names]
-
-    def _frames(self, root: Path) -> Path:
         images = root / "JPEGImages"
         if not images.is_dir():
             raise UserError(f"{root} has no folder JPEGImages: data.root should be the folder that holds it")
-        return frames_folder(images, self.resolution)
+        folder = frames_folder(images, self.resolution)
+        names = self._list(root, "train" if split == "train" else "val")
+        index = read_film_index(root)
+        return [LazyFilm(name, folder / name, index.lookup(folder / name)) for name in names]
 
     def _list(self, root: Path, split: str) -> list[str]:
         lists = {name: root / "ImageSets" / str(self.year) / f"{name}.txt" for name in ("train", "val")}

@@ -26,11 +26,7 @@ class NamedFilms(FolderSource):
     weight: float = 1.0
 
     def films(self, split: str) -> list[LazyFilm]:
-        """List the films of the set that exist.
-
-        Raises:
-            UserError: none exists, a name is ambiguous, or the split is not "test".
-        """
+        """List the films of the set that exist; a `UserError` for none, an ambiguous name, or another split."""
         if split != "test":
             raise UserError(
                 "this set is for python -m flowchroma.evaluate alone: train on davis, videvo, mix or sample"
@@ -38,7 +34,8 @@ class NamedFilms(FolderSource):
         root = self._root()
         if root.is_file():
             return [LazyFilm(root.stem, root)]
-        found = find_films(self._frames(root))
+        images = root / "JPEGImages"
+        found = find_films(frames_folder(images, self.resolution) if images.is_dir() else root)
         if self.names is None:
             if not found:
                 raise UserError(f"no film and no folder of frames lies under {root}")
@@ -61,7 +58,3 @@ class NamedFilms(FolderSource):
         if not root.exists():
             raise UserError(f"there is nothing at {root}: set data.root to the folder that holds the films")
         return root
-
-    def _frames(self, root: Path) -> Path:
-        images = root / "JPEGImages"
-        return frames_folder(images, self.resolution) if images.is_dir() else root

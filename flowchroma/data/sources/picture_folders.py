@@ -42,15 +42,11 @@ class StillFilm(RenderedFilm):
 
     @property
     def scene(self) -> Scene:
-        """See `RenderedFilm`.
-
-        Raises:
-            UserError: the picture cannot be read, or is gray.
-        """
+        """See `RenderedFilm`; a `UserError` where the picture cannot be read, or is gray."""
         return _scene(self)
 
     def draw_sibling(self, rng: np.random.Generator) -> "StillFilm | None":
-        """Draw another picture of the same folder, in ImageNet of the same class."""
+        """Draw another picture of the same folder, in ImageNet of the same class; None where there is none."""
         others = len(self.siblings) - 1
         if others < 1:
             return None
@@ -87,11 +83,7 @@ class Images(FolderSource):
         return films * self.clips_per_image
 
     def films(self, split: str) -> list[StillFilm]:
-        """List the pictures of a split; none is opened yet.
-
-        Raises:
-            UserError: the root is missing, or has no picture for the split.
-        """
+        """List the pictures of a split, opening none; a `UserError` where there are none."""
         root = existing_root(self.root, "the pictures")
         found = _find_pictures(root)
         if not found:

@@ -38,11 +38,7 @@ class Shards(FolderSource):
     weight: float = 1.0
 
     def films(self, split: str) -> list["ShardFilm"]:
-        """List the films of a split, which was fixed when they were packed.
-
-        Raises:
-            UserError: there are no shards, or no film in them is of the split.
-        """
+        """List the films of a split, which was fixed when they were packed; a `UserError` where there are none."""
         if self.root is None or "://" not in str(self.root):
             existing_root(self.root, "shards")
         reader = ByteRangeReader(str(self.root), None if self.cache is None else str(self.cache))

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from copy import copy
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 import numpy as np
 
@@ -26,22 +26,10 @@ class Source(Protocol):
         """Where its films come from, for messages."""
 
     def films(self, split: str) -> Sequence[Film]:
-        """List the films of "train", "val" or "test".
-
-        Raises:
-            UserError: there are none; it says what was looked for and where.
-        """
+        """List the films of "train", "val" or "test"; a `UserError` for none, with what was looked for."""
 
     def epoch_length(self, films: int) -> int:
         """How many clips an epoch takes from this source, given its number of training films."""
-
-
-@runtime_checkable
-class HasSiblings(Protocol):
-    """A film that belongs with some others of its source, so that these serve as its references of kind "other"."""
-
-    def draw_sibling(self, rng: np.random.Generator) -> Film | None:
-        """Draw one of the others; None where there are none."""
 
 
 class FolderSource:
@@ -109,11 +97,7 @@ class LazyFilm:
 
 
 def existing_root(root: str | Path | None, holds: str) -> Path:
-    """Check a data set's folder.
-
-    Raises:
-        UserError: it was not given or does not exist; `holds` says in the message what should be there.
-    """
+    """Check a data set's folder: a `UserError` that names what it `holds`, where it was not given or does not exist."""
     if root is None:
         raise UserError(f"data.root is not set: give the folder that holds {holds}")
     if not Path(root).is_dir():
@@ -122,11 +106,7 @@ def existing_root(root: str | Path | None, holds: str) -> Path:
 
 
 def frames_folder(images: Path, resolution: str | None) -> Path:
-    """Pick the folder of a resolution in DAVIS's JPEGImages: the one that is named, the only one, or 480p.
-
-    Raises:
-        UserError: there is no such folder.
-    """
+    """Pick the folder of a resolution in DAVIS's JPEGImages: the one that is named, the only one, or 480p."""
     found = sorted(path.name for path in images.iterdir() if path.is_dir())
     name = resolution or (found[0] if len(found) == 1 else "480p")
     if name not in found:
@@ -135,10 +115,9 @@ def frames_folder(images: Path, resolution: str | None) -> Path:
 
 
 def read_list(path: Path) -> list[str]:
-    """Read names, one a line, in UTF-8 or UTF-16 as a byte order mark says; blank lines and repetitions are dropped.
+    """Read names, one a line, in UTF-8 or UTF-16 as a byte order mark says, and no other encoding.
 
-    Raises:
-        UserError: it is in another encoding, such as a code page of Windows.
+    Blank lines and repetitions are dropped.
     """
     content = path.read_bytes()
     marked = content.startswith((b"\xff\xfe", b"\xfe\xff"))

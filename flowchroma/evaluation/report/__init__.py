@@ -4,5 +4,3 @@ from flowchroma.evaluation.report.contents import MethodScores, Report, Still
 from flowchroma.evaluation.report.json_csv import write_csv, write_json
 from flowchroma.evaluation.report.report_page import write_html
 from flowchroma.evaluation.report.terminal import print_table
-
-__all__ = ["MethodScores", "Report", "Still", "print_table", "write_csv", "write_html", "write_json"]

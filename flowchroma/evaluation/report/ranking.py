@@ -1,4 +1,4 @@
-"""The table of means: who is best by each measure, and what is missing."""
+"""The table of means: who is best by each measure, and what is missing; and who is best of all, in one sentence."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -49,13 +49,10 @@ class Table:
 
 
 def rank(report: Report) -> Table:
-    """Rank the methods by each measure.
+    """Rank the methods by each measure of `measures.MEASURES`; a `ValueError` for another.
 
     One method alone is not the best. A mean that lacks a clip of another's is shown but never best: the clip may be a
     hard one.
-
-    Raises:
-        ValueError: A measure is not one of `measures.MEASURES`.
     """
     columns = _columns(report)
     places = {measure.key: _places(report, measure) for measure in columns}
@@ -116,3 +113,45 @@ def _order(row: Row, columns: Sequence[Measure]) -> tuple[bool, bool, float]:
         return row.bound is not None, False, 0.0
     rank = columns[0].rank(row.cells[0].value)
     return row.bound is not None, row.cells[0].partial is not None, math.inf if rank is None else rank
+
+
+def ranking_summary(report: Report, table: Table) -> str:
+    """Say who leads by the first measure, by how much, and on how many clips; nothing where nobody competes."""
+    measure = next(iter(table.columns), None)
+    if measure is None or not table.contenders:
+        return ""
+    places = {row.method: row.cells[0].place for row in table.rows}
+    best = [name for name, place in places.items() if place == 1]
+    second = [name for name, place in places.items() if place == 2]
+    first = best[0] if best else table.contenders[0]
+    figure = f"{measure.title} {_show(measure, mean(report.methods[first], measure.key))}"
+    if not best:
+        return f"{first}: {figure}." if len(table.contenders) == 1 else ""
+    if len(best) > 1:
+        return f"{', '.join(best[:-1])} and {best[-1]} tie: {figure}."
+    return f"{first} is best: {figure}{_lead(report, measure, first, second[0])}{_wins(report, table, first)}."
+
+
+def _lead(report: Report, measure: Measure, leader: str, second: str) -> str:
+    gap = abs((mean(report.methods[leader], measure.key) or 0.0) - (mean(report.methods[second], measure.key) or 0.0))
+    side = {"higher": "above", "lower": "below"}.get(measure.direction, "from")
+    return f", {_show(measure, gap)} {side} {second}"
+
+
+def _wins(report: Report, table: Table, leader: str) -> str:
+    """On how many of its clips the leader has no equal."""
+    measure = table.columns[0]
+    rivals = [report.methods[name] for name in table.contenders if name != leader]
+    ranks = {clip: measure.rank(report.methods[leader].of(clip, measure.key)) for clip in report.clips}
+    fought = {clip: rank for clip, rank in ranks.items() if rank is not None}
+    if not fought:
+        return ""
+    won = 0
+    for clip, own in fought.items():
+        others = [measure.rank(scores.of(clip, measure.key)) for scores in rivals]
+        won += all(other is None or own < other for other in others)
+    return f", and ahead on {won} of {len(fought)} clips"
+
+
+def _show(measure: Measure, value: float | None) -> str:
+    return f"{measure.show(value)} {measure.unit}".rstrip()

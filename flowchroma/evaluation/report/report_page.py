@@ -7,8 +7,7 @@ from typing import Any
 from flowchroma.evaluation.report.charts import chart_data, method_styles
 from flowchroma.evaluation.report.contents import Report, Still
 from flowchroma.evaluation.report.json_csv import plain
-from flowchroma.evaluation.report.ranking import rank
-from flowchroma.evaluation.report.summary import ranking_summary
+from flowchroma.evaluation.report.ranking import rank, ranking_summary
 from flowchroma.files.atomic import write_atomically
 from flowchroma.pages import data_uri, render
 
@@ -21,9 +20,7 @@ _ARROWS = {"higher": "↑", "lower": "↓", "closest to 1": "→1", "none": ""}
 def write_html(report: Report, path: Path) -> None:
     """Write the page: who is best, on which clips, at which frames, what it looks like, and the protocol.
 
-    Raises:
-        UserError: A still cannot be read.
-        ValueError: A measure is not one of `measures.MEASURES`.
+    A `UserError` where a still cannot be read, a `ValueError` for a measure that is not one of `measures.MEASURES`.
     """
     table = rank(report)
     data = chart_data(report, table)

@@ -163,18 +163,8 @@ def test_frames_read_at_half_size_give_the_same_clip(fake_film):
         assert difference.abs().max() <= 5  # of 240: a pixel of the small frame, where boxes are rounded, is 4
 
 
-class Broken:
-    name, size = "broken", (32, 32)
-
-    def __len__(self):
-        return 20
-
-    def read(self, indices, at_least=None):
-        raise UserError("frame 3 is corrupt")
-
-
-def test_bad_film_is_replaced_and_named(fake_film):
-    clips = training([Broken(), fake_film("short", frames=3), fake_film("good")])
+def test_bad_film_is_replaced_and_named(fake_film, broken_film):
+    clips = training([broken_film, fake_film("short", frames=3), fake_film("good")])
     made = [clips[key] for key in keys(10)]
     assert all(clip.names[0].startswith("good") for clip in made)
     told = {entry for clip in made for entry in clip.skipped}
@@ -182,8 +172,8 @@ def test_bad_film_is_replaced_and_named(fake_film):
     assert clips[ClipKey(0, 0)].skipped == made[0].skipped
 
 
-def test_when_nothing_can_be_read_the_error_is_handed_over():
-    error = training([Broken()])[ClipKey(0, 0)]
+def test_when_nothing_can_be_read_the_error_is_handed_over(broken_film):
+    error = training([broken_film])[ClipKey(0, 0)]
     assert isinstance(error, UserError)
     assert "from the test" in str(error)
     assert "broken: frame 3 is corrupt" in str(error)
@@ -196,9 +186,9 @@ def test_frames_of_different_size_are_a_bad_film(fake_film):
     assert "mixed: its frames have different sizes: 32 x 32, 32 x 33" in str(error)
 
 
-def test_validation_is_plain_and_replaces_what_is_bad(fake_film):
+def test_validation_is_plain_and_replaces_what_is_bad(fake_film, broken_film):
     good = fake_film("good", size=(24, 40))
-    clips = ValidationClips([ClipWindow(Broken(), 0), ClipWindow(good, 5)], 3, SIZE, "the test")
+    clips = ValidationClips([ClipWindow(broken_film, 0), ClipWindow(good, 5)], 3, SIZE, "the test")
     clip = clips[ClipKey(1, 0)]
     assert frame_numbers(clip.rgb) == [5, 6, 7]
     assert clip.starts_coloured

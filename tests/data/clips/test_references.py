@@ -77,18 +77,8 @@ def test_a_film_without_others_gets_an_augmented_reference_of_its_own(films):
     assert clip.own_colours
 
 
-class Broken:
-    name, size = "broken", (32, 32)
-
-    def __len__(self):
-        return 20
-
-    def read(self, indices, at_least=None):
-        raise UserError("frame 3 is corrupt")
-
-
-def test_another_film_that_cannot_be_read_is_named_and_replaced(films):
-    clips = training([films[0], Broken()], {"other": 1.0})
+def test_another_film_that_cannot_be_read_is_named_and_replaced(films, broken_film):
+    clips = training([films[0], broken_film], {"other": 1.0})
     made = [clips[ClipKey(index, seed)] for seed in range(4) for index in range(0, 10, 2)]
     assert all(clip.names[0].startswith("red") for clip in made)
     assert all(clip.own_colours for clip in made)

@@ -2,7 +2,6 @@ import functools
 import http.server
 import os
 import stat
-import threading
 import zipfile
 
 import pytest
@@ -33,27 +32,21 @@ def zipped(tmp_path):
 
 
 @pytest.fixture
-def server(zipped):
+def server(zipped, serve):
     """Serves it; counts requests."""
 
     class Handler(http.server.SimpleHTTPRequestHandler):
+        asked, url = 0, ""
+
         def do_GET(self):
-            running.asked += 1
+            Handler.asked += 1
             super().do_GET()
 
         def log_message(self, *_):
             pass
 
-    with http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(Handler, directory=str(zipped.parent))
-    ) as running:
-        running.asked = 0
-        running.url = f"http://127.0.0.1:{running.server_port}/set.zip"
-        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
-        thread.start()
-        yield running
-        running.shutdown()
-        thread.join()
+    Handler.url = f"{serve(functools.partial(Handler, directory=str(zipped.parent)))}/set.zip"
+    return Handler
 
 
 @pytest.fixture

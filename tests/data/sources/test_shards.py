@@ -1,7 +1,5 @@
-import functools
 import http.server
 import pickle
-import threading
 from collections import Counter
 from typing import ClassVar
 
@@ -82,12 +80,13 @@ def test_a_clip_reads_its_frames_and_little_else(packed, monkeypatch):
 
 
 @pytest.fixture
-def served(packed):
+def served(packed, serve):
     """The shards behind an object store's protocol: HTTP with ranges."""
 
     class Ranges(http.server.SimpleHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         sent: ClassVar[Counter] = Counter()
+        url = ""
 
         def do_GET(self):
             data = (packed / self.path.lstrip("/")).read_bytes() if (packed / self.path.lstrip("/")).exists() else None
@@ -109,14 +108,8 @@ def served(packed):
         def log_message(self, *_):
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Ranges)) as running:
-        running.sent = Ranges.sent
-        running.url = f"http://127.0.0.1:{running.server_port}"
-        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
-        thread.start()
-        yield running
-        running.shutdown()
-        thread.join()
+    Ranges.url = serve(Ranges)
+    return Ranges
 
 
 @pytest.mark.parametrize("workers", [0, 2])

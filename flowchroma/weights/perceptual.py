@@ -1,4 +1,4 @@
-"""LPIPS: heads that come inside the `lpips` package, on an ImageNet trunk that does not."""
+"""The networks of LPIPS and FID: LPIPS' heads come inside their package, its trunk and FID's Inception do not."""
 
 import warnings
 from collections.abc import Mapping
@@ -9,10 +9,24 @@ from torch import Tensor, nn
 
 from flowchroma.errors import UserError
 from flowchroma.weights.cache import WeightsAbsent, fetch, misfit, read_tensors, torchvision_url, weight_files
-from flowchroma.weights.frozen import Frozen
 
+INCEPTION_URL = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/pt_inception-2015-12-05-6726825d.pth"
+_INCEPTION = INCEPTION_URL.rsplit("/", 1)[-1]
 _TRUNKS = {"alex": "alexnet", "vgg": "vgg16"}
 _SMALLEST = {"alex": 31, "vgg": 16}  # below it, a pooling layer has nothing left
+
+
+class Frozen(nn.Module):
+    """Holds a network in evaluation mode and without gradients of its weights, also inside a module that trains."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network.requires_grad_(False)
+        self.eval()
+
+    def train(self, mode: bool = True) -> "Frozen":
+        """Stay in evaluation mode."""
+        return super().train(False)
 
 
 class LPIPSNetwork(Frozen):
@@ -23,11 +37,7 @@ class LPIPSNetwork(Frozen):
         self.net = net
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Compare images, (B, 3, H, W), RGB in [-1, 1]: (B,).
-
-        Raises:
-            UserError: they are too small for the trunk.
-        """
+        """Compare images, (B, 3, H, W), RGB in [-1, 1]: (B,). A `UserError` where they are too small for the trunk."""
         height, width = prediction.shape[-2:]
         if min(height, width) < (smallest := _SMALLEST[self.net]):
             raise UserError(
@@ -98,12 +108,56 @@ def _trunk(net: str, slots: Mapping[str, Tensor], folder: str | Path | None, dow
             raise UserError(f"{path} is not enough for LPIPS-{net}, {lack}: name a file of torchvision's {arch}")
         if "features.0.weight" in state and state["features.0.weight"].shape == slots["features.0.weight"].shape:
             short = f"; {path} is not enough, {lack}"
-    url = torchvision_url(arch)
-    cached, why = fetch(url, download, timeout=1.5)
-    if why:
-        place = f"{cached}" if folder is None else f"{cached} or into {folder}"
-        raise WeightsAbsent(f"LPIPS-{net} lacks torchvision's {arch} and {why}: put {url} at {place}{short}")
+    cached = _fetched(torchvision_url(arch), folder, download, f"LPIPS-{net} lacks torchvision's {arch}", short)
     state = read_tensors(cached, f"torchvision's {arch}")
     if lack := misfit(slots, state):
         raise UserError(f"{cached} is not torchvision's {arch}, {lack}: delete it or get it again")
     return state
+
+
+class InceptionFeatures(Frozen):
+    """8-bit RGB frames to FID's features; scales them to 299 x 299 as the original did."""
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Map frames (B, 3, H, W), uint8, to (B, 2048)."""
+        return self.network(frames)[0]
+
+
+def load_inception(
+    folder: str | Path | None = None, download: bool = True, url: str = INCEPTION_URL
+) -> InceptionFeatures:
+    """Load FID's network.
+
+    The weights come from `folder`, else from PyTorch's cache, else from a download into that cache.
+
+    Args:
+        folder: the file, or a folder with it under its published name.
+        download: whether it may be downloaded (95 MB).
+        url: where to download from instead of torch-fidelity's server.
+
+    Raises:
+        WeightsAbsent: no weights are to be had, or the package is not installed; raised within two seconds.
+        UserError: a folder that does not exist, or a file that does not fit.
+    """
+    try:
+        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+    except ImportError as error:
+        hint = "FID needs the package torch-fidelity: pip install torch-fidelity, or leave FID out"
+        raise WeightsAbsent(hint) from error
+    files = [path for path in weight_files(folder) if path.name == _INCEPTION or path == Path(str(folder)).expanduser()]
+    path = files[0] if files else _fetched(url, folder, download, "FID lacks its Inception network")
+    read_tensors(path, "FID's Inception")  # torch-fidelity's own reading would run what a hostile file says
+    try:
+        network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], feature_extractor_weights_path=str(path))
+    except RuntimeError as error:
+        raise UserError(f"{path} does not fit FID's Inception: get {_INCEPTION} from {url}") from error
+    return InceptionFeatures(network)
+
+
+def _fetched(url: str, folder: str | Path | None, download: bool, lack: str, more: str = "") -> Path:
+    """A published file in the cache; a `WeightsAbsent` says what is lacking, and where to put it."""
+    cached, why = fetch(url, download, timeout=1.5)
+    if why:
+        place = f"{cached}" if folder is None else f"{cached} or into {folder}"
+        raise WeightsAbsent(f"{lack} and {why}: put {url} at {place}{more}")
+    return cached
