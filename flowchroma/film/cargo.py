@@ -11,11 +11,14 @@ import av.container
 from av.stream import Disposition
 
 from flowchroma.film.clocks import ANY_START, Clock
+from flowchroma.film.cutting import cut, move, moved_chapters
 from flowchroma.film.frame_times import open_container, video_stream, whole_packets
+from flowchroma.film.schedule import Schedule
 from flowchroma.film.tracks import Choice, Track, open_track, plain_text, settle_layout
 from flowchroma.film.trials import ERRORS, Packets, as_aac, can_hold, first_packets, remade
 from flowchroma.film.video import VideoFile
 
+_UNEVEN = 10  # seconds by which streams of a file run ahead of each other, at most
 # Written by muxers about themselves.
 _TECHNICAL = {
     "encoder", "major_brand", "minor_version", "compatible_brands", "duration", "handler_name", "vendor_id", "language",
@@ -36,13 +39,14 @@ class Cargo:
     metadata: dict[str, str] = field(default_factory=dict)
     picture: dict[str, str] = field(default_factory=dict)  # metadata of the picture's stream
     shift: Fraction = Fraction(0)  # seconds at which the film's clock starts
+    length: Fraction | None = None  # seconds after that which are carried; None for all
     lines: list[str] = field(default_factory=list)
 
     def only_sound(self) -> "Cargo":
         """Nothing but its sound, encoded anew."""
         with open_container(self.film.path) as source:
             aac = [as_aac(source.streams[c.index], self.container) for c in self.choices if _is_sound(source, c)]
-        return Cargo(self.film, self.container, [choice for choice in aac if choice], shift=self.shift)
+        return Cargo(self.film, self.container, [c for c in aac if c], shift=self.shift, length=self.length)
 
     def nothing(self) -> "Cargo":
         """The times alone."""
@@ -53,7 +57,7 @@ class Loading:
     """A film's cargo on its way into a container being written; see `Cargo`."""
 
     def __init__(self, cargo: Cargo, output: av.container.OutputContainer, limit: int | None = None) -> None:
-        self._shift, self._output, self._limit = cargo.shift, output, limit
+        self._shift, self._length, self._output, self._limit = cargo.shift, cargo.length, output, limit
         self._source = open_container(cargo.film.path)
         self._covers: list[av.Packet] = []
         streams: list[Any] = [self._source.streams[choice.index] for choice in cargo.choices]
@@ -89,19 +93,23 @@ class Loading:
         """Write the packets up to a time of the output in seconds, and one beyond it."""
         for packet in self._packets:
             track = self._tracks.get(packet.stream_index)
-            if not packet.size or track is None:
+            time = packet.pts if packet.dts is None else packet.dts
+            if not packet.size or track is None or time is None:
+                continue
+            at = time * packet.time_base - self._shift
+            move(packet, self._shift)
+            if self._length is not None and at > self._length + _UNEVEN:
+                self._packets = iter(())
+                return
+            part = cut(packet, self._source.streams[packet.stream_index], self._length)
+            if part is None:
                 continue
             if self._limit is not None:
                 self._limit -= 1
                 if self._limit < 0:
                     return
-            time = packet.pts if packet.dts is None else packet.dts
-            if time is None:
-                continue
-            self._move(packet)
-            beyond = float(time * packet.time_base - self._shift) > until
-            self._output.mux(track.take(packet))
-            if beyond:
+            self._output.mux(track.take(part))
+            if float(at) > until:
                 return
 
     def finish(self) -> None:
@@ -122,16 +130,15 @@ class Loading:
             packet.pts = packet.dts = 0
             self._covers.append(packet)
 
-    def _move(self, packet: av.Packet) -> None:
-        shift = round(self._shift / packet.time_base)
-        if packet.pts is not None:
-            packet.pts -= shift
-        if packet.dts is not None:
-            packet.dts -= shift
 
+def load(film: VideoFile, container: str, span: tuple[int, int] | None = None) -> Cargo:
+    """Find what a container can hold of a film, by trying each stream on one in memory: no table says it for sure.
 
-def load(film: VideoFile, container: str) -> Cargo:
-    """Find what a container can hold of a film, by trying each stream on one in memory: no table says it for sure."""
+    Args:
+        film: What is carried from.
+        container: FFmpeg's name of its kind.
+        span: Numbers of the first frame that it goes with and of the one after the last; None for all.
+    """
     cargo = Cargo(film, container)
     with open_container(film.path) as source:
         if source.format.flags & ANY_START:
@@ -149,7 +156,10 @@ def load(film: VideoFile, container: str) -> Cargo:
             except ERRORS as error:  # of a damaged header
                 cargo.lines.append(f"stream {stream.index} of {film.path} cannot be read ({error}): left out")
         cargo.metadata = {key: value for key, value in source.metadata.items() if not _is_technical(key.lower())}
-        cargo.chapters = _moved(source.chapters(), cargo.shift)
+        cargo.chapters = source.chapters()
+    if span is not None:
+        _narrow(cargo, *span)
+    cargo.chapters = moved_chapters(cargo.chapters, cargo.shift, cargo.length)
     return cargo
 
 
@@ -258,12 +268,14 @@ def _for_subtitles(cargo: Cargo, stream: Any, packets: Packets) -> Choice | None
     return choice
 
 
-def _moved(chapters: list[Any], shift: Fraction) -> list[Any]:
-    moved = []
-    for chapter in chapters:
-        ticks = round(shift / chapter["time_base"])
-        moved.append({**chapter, "start": chapter["start"] - ticks, "end": chapter["end"] - ticks})
-    return moved
+def _narrow(cargo: Cargo, start: int, stop: int) -> None:
+    schedule = Schedule(cargo.film, cargo.film.rate)
+    cargo.shift = schedule.seconds(start)
+    cargo.length = schedule.seconds(stop) - cargo.shift
+    if cargo.choices or cargo.chapters:
+        cargo.lines.append(
+            f"sound, subtitles and chapters of {cargo.film.path} are cut to frames {start} to {stop - 1}"
+        )
 
 
 def _is_sound(source: av.container.InputContainer, choice: Choice) -> bool:

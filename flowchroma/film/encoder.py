@@ -1,9 +1,6 @@
 """Frames into the packets of a film, kept in a file until the film is put together."""
 
 import io
-import struct
-from bisect import bisect_left
-from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -14,11 +11,12 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from flowchroma.film.film import Film
+from flowchroma.film.picture import ROW, Part, Picture, rows_of
 from flowchroma.film.pixels import EXACT
+from flowchroma.film.schedule import Schedule
 from flowchroma.film.video import VideoFile
 
 _BT709 = 1  # the same code for primaries, transfer and matrix
-_ROW = struct.Struct("<qq?I")
 _LOSSLESS = "lossless"
 _BEST = 1.0  # x264 takes less for lossless, of which only the 4:4:4 profile is capable
 
@@ -36,6 +34,7 @@ class Encoder:
         crf: x264's constant rate factor, or "lossless".
         gop: Frames from one key frame to the next, at most; None leaves it to x264.
         deep: Take uint16 frames, and keep 10 bits of them.
+        first: Number of the first frame written, by which `like` gives its time.
     """
 
     def __init__(
@@ -47,11 +46,13 @@ class Encoder:
         crf: float | str,
         gop: int | None = None,
         deep: bool = False,
+        first: int = 0,
     ) -> None:
-        self.path, self.size, self.deep = path, size, deep
+        self.path, self.size, self.deep, self.first = path, size, deep, first
         self.count = self.written = 0  # frames taken, and frames whose packets are in the file
+        self._delay = 0
         film = like if isinstance(like, VideoFile) else None
-        self.time_base, self.times, self._last = film.times if film else (1 / rate, [], 1)
+        self.schedule = Schedule(film, rate)
         self._reformatter = VideoReformatter()
         # A short lookahead bounds the frames in memory; at constant quality it costs a few percent of size.
         options = {"crf": str(_factor(crf)), "preset": "medium", "rc-lookahead": "20"}
@@ -65,7 +66,7 @@ class Encoder:
         stream.width, stream.height = size[1] + size[1] % 2, size[0] + size[0] % 2
         stream.pix_fmt = "yuv420p10le" if deep else "yuv444p" if crf == _LOSSLESS else "yuv420p"
         context = stream.codec_context
-        context.time_base = stream.time_base = self.time_base
+        context.time_base = stream.time_base = self.schedule.base
         context.colorspace = context.color_primaries = context.color_trc = _BT709
         context.color_range = ColorRange.MPEG
         if film:
@@ -73,13 +74,13 @@ class Encoder:
         self.stream: av.VideoStream = stream
         self._host.start_encoding()
         self._data = path.open("wb")
-        self._rows = path.with_suffix(".rows").open("w+b")
-        self._data.write(context.extradata or b"")
+        self._rows = rows_of(path).open("wb")
+        self._data.write(self.header)
 
     @property
-    def is_padded(self) -> bool:
-        """Whether the canvas is larger than the frames."""
-        return (self.stream.height, self.stream.width) != self.size
+    def header(self) -> bytes:
+        """What a decoder must have before the first packet."""
+        return self.stream.codec_context.extradata or b""
 
     def write(self, rgb: np.ndarray) -> None:
         """Encode a frame, (H, W, 3) RGB, uint8, or uint16 where it is to be deep."""
@@ -95,7 +96,7 @@ class Encoder:
             dst_color_range=ColorRange.MPEG,
             interpolation=EXACT,
         )
-        frame.pts, frame.time_base = self.time(self.count), self.time_base
+        frame.pts, frame.time_base = self.schedule.time(self.first + self.count), self.schedule.base
         self.count += 1
         self._keep(self.stream.encode(frame))
 
@@ -111,35 +112,22 @@ class Encoder:
             with suppress(OSError):  # of a full disk, which was told already
                 file.close()
 
-    def packets(self) -> Iterator[av.Packet]:
-        """What was encoded, in decoding order, after `finish`."""
-        with self.path.open("rb") as data, self.path.with_suffix(".rows").open("rb") as rows:
-            data.seek(len(self.stream.codec_context.extradata or b""))
-            while row := rows.read(_ROW.size):
-                pts, dts, is_key, size = _ROW.unpack(row)
-                packet = av.Packet(data.read(size))
-                packet.pts, packet.dts, packet.time_base = pts, dts, self.time_base
-                packet.is_keyframe = is_key
-                packet.duration = self._duration(pts)
-                yield packet
+    @property
+    def part(self) -> Part:
+        """What was encoded, after `finish`."""
+        return Part(self.path, len(self.header), self.first, self.written, self._delay)
 
-    def time(self, index: int) -> int:
-        """When a frame is shown, in units of the time base."""
-        beyond = index - len(self.times) + 1
-        if not self.times:
-            return index
-        return self.times[index] if beyond <= 0 else self.times[-1] + beyond * self._last
-
-    def _duration(self, pts: int) -> int:
-        at = bisect_left(range(self.count), pts, key=self.time)
-        return self.time(at + 1) - pts if at + 1 < max(self.count, len(self.times)) else self._last
+    def picture(self, *parts: Part) -> Picture:
+        """A film's picture of parts that were encoded so; of what was encoded here where none is given."""
+        return Picture(self.stream, self.size, self.schedule, parts or (self.part,), self.deep)
 
     def _keep(self, packets: list[av.Packet]) -> None:
         for packet in packets:
+            number = self.schedule.index(packet.pts or 0) - self.first
             self._data.write(bytes(packet))
+            self._rows.write(ROW.pack(number, bool(packet.is_keyframe), packet.size))
+            self._delay = max(self._delay, self.written - number)
             self.written += 1
-            dts = packet.pts if packet.dts is None else packet.dts
-            self._rows.write(_ROW.pack(packet.pts, dts, bool(packet.is_keyframe), packet.size))
 
 
 def _factor(crf: float | str) -> float:

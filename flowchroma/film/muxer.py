@@ -14,6 +14,7 @@ from flowchroma.film.cargo import Cargo, Loading
 from flowchroma.film.crop import cropped
 from flowchroma.film.encoder import Encoder
 from flowchroma.film.frame_times import open_container
+from flowchroma.film.picture import Picture
 from flowchroma.film.video import VideoFile
 
 _SOUND_AHEAD = 0.5  # seconds by which sound is written before the picture
@@ -22,13 +23,13 @@ _CARRIED = 400  # packets
 _ROUNDING = 2e-3  # seconds; Matroska counts in milliseconds
 
 
-def mux(path: Path, container: str, encoder: Encoder, cargo: Cargo | None, limit: int | None = None) -> None:
+def mux(path: Path, container: str, picture: Picture, cargo: Cargo | None, limit: int | None = None) -> None:
     """Write a film's file.
 
     Args:
         path: Where to.
         container: FFmpeg's name of its kind.
-        encoder: Holds the picture, finished.
+        picture: Its encoded frames.
         cargo: What goes with it.
         limit: Packets of sound and subtitles, at most.
 
@@ -37,21 +38,21 @@ def mux(path: Path, container: str, encoder: Encoder, cargo: Cargo | None, limit
     """
     # The header goes first, so that a browser can start before the whole film is there.
     options = {} if container == "matroska" else {"movflags": "+faststart"}
-    template, loading = encoder.stream, None
-    odd = cropped(encoder.stream, next(iter(encoder.packets())), encoder.size) if encoder.is_padded else None
+    template, loading = picture.stream, None
+    odd = cropped(template, next(picture.packets()), picture.size) if picture.is_padded else None
     try:
         output = av.open(str(path.absolute()), "w", format=container, options=options)
         try:
             stream = output.add_stream_from_template(odd.streams.video[0] if odd else template, opaque=True)
-            stream.codec_context.extradata = encoder.stream.codec_context.extradata
-            stream.time_base = encoder.time_base
-            if encoder.deep and container != "matroska":
+            stream.codec_context.extradata = template.codec_context.extradata
+            stream.time_base = picture.schedule.base
+            if picture.deep and container != "matroska":
                 stream.codec_context.codec_tag = "hvc1"  # Apple's players take no other
             stream.disposition = Disposition.default
             if cargo:
                 stream.metadata.update(cargo.picture)
                 loading = Loading(cargo, output, limit)
-            _write(output, stream, encoder, loading, cargo.shift if cargo else Fraction(0))
+            _write(output, stream, picture, loading, cargo.shift if cargo else picture.start)
         finally:
             output.close()
     finally:
@@ -83,7 +84,7 @@ def prove(path: Path, container: str, encoder: Encoder, cargo: Cargo | None) -> 
         encoder.finish()
         for less in _lesser(cargo):
             try:
-                mux(path, container, encoder, less, _CARRIED)
+                mux(path, container, encoder.picture(), less, _CARRIED)
             except (FFmpegError, OSError, ValueError) as error:
                 reason = reason or error
                 continue
@@ -103,15 +104,15 @@ def fallbacks(cargo: Cargo | None) -> list[Cargo | None]:
     return _lesser(cargo)
 
 
-def differences(path: Path, encoder: Encoder) -> str:
+def differences(path: Path, picture: Picture) -> str:
     """What is not as it should be in a film that was written; empty where all is well."""
     made = VideoFile(path)
-    if len(made) != encoder.count:
-        return f"it shows {len(made)} frames, not {encoder.count}"
-    if made.size != encoder.size:
-        return f"its frames are {made.size[1]} x {made.size[0]}, not {encoder.size[1]} x {encoder.size[0]}"
+    if len(made) != picture.count:
+        return f"it shows {len(made)} frames, not {picture.count}"
+    if made.size != picture.size:
+        return f"its frames are {made.size[1]} x {made.size[0]}, not {picture.size[1]} x {picture.size[0]}"
     base, times, _ = made.times
-    wanted = np.array([encoder.time(index) for index in range(encoder.count)], dtype=float) * float(encoder.time_base)
+    wanted = np.array(picture.times, dtype=float) * float(picture.schedule.base)
     off = np.abs((np.array(times, dtype=float) - times[0]) * float(base) - (wanted - wanted[0])).max()
     if off > _ROUNDING:
         return f"its frames are shown up to {off:.3f} s too early or late"
@@ -125,15 +126,15 @@ def differences(path: Path, encoder: Encoder) -> str:
 def _write(
     output: av.container.OutputContainer,
     stream: av.VideoStream,
-    encoder: Encoder,
+    picture: Picture,
     loading: Loading | None,
     shift: Fraction,
 ) -> None:
-    ticks = round(shift / encoder.time_base)
+    ticks = round(shift / picture.schedule.base)
     output.start_encoding()
     if loading:
         loading.begin()
-    for packet in encoder.packets():
+    for packet in picture.packets():
         packet.pts, packet.dts = (packet.pts or 0) - ticks, (packet.dts or 0) - ticks
         packet.stream = stream
         if loading:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flowchroma.errors import UserError
 from flowchroma.film import Film, VideoFile, open_film, open_writer
-from flowchroma.film.writer import CONTAINERS
+from flowchroma.film.targets import CONTAINERS
 
 
 @dataclass

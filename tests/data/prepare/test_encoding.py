@@ -116,7 +116,7 @@ def test_a_film_that_cannot_be_written_costs_no_other(tmp_path, monkeypatch):
     from flowchroma.film import outputs
 
     def fails(self):
-        if self._film.name == "a":
+        if self._like.name == "a":
             raise av.error.ArgumentError(22, "Invalid argument")
         return finish(self)
 
