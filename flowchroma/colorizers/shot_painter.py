@@ -1,0 +1,143 @@
+"""The frames of a shot coloured from keyframes on both sides of each."""
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from flowchroma.color import rgb_to_lab
+from flowchroma.colorizers.estimate_files import EstimateFiles
+from flowchroma.colorizers.painter import lay_over, shrink
+from flowchroma.models import FlowChroma
+from flowchroma.models.estimate import Estimate, combine
+from flowchroma.models.state import Known, ReferenceMemory, State
+
+_NEAREST = 4  # keyframes that a frame is matched with: the two around it, and the next ones
+
+
+class ShotPainter:
+    """Colours one shot, frame after frame, in memory that does not grow with it.
+
+    A frame between two keyframes is estimated from both: on the way forward, from the frame before it, and on the way
+    back from the next keyframe, which goes first. Both are weighed by the inverse squares of their expected errors.
+    Before the first keyframe the way forward knows the references alone.
+
+    Args:
+        system: the three networks.
+        size: short side in pixels at which colour is computed, at most the film's own.
+        start: number of the shot's first frame.
+        stop: number of the frame after its last one.
+        keyframes: frames whose colour is given, (1, 3, H, W) uint8 RGB, by number.
+        references: pictures of something else, each (1, 3, h, w) uint8 RGB, of any size.
+        ahead: called with the numbers of a first and a last frame, rising from call to call, gives each frame from
+            that one up to but without this one, as the painter will be given it; None colours forward only.
+        files: keep what was found on the way back.
+        progress: called after each frame of the way back.
+    """
+
+    def __init__(
+        self,
+        system: FlowChroma,
+        size: int,
+        start: int,
+        stop: int,
+        keyframes: Mapping[int, Tensor],
+        references: Sequence[Tensor],
+        ahead: Callable[[int, int], Iterable[Tensor]] | None,
+        files: EstimateFiles | None,
+        progress: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._system, self._size = system, size
+        self._keyframes, self._references = dict(keyframes), references
+        self._numbers = sorted(keyframes)
+        self._stop, self._ahead, self._files, self._progress = stop, ahead, files, progress
+        self.next = start  # number of the frame that comes next
+        self.state: State | None = None  # after the last frame; None before the first
+        self._span: tuple[int, int] | None = None
+
+    def paint(self, rgb: Tensor) -> tuple[Tensor, Estimate]:
+        """Colour the next frame, of which only the luminance is used.
+
+        Args:
+            rgb: (1, 3, H, W) uint8; float in [0, 1] for one of more than 8 bits.
+
+        Returns:
+            The frame, (1, 3, H, W) uint8, or int32 in [0, 65535]; and its colour with the expected error, at the size
+            at which it was computed.
+        """
+        luma, number = rgb_to_lab(rgb)[:, :1], self.next
+        small, error_model = shrink(luma, self._size), self._system.fusion.error_model
+        self._enter(number, small.device)
+        assert self.state is not None
+        given = self._small.get(number)
+        frame = self._system.advance(small, self.state, None if given is None else Known(given[:, 1:]))
+        self.state, self.next = frame.state, number + 1
+        estimate, ab = Estimate.of(frame, error_model), frame.ab
+        if given is not None:
+            ab = rgb_to_lab(self._keyframes[number])[:, 1:]
+        elif self._files is not None and self._has_backward(number):
+            estimate = combine([estimate, self._files.get(number, small.device)])
+            ab = estimate.ab
+        return lay_over(luma, ab, deep=rgb.dtype != torch.uint8), estimate
+
+    def _enter(self, number: int, device: torch.device) -> None:
+        """Where a span between keyframes begins, colour it backward, and match with the keyframes around it."""
+        at = bisect_right(self._numbers, number)
+        span = (self._numbers[at - 1] if at else -1, self._numbers[at] if at < len(self._numbers) else self._stop)
+        if span == self._span:
+            return
+        self._span = span
+        memory = self._memory(number, span[1])
+        self.state = State(memory) if self.state is None else replace(self.state, references=memory)
+        if self._ahead is not None and self._has_backward(number):
+            self._look_back(number, span[1], memory, device)
+
+    def _has_backward(self, number: int) -> bool:
+        return self._ahead is not None and bool(self._numbers) and number < self._numbers[-1]
+
+    def _look_back(self, number: int, keyframe: int, memory: ReferenceMemory, device: torch.device) -> None:
+        """Estimate the frames before a keyframe from it, the last one first, down to `number`."""
+        files, system = self._files, self._system
+        assert files is not None
+        assert self._ahead is not None
+        first = number + 1 if number in self._keyframes else number
+        if all(files.has(n) for n in range(first, keyframe)):
+            return
+        for n, frame in enumerate(self._ahead(first, keyframe), first):
+            files.put_luma(n, shrink(rgb_to_lab(frame)[:, :1], self._size))
+        given = self._small[keyframe]
+        state = system.observe(given[:, :1], given[:, 1:], State(memory))
+        for n in range(keyframe - 1, first - 1, -1):
+            frame = system.advance(files.take_luma(n, device), state)
+            state = frame.state
+            files.put(n, Estimate.of(frame, system.fusion.error_model))
+            self._progress()
+
+    @cached_property
+    def _small(self) -> dict[int, Tensor]:
+        """Keyframes in CIELAB, at the computing size."""
+        return {number: shrink(rgb_to_lab(rgb), self._size) for number, rgb in self._keyframes.items()}
+
+    @cached_property
+    def _encoded(self) -> dict[int, ReferenceMemory]:
+        return {}
+
+    def _memory(self, number: int, last: int) -> ReferenceMemory:
+        """References, and the keyframes that are nearest to the frames from `number` to `last`."""
+        nearest = sorted(self._numbers, key=lambda n: max(number - n, n - last, 0))[:_NEAREST]
+        for gone in self._encoded.keys() - set(nearest):
+            del self._encoded[gone]
+        for n in nearest:
+            if n not in self._encoded:
+                self._encoded[n] = self._system.start(self._small[n][:, None]).references
+        memories = [self._encoded[n] for n in sorted(nearest)]
+        if self._references:
+            memories.append(self._of_references)
+        return memories[0] if len(memories) == 1 else ReferenceMemory.join(memories)
+
+    @cached_property
+    def _of_references(self) -> ReferenceMemory:
+        return self._system.start(*(shrink(rgb_to_lab(rgb), self._size)[:, None] for rgb in self._references)).references

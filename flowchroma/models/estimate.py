@@ -1,0 +1,32 @@
+"""A colour and how far off it is expected to be."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from flowchroma.models.error_model import ErrorModel
+from flowchroma.models.state import ColouredFrame
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A frame's colour and its expected error."""
+
+    ab: Tensor  # (B, 2, H, W), CIELAB units
+    error: Tensor  # (B, 1, H, W), CIELAB units, above 0
+
+    @staticmethod
+    def of(frame: ColouredFrame, error_model: ErrorModel) -> "Estimate":
+        """What the system found for a frame, with the expected error that its confidence stands for."""
+        assert frame.state.confidence is not None
+        return Estimate(frame.ab.float(), error_model.error_of(frame.state.confidence.float()))
+
+
+def combine(estimates: Sequence[Estimate]) -> Estimate:
+    """The mean of independent estimates, weighed by the inverse squares of their errors (Kalman, 1960)."""
+    certainties = torch.stack([estimate.error.square().reciprocal() for estimate in estimates])
+    total = certainties.sum(dim=0)
+    ab = (certainties * torch.stack([estimate.ab for estimate in estimates])).sum(dim=0) / total
+    return Estimate(ab, total.rsqrt())
