@@ -23,6 +23,7 @@ _NOISE = 0.05  # squared units of L: less contrast is none
 # Of the contrast that its ends have, half is left at the middle of a dissolve. Where motion leaves as little, it is not
 # where the ends have theirs: more than this share of it is not explained.
 _DIPPED, _UNEXPLAINED = 0.67, 0.6
+_WASHED_OUT = 0.7  # of the contrast two frames before and after
 _WHOLE = 0.8  # a ninth of the other shot, where the frames of a dissolve begin
 _FADED, _LIT = 0.1, 0.8  # of the contrast that a shot has, where a fade is at its deepest, and where it has ended
 
@@ -68,7 +69,7 @@ class _Signals:
 
 
 def find_transitions(thumbnails: Iterable[Tensor]) -> list[Transition]:
-    """Find cuts, fades and dissolves, in one pass; what is kept of a frame that is behind are four numbers.
+    """Find cuts, fades and dissolves, in one pass; a few numbers are kept of each frame that is behind.
 
     Args:
         thumbnails: L in [0, 100] of each frame, (1, 36, 64).
@@ -106,8 +107,9 @@ def _mark_cuts(thumbnails: Iterable[Tensor]) -> Iterator[_Marked]:
     for block, count in _blocks(thumbnails, reach):
         luma = torch.stack(block)
         cut = is_cut(luma[reach : reach + count], luma[reach - 1 : reach + count - 1])
+        contrast = _contrast(luma).mean(1)
         for at, leaps in enumerate(cut.tolist(), reach):
-            back = leaps and _comes_back(luma, at)
+            back = _comes_back(luma, at) if leaps else _is_washed_out(luma, contrast, at)
             yield _Marked(block[at], leaps and not back, back)
 
 
@@ -140,6 +142,12 @@ def _comes_back(luma: Tensor, at: int) -> bool:
     pairs = [(at + k, at - 1 - j) for k in range(FLASH + 1) for j in range(FLASH + 1 - k)]
     after, before = (luma[list(side)] for side in zip(*pairs, strict=True))
     return bool((~is_cut(after, before) & ~is_cut(before, after)).any())
+
+
+def _is_washed_out(luma: Tensor, contrast: Tensor, at: int) -> bool:
+    """Whether a flash takes contrast from a scene that goes on."""
+    around = [at - 2, at + 2]
+    return bool(contrast[at] < _WASHED_OUT * contrast[around].min()) and not is_cut(*luma[around, None]).item()
 
 
 def _apart(after: Tensor, before: Tensor) -> Tensor:
