@@ -60,6 +60,7 @@ def imports(name: str, seen: set[str]) -> set[str]:
         ("flowchroma.data", "lightning"),  # made films, and all that lists films
         ("flowchroma.data.made.photographs", "numpy"),
         ("flowchroma.film", "flowchroma"),
+        ("flowchroma.plans.keyframes", "flowchroma.film"),
         ("flowchroma.training", "lightning"),
     ],
 )

@@ -9,8 +9,8 @@ _SMOOTHING = 1.0  # pixels of it: grain is no structure
 _WINDOWS = 40  # standard deviations of a window in the short side
 _NOISE = 2.0  # gray levels
 _FLAT = 6.0  # gray levels: where both have less contrast in a window there is nothing to compare
-# Of 100 recoloured frames, 0.2 % of the area of the worst falls below; all but one in fifty of the frames in which
-# something moves by more than 3 pixels have more.
+# On train clips, 355 of 360 recoloured frames fall below it in less than 0.5 % of the area, and 97 % of the frames of
+# which more than 1 % moves by more than 3 pixels in more.
 _ALIKE = 0.7  # correlation in a window
 
 

@@ -12,10 +12,11 @@ from flowchroma.plans.registration import register, scaling, square
 
 _EXACT = 0.5  # pixels: registration is hardly better, and resampling blurs
 _NEAR, _FAR = 48, 500  # frames that are searched, before and after
-# Shares of the area. Recoloured frames reach 0.005, and pictures of other films begin at 0.3 of what has structure.
+# Shares of the area, and the third of what has structure in it: of pictures of other films 119 in 120 have 0.8 and
+# more, of frames retouched in up to 15 % of their area 119 in 120 have 0.4 and less.
 _CLEAN = 0.005
 _MUCH = 0.05  # more than a retouched detail: the film is searched further
-_STRANGE = 0.5  # of what has structure
+_STRANGE = 0.5
 _BETTER = 0.5  # what another frame must leave of the difference, to be the one that is shown
 
 
