@@ -61,6 +61,7 @@ def imports(name: str, seen: set[str]) -> set[str]:
         ("flowchroma.data.made.photographs", "numpy"),
         ("flowchroma.film", "flowchroma"),
         ("flowchroma.plans", "torch"),
+        ("flowchroma.plans.keyframes", "flowchroma.film"),
         ("flowchroma.training", "lightning"),
     ],
 )
