@@ -140,4 +140,6 @@ class ShotPainter:
 
     @cached_property
     def _of_references(self) -> ReferenceMemory:
-        return self._system.start(*(shrink(rgb_to_lab(rgb), self._size)[:, None] for rgb in self._references)).references
+        return self._system.start(
+            *(shrink(rgb_to_lab(rgb), self._size)[:, None] for rgb in self._references)
+        ).references
