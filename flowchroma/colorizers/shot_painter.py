@@ -83,6 +83,16 @@ class ShotPainter:
             ab = estimate.ab
         return lay_over(luma, ab, deep=rgb.dtype != torch.uint8), estimate
 
+    def saved(self) -> State:
+        """The state after the last frame, without what `resume` finds again in the pictures."""
+        assert self.state is not None
+        none = {name: value[:, :0] for name, value in vars(self.state.references).items() if name in ("keys", "lab")}
+        return replace(self.state, references=ReferenceMemory(**none, image=self.state.references.image[:0]))
+
+    def resume(self, state: State, number: int) -> None:
+        """Go on at a frame, with what `saved` gave after the one before."""
+        self.state, self.next = state, number
+
     def _enter(self, number: int, device: torch.device) -> None:
         """Where a span between keyframes begins, colour it backward, and match with the keyframes around it."""
         at = bisect_right(self._numbers, number)

@@ -1,0 +1,92 @@
+"""Which pictures each shot of a film is coloured from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from flowchroma.app.colouring.frames import to_tensor
+from flowchroma.app.colouring.pictures import Pictures, picture_hash
+from flowchroma.color import rgb_to_lab
+from flowchroma.film import OpenedFilm
+from flowchroma.models.contracts import Matcher
+from flowchroma.plans import Shot
+from flowchroma.plans.resemblance import closest, describe
+
+_MOST = 3  # references of a shot: each costs time on every frame
+_PIECE = 240  # frames that a kill may cost, at most
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A shot, and what it is coloured from."""
+
+    shot: Shot
+    keyframes: Mapping[int, np.ndarray]
+    references: Sequence[np.ndarray]
+    keeps_colour: bool = False  # its frames are passed through
+
+    @property
+    def key(self) -> str:
+        """A hash of all that the shot's frames depend on, but for the options."""
+        told = (self.shot.start, self.shot.stop, sorted(self.keyframes), self.keeps_colour)
+        return picture_hash([*self.keyframes.values(), *self.references], told)
+
+    @property
+    def pieces(self) -> list[tuple[int, int]]:
+        """Its frames in parts of about equal length, each of which is kept once it is done."""
+        start, stop = self.shot.start, self.shot.stop
+        count = -(-(stop - start) // _PIECE)
+        ends = [start + (stop - start) * part // count for part in range(count + 1)]
+        return list(zip(ends, ends[1:], strict=False))
+
+    @property
+    def frames_back(self) -> int:
+        """How many frames are estimated from the keyframe after them as well."""
+        if not self.keyframes:
+            return 0
+        return max(self.keyframes) - self.shot.start - len(self.keyframes) + (self.shot.start in self.keyframes)
+
+
+def assign(
+    shots: Sequence[Shot], pictures: Pictures, film: OpenedFilm, matcher: Matcher, keep: bool, device: torch.device
+) -> list[Assignment]:
+    """Give each shot its keyframes, and the references that resemble it most.
+
+    A keyframe of another shot is a reference. So is a frame of a shot whose own colour is kept.
+
+    Args:
+        shots: All of the film's.
+        pictures: What is given.
+        film: The film.
+        matcher: Judges what resembles what.
+        keep: Pass shots through that have colour already.
+        device: That it works on.
+    """
+    given = dict(pictures.keyframes)
+    if keep:
+        middles = [(shot.start + shot.stop) // 2 for shot in shots if shot.coloured]
+        given |= {middle: film.read([middle])[0] for middle in middles if middle not in given}
+    several = [*pictures.references, *given.values()]
+    described = _described(several, matcher, device) if len(several) > _MOST else []
+    made = []
+    for shot in shots:
+        own = {number: rgb for number, rgb in given.items() if shot.start <= number < shot.stop}
+        if keep and shot.coloured:
+            made.append(Assignment(shot, {}, (), True))
+            continue
+        mine = {id(rgb) for rgb in own.values()}
+        others = [index for index, rgb in enumerate(several) if id(rgb) not in mine]
+        count = max(0, _MOST - min(2, len(own)))
+        if len(others) > count:
+            numbers = {(shot.start + shot.stop) // 2, shot.start + (shot.stop - shot.start) // 4}
+            frames = _described(film.read(sorted(numbers)), matcher, device)
+            others = [others[i] for i in closest(frames, [described[index] for index in others], count)]
+        made.append(Assignment(shot, own, [several[index] for index in others]))
+    return made
+
+
+def _described(pictures: Sequence[np.ndarray], matcher: Matcher, device: torch.device) -> list[Tensor]:
+    return [describe(matcher, rgb_to_lab(to_tensor(rgb, device))) for rgb in pictures]
