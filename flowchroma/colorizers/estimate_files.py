@@ -1,6 +1,7 @@
 """Luminance and colour estimates of frames that wait on the disk, so that memory stays flat in a film's length."""
 
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,6 @@ class EstimateFiles:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
 
     @staticmethod
     def bytes_for(frames: int, size: tuple[int, int]) -> int:
@@ -31,7 +31,7 @@ class EstimateFiles:
 
     def put_luma(self, number: int, luma: Tensor) -> None:
         """Keep L (1, 1, h, w), in [0, 100]."""
-        np.save(self._path(number, "luma"), (luma[0, 0] * 655.35).round().cpu().numpy().astype(np.uint16))
+        self._save(number, "luma", (luma[0, 0] * 655.35).round().cpu().numpy().astype(np.uint16))
 
     def take_luma(self, number: int, device: torch.device) -> Tensor:
         """Give L back, (1, 1, h, w), and delete it."""
@@ -44,7 +44,7 @@ class EstimateFiles:
         """Keep an estimate, (1, 2, h, w) and (1, 1, h, w)."""
         error = (estimate.error.clamp(_LEAST, _MOST) / _LEAST).log() * (255 / _RANGE)
         coded = torch.cat([estimate.ab + 128, error], dim=1)[0].round().clamp(0, 255)
-        np.save(self._path(number, "estimate"), coded.to(torch.uint8).cpu().numpy())
+        self._save(number, "estimate", coded.to(torch.uint8).cpu().numpy())
 
     def get(self, number: int, device: torch.device) -> Estimate:
         """Give an estimate back."""
@@ -58,6 +58,17 @@ class EstimateFiles:
     def drop(self, number: int) -> None:
         """Delete an estimate, if there is one."""
         self._path(number, "estimate").unlink(missing_ok=True)
+
+    def _save(self, number: int, what: str, values: np.ndarray) -> None:
+        path = self._path(number, what)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        side = path.with_suffix(".partial.npy")
+        np.save(side, values)
+        side.replace(path)
+
+    def remove(self) -> None:
+        """Delete the folder."""
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _path(self, number: int, what: str) -> Path:
         return self._folder / f"{what}-{number:08}.npy"

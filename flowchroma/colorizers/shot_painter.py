@@ -116,8 +116,8 @@ class ShotPainter:
         first = number + 1 if number in self._keyframes else number
         if all(files.has(n) for n in range(first, keyframe)):
             return
-        for n, frame in enumerate(self._ahead(first, keyframe), first):
-            files.put_luma(n, shrink(rgb_to_lab(frame)[:, :1], self._size))
+        for n, rgb in enumerate(self._ahead(first, keyframe), first):
+            files.put_luma(n, shrink(rgb_to_lab(rgb)[:, :1], self._size))
         given = self._small[keyframe]
         state = system.observe(given[:, :1], given[:, 1:], State(memory))
         for n in range(keyframe - 1, first - 1, -1):

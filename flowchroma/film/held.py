@@ -18,10 +18,11 @@ class HeldFilm:
         film: What is read, in order.
         strict: Stop at such a frame instead.
         deep: Give uint16 where the film has more than 8 bits a sample.
+        quiet: Name no frame.
     """
 
-    def __init__(self, film: OpenedFilm, strict: bool = False, deep: bool = False) -> None:
-        self._film, self._strict, self._deep = film, strict, deep
+    def __init__(self, film: OpenedFilm, strict: bool = False, deep: bool = False, quiet: bool = False) -> None:
+        self._film, self._strict, self._deep, self._quiet = film, strict, deep, quiet
         self.held: list[int] = []  # numbers of the frames so far
         self.mended: list[int] = []  # those of which a part was damaged
 
@@ -53,7 +54,7 @@ class HeldFilm:
         if self._strict:
             raise UserError(f"{error} (strict=false goes on)") from error
         among.append(index)
-        if len(among) <= _NAMED:
+        if len(among) <= _NAMED and not self._quiet:
             warnings.warn(f"{error}: {what}", stacklevel=2)
 
     def summary(self) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -40,14 +41,23 @@ class Assignment:
         start, stop = self.shot.start, self.shot.stop
         count = -(-(stop - start) // _PIECE)
         ends = [start + (stop - start) * part // count for part in range(count + 1)]
-        return list(zip(ends, ends[1:], strict=False))
+        return list(pairwise(ends))
+
+    @property
+    def _ways_back(self) -> list[int]:
+        """How many frames are estimated from each keyframe, of those before it."""
+        starts = [self.shot.start - 1, *sorted(self.keyframes)]
+        return [keyframe - before - 1 for before, keyframe in pairwise(starts)]
 
     @property
     def frames_back(self) -> int:
         """How many frames are estimated from the keyframe after them as well."""
-        if not self.keyframes:
-            return 0
-        return max(self.keyframes) - self.shot.start - len(self.keyframes) + (self.shot.start in self.keyframes)
+        return sum(self._ways_back)
+
+    @property
+    def longest_way_back(self) -> int:
+        """The most frames before a keyframe."""
+        return max(self._ways_back, default=0)
 
 
 def assign(

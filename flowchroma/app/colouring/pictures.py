@@ -55,5 +55,5 @@ def picture_hash(pictures: Sequence[np.ndarray], told: object = "") -> str:
     digest = hashlib.sha256(repr(told).encode())
     for rgb in pictures:
         digest.update(str(rgb.shape).encode())
-        digest.update(np.ascontiguousarray(rgb))
+        digest.update(rgb.tobytes())
     return digest.hexdigest()[:16]

@@ -1,0 +1,81 @@
+"""What the options choose of a film: frames, shots, and how they are coloured."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from omegaconf import DictConfig
+
+from flowchroma.app.progress import shown_progress
+from flowchroma.errors import UserError
+from flowchroma.film import HeldFilm, OpenedFilm
+from flowchroma.plans import Shot, find_shots, load_shots, save_shots
+
+_T = TypeVar("_T")
+
+
+def check_options(config: DictConfig) -> None:
+    """Refuse options that make no sense.
+
+    Raises:
+        UserError: with the one to change.
+    """
+    for option in ("source", "output"):
+        if config[option] in (None, ""):
+            raise UserError(f"no {option}: give source=FILM reference=IMAGE output=FILM.mp4, or --help")
+    if not isinstance(config.size, int) or config.size < 16:
+        raise UserError(f"size must be a whole number of pixels from 16 on, not {config.size}", code=2)
+    if config.directions not in ("both", "forward"):
+        raise UserError(f"directions must be both or forward, not {config.directions}", code=2)
+
+
+def frames_of(typed: object, length: int) -> tuple[int, int] | None:
+    """The part of a film that frames=START:STOP means, in which the frame STOP is not; None for all of it.
+
+    Raises:
+        UserError: it is no part of a film of so many frames.
+    """
+    if typed is None:
+        return None
+    match = re.fullmatch(r"([0-9]*):([0-9]*)", str(typed))
+    if not match:
+        raise UserError(f"frames must be START:STOP, such as 1000:1200, not {typed}", code=2)
+    start, stop = int(match[1] or 0), int(match[2] or length)
+    if not start < stop <= length:
+        raise UserError(f"frames={typed} is no part of the film: its frames are 0 to {length - 1}", code=2)
+    return start, stop
+
+
+def shots_of(film: OpenedFilm, folder: Path, config: DictConfig, span: tuple[int, int]) -> list[Shot]:
+    """The shots of a part of a film; one where it is to be coloured forward alone, as it comes."""
+    if config.directions == "forward" and not config.keep_colour:
+        return [Shot(*span)]
+    shots = load_shots(folder, film)
+    if shots is None:
+        with shown_progress("looking for cuts", len(film)) as show:
+            shots = find_shots(HeldFilm(film, strict=config.strict, quiet=True), show)
+        save_shots(folder, film, shots)
+    start, stop = span
+    clipped = [Shot(max(shot.start, start), min(shot.stop, stop), shot.coloured) for shot in shots]
+    return [shot for shot in clipped if shot.start < shot.stop]
+
+
+def some_of(items: Sequence[_T], typed: object) -> Sequence[_T]:
+    """The items that a list such as 3,7-12 means, counted from 1; all for None.
+
+    Raises:
+        UserError: it is no such list, or there are not so many.
+    """
+    if typed is None:
+        return items
+    chosen: set[int] = set()
+    for part in str(typed).strip("[]").split(","):
+        match = re.fullmatch(r"\s*([0-9]+)(?:-([0-9]+))?\s*", part)
+        if not match:
+            raise UserError(f"shots must be numbers such as 3,7-12, not {typed}", code=2)
+        first, last = int(match[1]), int(match[2] or match[1])
+        if not 1 <= first <= last <= len(items):
+            raise UserError(f"shots={typed}: the film has shots 1 to {len(items)}", code=2)
+        chosen |= set(range(first, last + 1))
+    return [items[number - 1] for number in sorted(chosen)]

@@ -1,0 +1,155 @@
+"""A film coloured shot by shot, each from its own pictures, and kept piece by piece."""
+
+import json
+import pickle
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from flowchroma.app.colouring.assignments import Assignment
+from flowchroma.app.colouring.frames import FrameReader, to_tensor
+from flowchroma.colorizers.estimate_files import EstimateFiles
+from flowchroma.colorizers.shot_painter import ShotPainter
+from flowchroma.film.segments import SegmentStore, TakenError
+from flowchroma.models import FlowChroma
+
+_WAIT = 2.0  # seconds between two looks at what other processes do
+
+
+class FilmPainter:
+    """Colours shots into a store of segments.
+
+    Args:
+        system: the three networks.
+        size: short side in pixels at which colour is computed.
+        store: keeps what is done.
+        frames: reads the film.
+        ahead: reads it a second time, for the way back from keyframes; None colours forward only.
+        device: that colours.
+        progress: called after each frame, on the way back as well.
+    """
+
+    def __init__(
+        self,
+        system: FlowChroma,
+        size: int,
+        store: SegmentStore,
+        frames: FrameReader,
+        ahead: FrameReader | None,
+        device: torch.device,
+        progress: Callable[[], None],
+    ) -> None:
+        self._system, self._size, self._store, self._device = system, size, store, device
+        self._frames, self._ahead, self._progress = frames, ahead, progress
+
+    @torch.inference_mode()
+    def paint(self, assignments: Sequence[Assignment]) -> None:
+        """Colour what is not done yet of these shots, and by no other process."""
+        for assignment in assignments:
+            left = [piece for piece in assignment.pieces if not self._store.has(*piece, assignment.key)]
+            if not left:
+                continue
+            try:
+                self._shot(assignment, left[0][0])
+            except TakenError:
+                continue
+
+    def wait(self, assignments: Sequence[Assignment]) -> None:
+        """Until other processes have done theirs of these shots, doing what they leave undone."""
+        while not self._store.is_joined and not is_done(self._store, assignments):
+            self.paint(assignments)
+            if not is_done(self._store, assignments):
+                time.sleep(_WAIT)
+
+    def _shot(self, assignment: Assignment, first: int) -> None:
+        """Colour a shot from the piece that begins at `first`, or from its start if what was before is forgotten."""
+        shot, key = assignment.shot, assignment.key
+        kept = _StateFile(self._store.folder / f"state-{shot.start}-{key}.pt", self._device)
+        files = EstimateFiles(self._store.folder / f"estimates-{shot.start}-{key}")
+        painter = self._painter(assignment, files)
+        state = kept.read(first) if painter else None
+        if painter and state is not None:
+            painter.resume(state, first)
+        for start, stop in assignment.pieces:
+            if self._store.has(start, stop, key):
+                if painter and start >= painter.next:  # the next one goes on from it
+                    for _ in self._coloured(painter, start, stop):
+                        pass
+                continue
+            errors = []
+            with self._store.segment(start, stop, key) as writer:
+                for rgb, error in self._coloured(painter, start, stop):
+                    writer.write(rgb)
+                    errors.append(error)
+            save_errors(self._store.folder, start, stop, key, errors)
+            for number in range(start, stop):
+                files.drop(number)
+            if stop < shot.stop and painter:
+                kept.write(stop, painter.saved())
+        kept.remove()
+        files.remove()
+
+    def _painter(self, assignment: Assignment, files: EstimateFiles) -> ShotPainter | None:
+        if assignment.keeps_colour:
+            return None
+        keyframes = {number: to_tensor(rgb, self._device) for number, rgb in assignment.keyframes.items()}
+        references = [to_tensor(rgb, self._device) for rgb in assignment.references]
+        ahead = self._ahead.read if self._ahead else None
+        shot = assignment.shot
+        return ShotPainter(
+            self._system, self._size, shot.start, shot.stop, keyframes, references, ahead, files, self._progress
+        )
+
+    def _coloured(self, painter: ShotPainter | None, start: int, stop: int) -> Iterator[tuple[np.ndarray, float]]:
+        """Frames [start, stop) in colour, (H, W, 3), and the mean of each one's expected error."""
+        for rgb in self._frames.read(start, stop):
+            if painter is None:
+                coloured, error = _untouched(rgb), 0.0
+            else:
+                coloured, estimate = painter.paint(rgb)
+                error = float(estimate.error.mean())
+            whole = coloured[0].permute(1, 2, 0).cpu().numpy()
+            yield whole if whole.dtype == np.uint8 else whole.astype(np.uint16), error
+            self._progress()
+
+
+def is_done(store: SegmentStore, assignments: Sequence[Assignment]) -> bool:
+    """Whether all frames of these shots are kept."""
+    return all(store.has(*piece, assignment.key) for assignment in assignments for piece in assignment.pieces)
+
+
+def save_errors(folder: Path, start: int, stop: int, key: str, errors: Sequence[float]) -> None:
+    """Keep the mean expected errors of frames [start, stop), CIELAB units."""
+    (folder / f"errors-{start}-{stop}-{key}.json").write_text(json.dumps([round(error, 3) for error in errors]))
+
+
+def _untouched(rgb: Tensor) -> Tensor:
+    return rgb if rgb.dtype == torch.uint8 else (rgb * 65535).round().int()
+
+
+class _StateFile:
+    """What the next frame of a shot depends on, after a piece that is done."""
+
+    def __init__(self, path: Path, device: torch.device) -> None:
+        self._path, self._device = path, device
+
+    def read(self, number: int) -> Any:
+        """The state before a frame, if it is the one that was kept."""
+        with suppress(OSError, EOFError, pickle.UnpicklingError, RuntimeError, ValueError):  # torn by a kill
+            saved = torch.load(self._path, map_location=self._device, weights_only=False)
+            return saved["state"] if saved["number"] == number else None
+        return None
+
+    def write(self, number: int, state: Any) -> None:
+        side = self._path.with_suffix(".partial")
+        torch.save({"number": number, "state": state}, side)
+        side.replace(self._path)
+
+    def remove(self) -> None:
+        self._path.unlink(missing_ok=True)

@@ -1,0 +1,96 @@
+"""The work that `flowchroma.colorize` does."""
+
+import sys
+import time
+import warnings
+from collections.abc import Sequence
+from itertools import count
+
+from omegaconf import DictConfig
+
+from flowchroma.app.colouring.assignments import Assignment, assign
+from flowchroma.app.colouring.choices import check_options, frames_of, shots_of, some_of
+from flowchroma.app.colouring.film import FilmPainter, is_done
+from flowchroma.app.colouring.frames import FrameReader
+from flowchroma.app.colouring.pictures import read_pictures
+from flowchroma.app.progress import shown_progress
+from flowchroma.app.settings import pick_device
+from flowchroma.app.systems import load_system
+from flowchroma.colorizers.estimate_files import EstimateFiles
+from flowchroma.film import OpenedFilm, open_film
+from flowchroma.film.segments import SegmentStore, open_segments, require_space
+
+_LOUD = 1_000_000_000  # bytes in the working folder from which on they are told
+
+
+def run(config: DictConfig) -> None:
+    """Colour a film as the options say."""
+    check_options(config)
+    film, device = open_film(config.source), pick_device(config.device)
+    span = frames_of(config.frames, len(film))
+    pictures = read_pictures(config, film)
+    for line in film.notes:
+        warnings.warn(line, stacklevel=1)
+    job = {name: config[name] for name in ("checkpoint", "size", "directions", "keep_colour", "strict")}
+    job["reference and keyframes"] = pictures.identity
+    settings = {"fps": config.fps, "crf": config.quality, "overwrite": config.overwrite, "deep": True}
+    with open_segments(
+        config.output, like=film, job=job, span=span, shared=config.shots is not None, **settings
+    ) as store:
+        shots = shots_of(film, store.folder, config, span or (0, len(film)))
+        system = load_system(config.checkpoint).to(device)
+        assignments = assign(shots, pictures, film, system.matcher, config.keep_colour, device)
+        mine = some_of(assignments, config.shots)
+        both = config.directions == "both"
+        if both:
+            _require_room(store, mine, film, config.size)
+        frames, ahead = (FrameReader(film, config.strict, store.deep, device, quiet) for quiet in (False, True))
+        started, total = time.perf_counter(), _frames_to_do(store, mine, both)
+        with shown_progress("colouring", total) as show:
+            done = count(1)
+            painter = FilmPainter(
+                system, config.size, store, frames, ahead if both else None, device, lambda: show(next(done))
+            )
+            painter.paint(mine)
+            if config.shots is not None:
+                painter.wait(mine)
+        seconds = time.perf_counter() - started
+        if config.shots is not None and not store.is_joined and not is_done(store, assignments):
+            print(f"shots {config.shots} of {len(assignments)} are coloured: the film is joined when the others are")
+            return
+        if not store.is_joined:
+            store.join([(*piece, a.key) for a in assignments for piece in a.pieces])
+    length = store.span[1] - store.span[0]
+    print(f"{length} frames, {seconds / max(1, total):.2f} s a frame: {config.output}")
+    if summary := frames.film.summary():
+        print(f"flowchroma: {summary}", file=sys.stderr)
+
+
+def _frames_to_do(store: SegmentStore, assignments: Sequence[Assignment], both: bool) -> int:
+    """Frames to be coloured, those of the way back counted as well."""
+    total = 0
+    for assignment in assignments:
+        left = [piece for piece in assignment.pieces if not store.has(*piece, assignment.key)]
+        total += sum(stop - start for start, stop in left)
+        if left and both:
+            total += assignment.frames_back
+    return total
+
+
+def _require_room(store: SegmentStore, assignments: Sequence[Assignment], film: OpenedFilm, size: int) -> None:
+    """Say what the way back needs on the disk, and refuse to begin without it.
+
+    Raises:
+        UserError: there is too little room.
+    """
+    scale = min(1.0, size / min(film.size))
+    small = (round(film.size[0] * scale), round(film.size[1] * scale))
+    longest = max((assignment.longest_way_back for assignment in assignments), default=0)
+    needed = EstimateFiles.bytes_for(longest, small)
+    require_space(store.folder, needed)
+    if needed > _LOUD:
+        warnings.warn(
+            f"{needed / 1e9:.1f} GB in {store.folder} are needed while a shot is coloured from both sides"
+            " (directions=forward needs none)",
+            stacklevel=2,
+        )
