@@ -7,7 +7,7 @@ _TEXTS = ("source", "reference", "keyframes", "output", "checkpoint")
 
 def main() -> None:
     """Run the command."""
-    command("colorize", "flowchroma.app.colouring.job.run", _TEXTS, "the same command goes on")
+    command("colorize", "flowchroma.app.colouring.job.run", _TEXTS, "the film is not whole")
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ from torch import Tensor
 from flowchroma.app import demonstration
 from flowchroma.app.systems import load_system
 from flowchroma.color import lab_to_rgb8, rgb_to_lab
-from flowchroma.colorize import colorize
 from flowchroma.colorizers import Painter
+from flowchroma.colorizers.shot_painter import ShotPainter
 from flowchroma.data import SampleFilm
 from flowchroma.evaluation.inspection import inspect_clip
 from flowchroma.losses import L1, WeightedSum
@@ -71,13 +71,8 @@ def test_all_that_colours_a_film_agrees_to_the_bit(system: FlowChroma, film, rgb
     made = {"evaluation": [expected[0], *(painter.paint(frame[None]) for frame in rgb[1:])]}
     made["demonstration"] = [frame["fused"] for frame in demonstration.colour(system, film)]
 
-    class Sink(list):
-        def write(self, frame: np.ndarray) -> None:
-            self.append(torch.from_numpy(frame.copy()).movedim(-1, 0)[None])
-
-    written = Sink()
-    colorize(film.read(range(FRAMES)), Painter(system, 240), [rgb[:1]], written, {0: rgb[:1]})
-    made["colouring"] = written
+    painter = ShotPainter(system, 240, 0, FRAMES, {0: rgb[:1]}, [], None, None)
+    made["colouring"] = [painter.paint(frame[None])[0] for frame in rgb]
 
     stage = FusionStage(
         system.fusion, system.flow, system.matcher, loss_of_colour(), torch.optim.Adam, None, 2, 2

@@ -1,39 +1,23 @@
+import runpy
+from pathlib import Path
+
 import av
 import cv2
 import numpy as np
 import pytest
-import torch
 
 from flowchroma import colorize
+from flowchroma.app.colouring import job
 
-
-class MeanColour(torch.nn.Module):
-    """Stands in for the networks: the references' mean colour, and after a known frame that frame's."""
-
-    def __init__(self):
-        super().__init__()
-        self.calls = []
-
-    def start(self, *references):
-        self.calls += [("start", tuple(group.shape)) for group in references]
-        return torch.stack([group[:, :, 1:].mean((1, 3, 4)) for group in references]).mean(0)
-
-    def step(self, luma, state):
-        assert not torch.is_grad_enabled()
-        assert 0 <= luma.min() <= luma.max() <= 100.01
-        self.calls.append(("step", tuple(luma.shape)))
-        return state[:, :, None, None].expand(-1, -1, *luma.shape[-2:]), state
-
-    def observe(self, luma, ab, state):
-        assert luma.shape[-2:] == ab.shape[-2:]
-        self.calls.append(("observe", tuple(ab.shape)))
-        return ab.mean((2, 3))
+STAND_IN = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "stand_in.py"))
 
 
 @pytest.fixture
 def system(monkeypatch):
-    system = MeanColour()
-    monkeypatch.setattr(colorize, "load_system", lambda checkpoint: system)
+    """A stand-in for the networks: the references' mean colour; `calls` lists what its matcher is given."""
+    system = STAND_IN["stand_in"]()
+    monkeypatch.setattr(job, "load_system", lambda checkpoint: system)
+    system.calls = system.matcher.calls
     return system
 
 

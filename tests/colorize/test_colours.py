@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from flowchroma import colorize
 from flowchroma.color import rgb_to_lab
-from flowchroma.colorizers import Painter
 from flowchroma.film import open_film
 
 
@@ -26,7 +24,9 @@ def test_several_references_of_several_sizes(tmp_path, run, system, film_file, p
         system.calls.clear()
         code, _, said = run("source=in.mp4", f"reference={typed}", "output=out.mp4", "overwrite=true")
         assert code == 0, said
-        assert [call for call in system.calls if call[0] == "start"] == [("start", (1, 1, 3, *size)) for size in sizes]
+        assert [call for call in system.calls if call[0] == "encode"] == [
+            ("encode", (1, 1, 3, *size)) for size in sizes
+        ]
     code, _, said = run("source=in.mp4", "reference=[]", "output=none.mp4")
     assert code == 1
     assert "no reference: give" in said
@@ -62,16 +62,16 @@ def test_sound_comes_along(tmp_path, run, system, film_file, picture):
 
 @pytest.mark.parametrize(("spec", "frame"), [("first", 0), ("2", 2)])
 def test_a_reference_from_the_film_keeps_that_frame_s_colour_exactly(tmp_path, run, system, spec, frame):
-    rng = np.random.default_rng(0)
+    scene = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
     (tmp_path / "in").mkdir()
     for n in range(4):
-        cv2.imwrite(str(tmp_path / "in" / f"s{n}.png"), rng.integers(0, 256, (40, 60, 3), dtype=np.uint8))
+        cv2.imwrite(str(tmp_path / "in" / f"s{n}.png"), np.roll(scene, n, axis=1))
     assert run("source=in/", f"reference={spec}", "output=out")[0] == 0
     source, made = open_film("in"), open_film("out")
     assert [f.name for f in made.files] == [f"s{n}.png" for n in range(4)]
     assert np.abs(made.read([frame])[0].astype(int) - source.read([frame])[0]).max() <= 1
     kinds = [kind for kind, _ in system.calls]
-    assert kinds == ["start"] + ["step"] * frame + ["observe"] + ["step"] * (3 - frame)
+    assert kinds == ["encode"] + ["match"] * (3 + frame)  # the frames before it from both sides
     for n in set(range(4)) - {frame}:
         assert np.abs(made.read([n])[0].astype(int) - source.read([n])[0]).max() > 20  # its own colour is not used
 
@@ -85,26 +85,8 @@ def test_chroma_is_computed_small_but_never_larger_than_the_film(
     film_file(tmp_path / "in.mp4", frames=2)
     picture(tmp_path / "ref.png")
     assert run("source=in.mp4", "reference=ref.png", "output=out.mp4", f"size={size}")[0] == 0
-    assert system.calls[0] == ("start", (1, 1, 3, *reference))
-    assert system.calls[1] == ("step", (1, 1, *frames))
-
-
-def test_frames_leave_before_the_next_ones_come(system, textured):
-    log = []
-
-    class Endless:
-        def __iter__(self):
-            for n in range(20):
-                log.append(("read", n))
-                yield textured((20, 30), n)
-
-    class Sink:
-        def write(self, rgb):
-            log.append(("written", len([1 for what, _ in log if what == "written"])))
-
-    reference = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
-    colorize.colorize(Endless(), Painter(system, 20), [reference], Sink())
-    assert log == [(what, n) for n in range(20) for what in ("read", "written")]
+    assert system.calls[0] == ("encode", (1, 1, 3, *reference))
+    assert system.calls[1] == ("match", (1, 1, *frames))
 
 
 @pytest.mark.parametrize("fps", ["24000/1001", "12", "23.976"])

@@ -45,7 +45,7 @@ def run(config: DictConfig) -> None:
         if both:
             _require_room(store, mine, film, config.size)
         frames, ahead = (FrameReader(film, config.strict, store.deep, device, quiet) for quiet in (False, True))
-        started, total = time.perf_counter(), _frames_to_do(store, mine, both)
+        started, total, before = time.perf_counter(), _frames_to_do(store, mine, both), store.frames
         with shown_progress("colouring", total) as show:
             done = count(1)
             painter = FilmPainter(
@@ -61,7 +61,7 @@ def run(config: DictConfig) -> None:
         if not store.is_joined:
             store.join([(*piece, a.key) for a in assignments for piece in a.pieces])
     length = store.span[1] - store.span[0]
-    print(f"{length} frames, {seconds / max(1, total):.2f} s a frame: {config.output}")
+    print(f"{length} frames, {seconds / max(1, length - before):.2f} s a frame: {config.output}")
     if summary := frames.film.summary():
         print(f"flowchroma: {summary}", file=sys.stderr)
 
