@@ -78,7 +78,7 @@ def test_the_test_sees_what_is_imported() -> None:
 
 COLOUR = """
 import json, sys
-import flowchroma.colorize
+import flowchroma.app.colouring.job, flowchroma.colorize
 imported = sorted(sys.modules)
 sys.argv[1:] = json.loads(sys.argv[1])
 flowchroma.colorize.main()
