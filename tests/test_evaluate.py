@@ -70,6 +70,42 @@ def test_the_shipped_system_and_its_parts_are_methods(tmp_path, run, films):
     assert all(scores["mean"]["psnr"] > 10 for scores in made["methods"].values())
 
 
+def test_keyframes_colour_systems_both_ways_and_all_else_forward(tmp_path, run, films):
+    where = ("data=folder", f"data.root={films / 'one'}", *QUICK)
+    methods = "method=[hold,dis,rule,oracle]"
+    for directions in ("both", "forward"):
+        options = ("keyframes=[first,last]", f"directions={directions}", f"output={directions}")
+        assert run(methods, *options, *where)[0] == 0
+    both, forward = (report(tmp_path, output) for output in ("both", "forward"))
+    psnr = {name: float(scores["mean"]["psnr"]) for name, scores in both["methods"].items()}
+    assert psnr["oracle"] > psnr["rule"] > psnr["hold"]
+    assert psnr["rule"] != float(forward["methods"]["rule"]["mean"]["psnr"])
+    assert psnr["dis"] == float(forward["methods"]["dis"]["mean"]["psnr"])
+    directions = {name: about["directions"] for name, about in both["protocol"]["about"].items()}
+    assert directions == {"hold": "forward", "dis": "forward", "rule": "both", "oracle": "forward"}
+    assert both["protocol"]["keyframes"] == "first, last; given from the start, never scored"
+    assert both["protocol"]["frames scored"] == 4
+    assert "given from the start" in (tmp_path / "both" / "report.html").read_text()
+    assert {path.name for path in (tmp_path / "both").iterdir()} == {
+        "report.html", "report.json", "report.csv", "scores", "stills",
+    }  # fmt: skip
+    code, _, err = run(methods, "output=both", *where)
+    assert code == 1
+    assert "holds figures with reference: keyframes, now it is first" in err
+
+
+def test_predictions_may_leave_out_keyframes(tmp_path, run, films):
+    shutil.copytree(films, tmp_path / "theirs")
+    for name in ("one", "two"):
+        for number in (0, 5):
+            (tmp_path / "theirs" / name / f"{number:05d}.png").unlink()
+    options = ("predictions=theirs", "keyframes=[0,5]", "data=folder", f"data.root={films}", "output=out", *QUICK)
+    assert run(*options)[0] == 0
+    made = report(tmp_path)
+    assert made["methods"]["theirs"]["mean"]["psnr"] == "inf"
+    assert made["protocol"]["about"]["theirs"]["directions"] == "unknown: coloured elsewhere"
+
+
 def test_a_method_without_weights_is_the_same_in_every_run(tmp_path, run, films):
     arguments = ("method=rule", "data=folder", f"data.root={films / 'one'}", "output=out", "frames=2", *QUICK)
     assert run(*arguments)[0] == 0
@@ -138,6 +174,12 @@ def test_a_run_directory_is_a_method(tmp_path, run, films, build):
         (("method=dis", "data=folder", "data.root=nowhere", "output=o"), 1, "nothing at nowhere"),
         (("method=dis", "output=o", "reference=last"), 2, "reference must be"),
         (("method=dis", "output=o", "processes=0"), 2, "processes must be"),
+        (("method=dis", "output=o", "reference=first", "keyframes=[first,last]"), 2, "two protocols: give one"),
+        (("method=dis", "output=o", "reference=10", "keyframes=middle"), 2, "two protocols: give one"),
+        (("method=dis", "output=o", "keyframes=[0,end]"), 2, "keyframes must be first, middle, last"),
+        (("method=dis", "output=o", "keyframes=every:0"), 2, "keyframes must be first, middle, last"),
+        (("method=dis", "output=o", "keyframes=first", "directions=backward"), 2, "directions must be both or"),
+        (("method=dis", "output=o", "directions=forward"), 2, "give keyframes= too"),
         (("method=[]", "data=sample", "output=o"), 1, "nothing to score"),
         (("method=dis", "output=o", "resize=224"), 2, "resize must be [height,width]"),
         (("method=dis", "data=sample", "output=o", "fid=maybe"), 2, "fid must be true or false"),
@@ -180,7 +222,9 @@ def test_a_full_disk_is_one_line(tmp_path, run, films, monkeypatch):
 
 def test_help_says_every_option(run):
     _, out, _ = run("--help")
-    for option in ("method", "data.root", "output", "checkpoint", "predictions", "reference", "resize", "processes"):
+    for option in ("method", "data.root", "output", "checkpoint", "predictions", "processes"):
+        assert f"{option}=" in out
+    for option in ("reference", "keyframes", "directions", "resize", "frames"):
         assert f"{option}=" in out
     assert max(map(len, out.splitlines())) <= 120
 

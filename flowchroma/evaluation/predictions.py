@@ -18,8 +18,8 @@ from flowchroma.film.suffixes import FILM_SUFFIXES
 class Predictions:
     """Coloured frames on disk, as `FOLDER/CLIP/*.png` or `FOLDER/CLIP.mp4`, in the place of a `Painter`.
 
-    A folder of frames may leave out the reference frames. Frames are matched by the original's file names where both
-    have such, by their order else.
+    A folder of frames may leave out those whose colour is given. Frames are matched by the original's file names where
+    both have such, by their order else.
 
     Args:
         folder: holds the clips; or is itself the clip, where the set has but one.
@@ -44,7 +44,7 @@ class Predictions:
         self._next = 0
         self._stream: Iterator | None = None if self.film.files else iter(self.film)
 
-    def start(self, reference: Tensor) -> None:
+    def start(self, *references: Tensor) -> None:
         """Needs no reference."""
 
     def observe(self, rgb: Tensor) -> None:
@@ -96,7 +96,7 @@ def _order(film: Film, original: Film, protocol: Protocol) -> Sequence[int]:
     """Which of the film's frames stands for each of the original's that count."""
     path = film.path or film.name
     frames = range(protocol.length(len(original)))
-    scored = protocol.scored(len(original))
+    scored = protocol.scored(original)
     own, theirs = ([file.stem for file in f.files] for f in (film, original))
     if double := next((stem for stem, other in pairwise(sorted(own)) if stem == other), None):
         raise UserError(f"{path} has the frame {double} twice, in files of two kinds: leave one there")

@@ -62,7 +62,8 @@ class Evaluation:
 
     def identities(self, film: Film) -> dict[str, dict[str, Any]]:
         """What each method's figures on a clip, and the original's own, depend on."""
-        original = short_hash([_RULES, len(film), film.size, fingerprint(film.path)])
+        given = [] if self.protocol.keyframes is None else [self.protocol.given(film)]
+        original = short_hash([_RULES, len(film), film.size, fingerprint(film.path), *given])
         own = {"film": original, "method": short_hash([{}, self.networks.keys]), "frames": None}
         return {TRUTH: own} | {
             name: own | {"method": short_hash([dict(e.about), self.networks.keys]), "frames": e.frames(film)}

@@ -1,6 +1,6 @@
 """One clip, coloured by several methods in step and scored frame by frame; the original is prepared once for all."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol as Interface
 
@@ -20,10 +20,13 @@ TRUTH = "truth"
 
 
 class FrameColorizer(Interface):
-    """What is scored: a `Painter`, or `Predictions`. Frames are (1, 3, H, W) uint8 RGB."""
+    """What is scored: a `Painter`, `KeyframedSystem` or `Predictions`. Frames are (1, 3, H, W) uint8 RGB.
 
-    def start(self, reference: Tensor) -> None:
-        """Take a reference."""
+    One with a method `close` has it called when its clip is over.
+    """
+
+    def start(self, *references: Tensor) -> None:
+        """Take references; with keyframes, all of these."""
 
     def observe(self, rgb: Tensor) -> None:
         """Take a frame whose colour is given."""
@@ -51,11 +54,32 @@ def score_clip(
     Raises:
         UserError: the original cannot be read, is too small, or has nothing to score.
     """
+    try:
+        return _score_clip(film, painters, protocol, networks, device, stills, progress)
+    finally:
+        for painter in painters.values():
+            getattr(painter, "close", lambda: None)()
+
+
+def _score_clip(
+    film: Film,
+    painters: Mapping[str, FrameColorizer],
+    protocol: Protocol,
+    networks: PerceptualNetworks,
+    device: torch.device,
+    stills: Path | None,
+    progress: Callable[[], None],
+) -> dict[str, Score | UserError]:
     scored = _frames_to_score(film, protocol)
+    counted = set(scored)
     originals, truth = OriginalFrames(device), ClipMetrics(networks, device, truth=True)
     methods = {name: _Method(painter, ClipMetrics(networks, device)) for name, painter in painters.items()}
+    if protocol.keyframes is not None:
+        keyframes = [protocol.prepare(rgb, device) for rgb in film.read(protocol.given(film))]
+        for method in methods.values():
+            method.start(keyframes)
     for index, rgb in enumerate(protocol.originals(film, device)):
-        original = originals.prepare(rgb, scored=not protocol.is_reference(index))
+        original = originals.prepare(rgb, scored=index in counted)
         truth.update(index, rgb, original)
         for name, method in methods.items():
             painted = method.take(index, rgb, original)
@@ -75,13 +99,22 @@ class _Method:
     def __init__(self, painter: FrameColorizer, clip_metrics: ClipMetrics) -> None:
         self.painter, self.metrics = painter, clip_metrics
         self.error: UserError | None = None
+        self._started = False
+
+    def start(self, keyframes: Sequence[Tensor]) -> None:
+        """Take all keyframes before the clip begins; else each frame whose colour is given starts it anew."""
+        self._started = True
+        try:
+            self.painter.start(*keyframes)
+        except UserError as error:
+            self.error = error
 
     def take(self, index: int, rgb: Tensor, original: OriginalFrame | None) -> Tensor | None:
-        """Colour and score a frame, or observe it as a reference, where there is no original to compare it with."""
+        """Colour and score a frame, or observe it as given in colour, where there is no original to compare it with."""
         if self.error is not None:
             return None
         try:
-            painted = self._reference(rgb) if original is None else self._paint(rgb)
+            painted = self._given(rgb) if original is None else self._paint(rgb)
         except UserError as error:
             self.error = error
             return None
@@ -98,9 +131,13 @@ class _Method:
             score.seconds["method"] = None  # reading somebody's frames says nothing of the method
         return score
 
-    def _reference(self, rgb: Tensor) -> Tensor:
-        self.painter.start(rgb)
-        self.painter.observe(rgb)
+    def _given(self, rgb: Tensor) -> Tensor:
+        if self._started:
+            with self.metrics.method_time:  # of a keyframe's successors some are coloured here already
+                self.painter.observe(rgb)
+        else:
+            self.painter.start(rgb)
+            self.painter.observe(rgb)
         return rgb
 
     def _paint(self, rgb: Tensor) -> Tensor:
@@ -114,8 +151,9 @@ class _Method:
 
 def _frames_to_score(film: Film, protocol: Protocol) -> list[int]:
     """The numbers of the frames that are scored; a `UserError` where there are none, or they are too small."""
-    if not (scored := protocol.scored(len(film))):
-        raise UserError(f"{film.name} has {len(film)} frames, none of them to score: the reference is not scored")
+    if not (scored := protocol.scored(film)):
+        given = "the reference is" if protocol.keyframes is None else "keyframes are"
+        raise UserError(f"{film.name} has {len(film)} frames, none of them to score: {given} not scored")
     height, width = protocol.resize or film.size
     if min(height, width) < metrics.SSIM_MIN_SIDE:
         least = f"{metrics.SSIM_MIN_SIDE} x {metrics.SSIM_MIN_SIDE}"

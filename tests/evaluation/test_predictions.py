@@ -16,9 +16,9 @@ def original(tmp_path, write_clip):
 
 
 def frames_of(predictions, original, protocol):
-    painted = []
+    painted, given = [], protocol.given(original)
     for index, rgb in enumerate(protocol.originals(original, torch.device("cpu"))):
-        if protocol.is_reference(index):
+        if index in given:
             predictions.observe(rgb)
         else:
             painted.append(predictions.paint(rgb)[0].permute(1, 2, 0).numpy())
@@ -36,10 +36,10 @@ def check(folder, original, protocol=None):
 def test_frames_stand_for_the_originals_of_their_number(tmp_path, write_clip, original, name, without, reference):
     protocol = Protocol(reference=reference)
     if without:
-        without = tuple(i for i in range(6) if protocol.is_reference(i))
+        without = tuple(protocol.given(original))
     write_clip(tmp_path / "made" / "clip", change=lambda i, rgb: rgb // 2 + i, leave_out=without, name=name)
     painted = check(tmp_path / "made", original, protocol)
-    wanted = [rgb // 2 + i for i, rgb in enumerate(original) if not protocol.is_reference(i)]
+    wanted = [rgb // 2 + i for i, rgb in enumerate(original) if i not in protocol.given(original)]
     assert all(np.array_equal(a, b) for a, b in zip(painted, wanted, strict=True))
 
 

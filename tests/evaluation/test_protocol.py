@@ -6,14 +6,14 @@ from flowchroma.errors import UserError
 from flowchroma.evaluation import Protocol
 
 
-def test_the_first_frame_is_the_reference_and_all_others_are_scored():
-    assert Protocol().scored(5) == [1, 2, 3, 4]
-    assert Protocol(frames=3).scored(5) == [1, 2]
-    assert Protocol(frames=9).scored(5) == [1, 2, 3, 4]
+def test_the_first_frame_is_the_reference_and_all_others_are_scored(clip):
+    assert Protocol().scored(clip(frames=5)) == [1, 2, 3, 4]
+    assert Protocol(frames=3).scored(clip(frames=5)) == [1, 2]
+    assert Protocol(frames=9).scored(clip(frames=5)) == [1, 2, 3, 4]
 
 
-def test_every_nth_frame_is_a_reference_and_none_of_these_is_scored():
-    assert Protocol(reference=3).scored(8) == [1, 2, 4, 5, 7]
+def test_every_nth_frame_is_a_reference_and_none_of_these_is_scored(clip):
+    assert Protocol(reference=3).scored(clip(frames=8)) == [1, 2, 4, 5, 7]
     assert "in 3" in Protocol(reference=3).describe()["reference"]
 
 

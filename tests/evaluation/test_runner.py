@@ -176,6 +176,52 @@ def test_a_folder_holds_one_protocol(evaluation):
         evaluation(protocol={"reference": 10})
 
 
+@pytest.mark.parametrize(
+    ("there", "now"),
+    [
+        (Protocol(), Protocol(keyframes="first")),
+        (Protocol(keyframes="first"), Protocol(keyframes=["first", "last"])),
+        (Protocol(keyframes="middle"), Protocol(keyframes="middle", directions="forward")),
+    ],
+)
+def test_figures_of_other_keyframes_are_not_taken(evaluation, there, now):
+    evaluation(protocol=there.identity())
+    evaluation(protocol=there.identity())
+    with pytest.raises(UserError, match="give another output="):
+        evaluation(protocol=now.identity())
+
+
+def test_a_folder_of_a_reference_is_gone_on_with():
+    assert Protocol(reference="first").identity() == Protocol().identity()
+    assert Protocol(resize=(20, 30), frames=4).identity() == {
+        "reference": "first", "resize": [20, 30], "frames": 4, "size": 240,
+    }  # fmt: skip
+
+
+def test_another_plan_is_scored_again(evaluation):
+    def planned(stills, name="hold"):
+        protocol = Protocol(keyframes="plan:2", choose=lambda film, count: stills)
+        run = replace(evaluation(names=(name,), films=("a",)), protocol=protocol)
+        assert run.run(wait=True) == []
+        return run
+
+    planned([0, 5])
+    planned([0, 5])
+    assert Counted.painted == 4
+    planned([0, 3])
+    assert Counted.painted == 8
+    report = collect(planned([0, 4], "other"), {}, [])
+    assert list(report.methods) == ["other"], "the other row would be of other frames"
+
+
+def test_a_keyframe_that_a_clip_has_not_is_told(evaluation, clip):
+    run = replace(evaluation(films=("short", "good")), protocol=Protocol(keyframes=[0, 5]))
+    run.films[0]._frames = 5
+    (line,) = run.run(wait=True)
+    assert line == "short is not scored: short has no frame 5: its frames are 0 to 4"
+    assert list(collect(run, {}, [line]).methods["hold"].clips) == ["good"]
+
+
 def test_a_damaged_protocol_is_told(evaluation, tmp_path):
     evaluation()
     (tmp_path / "out" / "scores" / "protocol.json").write_text("[1")

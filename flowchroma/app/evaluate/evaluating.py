@@ -5,7 +5,6 @@ import platform
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,14 @@ def prepare_evaluation(config: DictConfig, number: int = 0, processes: int = 1) 
     """Build an evaluation from its options, and its report's header, in process `number` of `processes`."""
     import cv2  # the flow that judges warp error is its
 
-    protocol = Protocol(config.reference, _sizes(config.resize), config.frames, config.size)
+    protocol = Protocol(
+        config.reference,
+        _listed(config.resize),
+        config.frames,
+        config.size,
+        _listed(config.keyframes),
+        config.directions,
+    )
     name = "+".join(config.data.sources)
     films, listed = instantiate(config.data).test_films()
     device = pick_device(config.device)
@@ -32,9 +38,7 @@ def prepare_evaluation(config: DictConfig, number: int = 0, processes: int = 1) 
         device = torch.device("cuda", number % torch.cuda.device_count())
     if processes > 1:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))
-    store = ScoreStore(
-        Path(config.output), {"set": name, **asdict(protocol), "resize": protocol.resize and [*protocol.resize]}
-    )
+    store = ScoreStore(Path(config.output), {"set": name, **protocol.identity()})
     entrants = {**methods(config, protocol, device), **predictions(config, protocol, len(films) == 1)}
     if not entrants:
         raise UserError("nothing to score: give method=NAME, or predictions=FOLDER; see --help")
@@ -66,7 +70,7 @@ def count_processes(config: DictConfig) -> int:
     return config.processes
 
 
-def _sizes(resize: Any) -> tuple[int, int] | None:
-    if resize is None:
+def _listed(value: Any) -> tuple[Any, ...] | None:
+    if value is None:
         return None
-    return tuple(resize) if isinstance(resize, Sequence) and not isinstance(resize, str) else (resize,)
+    return tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else (value,)

@@ -1,6 +1,7 @@
 """The methods, runs and finished frames that an evaluation's options name."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,17 @@ from flowchroma.app.evaluate.method_option import reserved_names
 from flowchroma.app.systems import load_run
 from flowchroma.colorizers import Painter
 from flowchroma.errors import UserError
-from flowchroma.evaluation import EvaluatedMethod, Predictions, Protocol, find_clip, fingerprint
+from flowchroma.evaluation import (
+    EvaluatedMethod,
+    FrameColorizer,
+    KeyframedSystem,
+    Predictions,
+    Protocol,
+    find_clip,
+    fingerprint,
+)
 from flowchroma.film import Film
+from flowchroma.models import FlowChroma
 
 
 def methods(config: DictConfig, protocol: Protocol, device: torch.device) -> dict[str, EvaluatedMethod]:
@@ -36,8 +46,9 @@ def methods(config: DictConfig, protocol: Protocol, device: torch.device) -> dic
             colorizer.to(device)
             about["parameters"] = sum(p.numel() for p in colorizer.parameters())
             about["weights, SHA-256"] = _fingerprint(colorizer)
-        painter = colorizer if isinstance(colorizer, Painter) else Painter(colorizer, protocol.size)
-        entrants[name] = EvaluatedMethod(lambda film, painter=painter: painter, about)  # type: ignore[misc]
+        if protocol.keyframes is not None:
+            about["directions"] = protocol.directions if isinstance(colorizer, FlowChroma) else "forward"
+        entrants[name] = EvaluatedMethod(_start_clip(colorizer, protocol, device, Path(config.output)), about)
     return entrants
 
 
@@ -62,7 +73,19 @@ def predictions(config: DictConfig, protocol: Protocol, alone: bool) -> dict[str
             return None
 
     about = {"predictions": str(config.predictions)}
+    if protocol.keyframes is not None:
+        about["directions"] = "unknown: coloured elsewhere"
     return {name: EvaluatedMethod(lambda film: Predictions(folder, film, protocol, alone), about, frames)}
+
+
+def _start_clip(
+    colorizer: Any, protocol: Protocol, device: torch.device, folder: Path
+) -> Callable[[Film], FrameColorizer]:
+    """What colours a clip with a colorizer: from keyframes on both sides of a frame, if it can."""
+    if protocol.keyframes is not None and isinstance(colorizer, FlowChroma):
+        return lambda film: KeyframedSystem(colorizer, film, protocol, device, folder)
+    painter = colorizer if isinstance(colorizer, Painter) else Painter(colorizer, protocol.size)
+    return lambda film: painter
 
 
 def _fingerprint(network: torch.nn.Module) -> str:

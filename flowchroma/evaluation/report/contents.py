@@ -38,9 +38,9 @@ class Report:
     """An evaluation.
 
     Args:
-        protocol: What was scored and how, printed in this order. "set", "clips", "reference" and "size" stand below the
-            title, and "problems", a list of what could not be scored; "absent" maps measures to why they could not be
-            had; "error maps" says how their colours read.
+        protocol: What was scored and how, printed in this order. "set", "clips", "reference" or "keyframes" and
+            "directions", and "size" stand below the title, and "problems", a list of what could not be scored; "absent"
+            maps measures to why they could not be had; "error maps" says how their colours read.
         methods: Scores by the method's name; the order fixes colours.
         stills: In the order shown.
     """

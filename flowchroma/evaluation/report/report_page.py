@@ -12,7 +12,7 @@ from flowchroma.files.atomic import write_atomically
 from flowchroma.pages import data_uri, render
 
 _FOLDER = Path(__file__).parent
-_ESSENTIAL = ("set", "clips", "reference", "size")
+_ESSENTIAL = ("set", "clips", "reference", "keyframes", "directions", "size")
 _ELSEWHERE = ("absent", "error maps", "problems")  # said beside the table, the stills, and at the top
 _ARROWS = {"higher": "↑", "lower": "↓", "closest to 1": "→1", "none": ""}
 
