@@ -25,6 +25,7 @@ from torch import Tensor
 from flowchroma.app.systems import load_system
 from flowchroma.color import rgb_to_lab
 from flowchroma.colorizers.estimate_files import EstimateFiles
+from flowchroma.colorizers.painter import shrink
 from flowchroma.colorizers.shot_painter import ShotPainter
 from flowchroma.film import open_film
 from flowchroma.models import FlowChroma
@@ -83,7 +84,7 @@ def first_frames(looked: Survey, count: int) -> list[int]:
 def colour(
     frames: Sequence[np.ndarray], looked: Survey, stills: Sequence[int], system: FlowChroma, size: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """PSNR of each frame, and its error in CIELAB units of ab; NaN for stills."""
+    """PSNR of each frame, and the error of its ab in CIELAB units at the computing size; NaN for stills."""
     tensors = [torch.from_numpy(rgb).permute(2, 0, 1)[None] for rgb in frames]
     psnr, error = np.full(len(frames), np.nan), np.full(len(frames), np.nan)
     for shot, own, references in _sources(looked, stills):
@@ -99,26 +100,32 @@ def colour(
                 EstimateFiles(Path(folder)),
             )
             for n in range(shot.start, shot.stop):
-                painted = painter.paint(tensors[n])[0]
+                painted, estimate = painter.paint(tensors[n])
                 if n not in own:
-                    psnr[n], error[n] = _scores(painted, tensors[n])
+                    psnr[n], error[n] = _scores(painted, estimate.ab, tensors[n], size)
     return psnr, error
 
 
 def _sources(looked: Survey, stills: Sequence[int]):
     """Each shot with its own stills, or the references of one without."""
     sampled = looked.sampled
-    near = {still: int(np.abs(sampled - still).argmin()) for still in stills}
-    for shot in looked.shots:
+    shot_of = np.searchsorted([shot.start for shot in looked.shots], sampled, side="right") - 1
+    near: dict[int, int] = {}  # the sampled frame of its shot that stands for a still
+    for at, shot in enumerate(looked.shots):
+        places = np.flatnonzero(shot_of == at)
+        inside = [still for still in stills if shot.start <= still < shot.stop]
+        near |= {still: places[np.abs(sampled[places] - still).argmin()] for still in inside}
+    for at, shot in enumerate(looked.shots):
         own = [still for still in stills if shot.start <= still < shot.stop]
-        rows = (sampled >= shot.start) & (sampled < shot.stop)
+        rows = shot_of == at
         alike = sorted(stills, key=lambda still: -looked.similarity[rows][:, near[still]].mean())
         yield shot, own, [] if own else alike[:REFERENCES]
 
 
-def _scores(painted: Tensor, truth: Tensor) -> tuple[float, float]:
+def _scores(painted: Tensor, ab: Tensor, truth: Tensor, size: int) -> tuple[float, float]:
+    """PSNR, and the error at the size at which colour is computed."""
     squared = ((painted.float() - truth.float()) / 255).square().mean()
-    apart = (rgb_to_lab(painted) - rgb_to_lab(truth))[:, 1:].norm(dim=1).mean()
+    apart = (ab - shrink(rgb_to_lab(truth), size)[:, 1:]).norm(dim=1).mean()
     return float(-10 * squared.clamp(min=1e-10).log10()), float(apart)
 
 

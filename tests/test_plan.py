@@ -53,7 +53,7 @@ def test_a_film_is_planned_as_typed_and_planned_again_without_losing_work(tmp_pa
 
     done = typed()
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("3 shots, 3 stills; expected error 17.0 without more stills, ")
+    assert done.stdout.startswith("3 shots, 3 stills; expected error 19.0 without more stills, ")
     folder = tmp_path / "plan"
     opened = open_film(tmp_path / "my film, [1]")
     first = read_plan(folder, opened)

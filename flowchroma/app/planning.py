@@ -1,5 +1,6 @@
 """What `python -m flowchroma.plan` does: find a film's shots, choose its stills, write the plan."""
 
+import re
 import warnings
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
@@ -46,8 +47,10 @@ def run(config: DictConfig) -> None:
     looked = _survey(film, shots, matcher, given, device)
     choice = choose(looked, config.stills, config.error, given, kept)
     plan = Plan(FilmIdentity.of(film), tuple(_planned(shots, kept, choice, earlier, folder)))
+    if config.overwrite:
+        _clear(folder)
+    write_plan(folder, plan)  # first: pictures without a plan are somebody else's
     write_stills(folder, film, choice.stills)
-    write_plan(folder, plan)
     write_page(folder, plan, choice, film)
     _report(config, choice, plan, given, coloured)
 
@@ -74,13 +77,17 @@ def _earlier(folder: Path, film: OpenedFilm, overwrite: bool) -> tuple[Plan | No
     if overwrite:
         if any(has_colour(read_image(file)) for file in pictures):
             raise UserError(f"{folder} has stills that are coloured: give another output, or move them away first")
-        for file in pictures:
-            if file.stem.isdigit():
-                file.unlink()
         return None, set()
     plan = read_plan(folder, film, pictures=False)
     files = keyframe_files(folder, film) if pictures else {}
     return plan, {frame for frame, file in files.items() if has_colour(read_image(file))}
+
+
+def _clear(folder: Path) -> None:
+    """Delete the stills of the plan that was there: all are gray."""
+    for file in folder.glob("*.png"):
+        if re.fullmatch(r"[0-9]{6,}", file.stem):
+            file.unlink()
 
 
 def _shots(film: OpenedFilm, earlier: Plan | None) -> tuple[list[Shot], list[bool]]:

@@ -17,13 +17,13 @@ class StillModel:
     matched exp(steepness (1 - similarity)).
     """
 
-    least: float = 0.25
-    per_motion: float = 0.355
-    per_unlike: float = 3.4
-    matched: float = 1.1
+    least: float = 0.34
+    per_motion: float = 0.43
+    per_unlike: float = 2.8
+    matched: float = 1.25
     steepness: float = 4.5
-    most: float = 17.0  # colours of something else are as wrong, and gray is hardly better
-    power: float = 4.0  # of the mean by which errors from both sides are combined
+    most: float = 19.0  # colours of something else are as wrong, and gray is hardly better
+    power: float = 6.0  # of the mean by which errors from both sides are combined
 
     def carried(self, motion: np.ndarray, similarity: np.ndarray) -> np.ndarray:
         """Expected error of what one still of the same shot gives."""
@@ -105,11 +105,8 @@ class StillErrors:
                 continue
             span = np.arange(shot.start, shot.stop)
             own = sorted(still for still in stills if self.shot_of[still] == at)
-            every[span] = (
-                self._of_frames(span, rows, own)
-                if own
-                else np.interp(span, sampled[rows], found[rows] * ~survey.blank[rows])
-            )
+            alone = np.interp(span, sampled[rows], found[rows] * ~survey.blank[rows])
+            every[span] = self._of_frames(span, rows, own) if own else alone
         every[sampled[list(stills)]] = 0
         return every
 

@@ -11,7 +11,6 @@ from torch.nn import functional as F
 
 from flowchroma import ops
 from flowchroma.color import rgb_to_lab
-from flowchroma.colorizers.painter import shrink
 from flowchroma.models.contracts import Matcher
 from flowchroma.plans.shots import Shot
 
@@ -71,16 +70,32 @@ def survey(
     motion: list[float] = []
     before: Tensor | None = None
     for number, rgb in enumerate(film):
-        small = _luma(_resized(rgb))
+        small = _luma(_resized(rgb, _SMALL))
         motion.append(0.0 if before is None else _unexplained(small, before))
         before = small
         if number in wanted:
             blank.append(float(small.mean()) < _DARK or float(small.std()) < _FLAT)
-            descriptors.append(_descriptor(rgb, matcher, device))
+            descriptors.append(descriptor(rgb, matcher, device))
         progress(number + 1)
     without = np.array(blank, bool)
     usable = ~without & ~_changed(shots)[sampled]
     return Survey(shots, np.array(sampled, int), _similarity(descriptors), np.cumsum(motion), without, usable)
+
+
+def descriptor(rgb: np.ndarray, matcher: Matcher, device: torch.device | str = "cpu") -> Tensor:
+    """The matcher's features of a frame's luminance, (P, C) float16, of unit length.
+
+    Args:
+        rgb: (H, W, 3) uint8.
+        matcher: Gives them.
+        device: Where it is.
+    """
+    scale = min(1.0, _SIDE / min(rgb.shape[:2]))
+    height, width = (max(1, round(scale * side)) for side in rgb.shape[:2])
+    luma = _luma(_resized(rgb, (height, width))).to(device)
+    keys = matcher.encode_references(torch.cat([luma, torch.zeros_like(luma).expand(-1, 2, -1, -1)], 1)[:, None]).keys
+    pooled = F.avg_pool1d(keys.transpose(1, 2).float(), _POOLED)[0].T
+    return F.normalize(pooled, dim=1).half()
 
 
 def _sampled(shots: Sequence[Shot]) -> list[int]:
@@ -105,14 +120,6 @@ def _changed(shots: Sequence[Shot]) -> np.ndarray:
     return changed
 
 
-def _descriptor(rgb: np.ndarray, matcher: Matcher, device: torch.device | str) -> Tensor:
-    """The matcher's features of a gray frame, (P, C) float16, of unit length."""
-    luma = shrink(_luma(rgb).to(device), _SIDE)
-    keys = matcher.encode_references(torch.cat([luma, torch.zeros_like(luma).expand(-1, 2, -1, -1)], 1)[:, None]).keys
-    pooled = F.avg_pool1d(keys.transpose(1, 2).float(), _POOLED)[0].T
-    return F.normalize(pooled, dim=1).half()
-
-
 def _similarity(descriptors: Sequence[Tensor]) -> np.ndarray:
     """Of each frame to each other: (N, N)."""
     found = np.zeros((len(descriptors), len(descriptors)), np.float32)
@@ -130,10 +137,11 @@ def _unexplained(luma: Tensor, before: Tensor) -> float:
     return float((ops.backward_warp(before, flow) - luma).abs().mean())
 
 
-def _resized(rgb: np.ndarray) -> np.ndarray:
+def _resized(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """At once: what follows costs more, the larger a frame is."""
     import cv2
 
-    return cv2.resize(rgb, _SMALL[::-1], interpolation=cv2.INTER_AREA)
+    return cv2.resize(rgb, size[::-1], interpolation=cv2.INTER_AREA)
 
 
 def _luma(rgb: np.ndarray) -> Tensor:

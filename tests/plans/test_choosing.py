@@ -107,9 +107,9 @@ def test_where_more_moves_there_are_more_stills() -> None:
 
 def test_as_many_stills_as_an_error_asks_for() -> None:
     looked = looked_through([60, 60, 60], moves=2)
-    few, many = choose(looked, error=8.0), choose(looked, error=3.0)
+    few, many = choose(looked, error=8.0), choose(looked, error=2.0)
     assert few.error <= 8.1
-    assert many.error <= 3.1
+    assert many.error <= 2.1
     assert len(few.stills) < len(many.stills)
     hopeless = choose(looked, error=0.001)
     assert len(hopeless.stills) == looked.usable.sum()
