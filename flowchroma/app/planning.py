@@ -79,7 +79,7 @@ def _earlier(folder: Path, film: OpenedFilm, overwrite: bool) -> tuple[Plan | No
             raise UserError(f"{folder} has stills that are coloured: give another output, or move them away first")
         return None, set()
     plan = read_plan(folder, film, pictures=False)
-    files = keyframe_files(folder, film) if pictures else {}
+    files = keyframe_files(folder, film, skip=plan.others) if pictures else {}
     return plan, {frame for frame, file in files.items() if has_colour(read_image(file))}
 
 

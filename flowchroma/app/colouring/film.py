@@ -98,12 +98,15 @@ class FilmPainter:
     def _painter(self, assignment: Assignment, files: EstimateFiles) -> ShotPainter | None:
         if assignment.keeps_colour:
             return None
-        keyframes = {number: to_tensor(rgb, self._device) for number, rgb in assignment.keyframes.items()}
-        references = [to_tensor(rgb, self._device) for rgb in assignment.references]
+        given = assignment.keyframes
+        keyframes = {number: to_tensor(picture.rgb, self._device) for number, picture in given.items()}
+        masks = {number: picture.holds for number, picture in given.items() if picture.holds is not None}
+        holds = {number: torch.from_numpy(mask).to(self._device)[None, None] for number, mask in masks.items()}
+        references = [to_tensor(picture.rgb, self._device) for picture in assignment.references]
         ahead = self._ahead.read if self._ahead else None
         shot = assignment.shot
         return ShotPainter(
-            self._system, self._size, shot.start, shot.stop, keyframes, references, ahead, files, self._progress
+            self._system, self._size, shot.start, shot.stop, keyframes, references, ahead, files, self._progress, holds
         )
 
     def _coloured(self, painter: ShotPainter | None, start: int, stop: int) -> Iterator[tuple[np.ndarray, float]]:
