@@ -180,11 +180,12 @@ def test_the_system_colours_the_clip_as_one_shot_and_leaves_no_file(clip, system
         shot = ShotPainter(system, 240, 0, 5, {n: frames[n] for n in (1, 3)}, [], ahead, files)
         expected = [shot.paint(frame)[0] for frame in frames]
 
-    made = []
+    made, waiting = [], []
 
     class Kept(KeyframedSystem):
         def paint(self, rgb):
             made.append(super().paint(rgb))
+            waiting.append(len(list(folder.rglob("estimate-*.npy"))))
             return made[-1]
 
     folder = tmp_path / "out"
@@ -192,6 +193,7 @@ def test_the_system_colours_the_clip_as_one_shot_and_leaves_no_file(clip, system
     got = score(film, protocol, it=Kept(system, film, protocol, CPU, folder))["it"]
     assert got.frames["frame"] == [0, 2, 4]
     assert all(torch.equal(a, b) for a, b in zip(made, expected, strict=True))
+    assert waiting == ([0, 1, 0, 0, 0] if files else [0] * 5)
     assert not list(folder.iterdir())
 
 
