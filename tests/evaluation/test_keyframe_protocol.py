@@ -1,4 +1,3 @@
-import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -91,14 +90,6 @@ def test_a_plan_is_made_once_of_gray_frames_that_count(clip):
     assert protocol.given(film) == protocol.given(film) == [1, 4]
     assert protocol.scored(film) == [0, 2, 3, 5]
     assert asked == [2]
-
-
-def test_who_chooses_the_stills_of_a_plan_is_asked_when_it_is_needed(clip, monkeypatch):
-    protocol = Protocol(keyframes="plan:3")
-    stand_in = SimpleNamespace(choose_stills=lambda film, count: list(range(count)))
-    monkeypatch.setitem(sys.modules, "flowchroma.plans.choosing", stand_in)
-    monkeypatch.setattr("flowchroma.plans.choosing", stand_in, raising=False)
-    assert protocol.given(clip(frames=5)) == [0, 1, 2]
 
 
 def test_a_report_says_which_frames_were_given_and_how_they_were_used():

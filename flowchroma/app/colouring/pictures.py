@@ -53,7 +53,8 @@ def read_pictures(config: DictConfig, film: OpenedFilm) -> Pictures:
     Raises:
         UserError: there are none, or one of them cannot be used.
     """
-    references, keyframes = [], {}
+    references: list[Picture] = []
+    keyframes: dict[int, Picture] = {}
     if config.keyframes:
         references, keyframes = _told_apart(read_keyframes(str(config.keyframes), film))
     if config.reference is not None or not config.keyframes:
@@ -74,7 +75,8 @@ def read_planned(folder: Path, plan: Plan, film: OpenedFilm) -> Pictures:
     Raises:
         UserError: there are none, or one of them cannot be used.
     """
-    references, keyframes = [], {}
+    references: list[Picture] = []
+    keyframes: dict[int, Picture] = {}
     if plan.stills:
         references, keyframes = _told_apart(fit_pictures(still_files(folder, plan, film), film))
     others = {path: Picture(read_reference(str(path), film)[0]) for path in plan.others}
