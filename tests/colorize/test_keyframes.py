@@ -200,7 +200,7 @@ def test_a_killed_film_goes_on_and_ends_in_the_same_frames(tmp_path, shots, kill
             process.wait()
         if (tmp_path / "killed.mp4").exists():
             break
-    if list(tmp_path.glob(".killed*/segments/*")):
+    if list(tmp_path.glob(".killed*/segments/*/index.json")):
         changed = typed(tmp_path, *given, "output=killed.mp4", "directions=forward")
         _, said = changed.communicate(timeout=300)
         assert (changed.returncode, "directions=both, not directions=forward" in said) == (1, True), said
