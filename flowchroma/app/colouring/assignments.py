@@ -88,9 +88,9 @@ def assign(
             made.append(Assignment(shot, {}, (), True))
             continue
         own = {number: picture for number, picture in given.items() if shot.start <= number < shot.stop}
-        others = pictures.of_shots.get(shot.start) or [
-            p for p in several if all(p is not mine for mine in own.values())
-        ]
+        others = pictures.of_shots.get(shot.start, [])
+        if not others and (shot.start not in pictures.of_shots or not own):
+            others = [picture for picture in several if id(picture) not in set(map(id, own.values()))]
         count = _MOST - min(2, len(own))
         if len(others) > count:
             described = described or _described([picture.rgb for picture in several], matcher, device)
