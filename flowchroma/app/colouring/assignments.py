@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from flowchroma.app.colouring.frames import to_tensor
 from flowchroma.app.colouring.pictures import Picture, Pictures, hash_of
 from flowchroma.color import rgb_to_lab
+from flowchroma.colorizers.painter import to_tensor
 from flowchroma.film import OpenedFilm
 from flowchroma.models.contracts import Matcher
 from flowchroma.plans import Shot

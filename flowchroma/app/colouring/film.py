@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from flowchroma.app.colouring.assignments import Assignment
-from flowchroma.app.colouring.frames import FrameReader, to_tensor
+from flowchroma.app.colouring.frames import FrameReader
 from flowchroma.colorizers.estimate_files import EstimateFiles
+from flowchroma.colorizers.painter import to_array, to_tensor
 from flowchroma.colorizers.shot_painter import ShotPainter
 from flowchroma.film.segments import SegmentStore, TakenError
 from flowchroma.models import FlowChroma
@@ -117,8 +118,7 @@ class FilmPainter:
             else:
                 coloured, estimate = painter.paint(rgb)
                 error = float(estimate.error.mean())
-            whole = coloured[0].permute(1, 2, 0).cpu().numpy()
-            yield whole if whole.dtype == np.uint8 else whole.astype(np.uint16), error
+            yield to_array(coloured), error
             self._progress()
 
 
