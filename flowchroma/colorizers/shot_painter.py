@@ -60,6 +60,7 @@ class ShotPainter:
         self.next = start  # number of the frame that comes next
         self.state: State | None = None  # after the last frame; None before the first
         self._span: tuple[int, int] | None = None
+        self._encoded: dict[int, ReferenceMemory] = {}  # of the keyframes around
 
     def paint(self, rgb: Tensor) -> tuple[Tensor, Estimate]:
         """Colour the next frame, of which only the luminance is used.
@@ -145,10 +146,6 @@ class ShotPainter:
     def _small(self) -> dict[int, Tensor]:
         """Keyframes in CIELAB, at the computing size."""
         return {number: shrink(rgb_to_lab(rgb), self._size) for number, rgb in self._keyframes.items()}
-
-    @cached_property
-    def _encoded(self) -> dict[int, ReferenceMemory]:
-        return {}
 
     def _memory(self, number: int, last: int) -> ReferenceMemory:
         """References, and the keyframes that are nearest to the frames from `number` to `last`."""
