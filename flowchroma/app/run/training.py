@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from hydra.utils import instantiate
-from lightning.pytorch import seed_everything
-from omegaconf import DictConfig
+from lightning.pytorch import LightningDataModule, seed_everything
+from omegaconf import DictConfig, OmegaConf
 
-from flowchroma.app.run.building import build_stage, build_trainer, check_device, check_model_fits_stage
-from flowchroma.app.run.launching import check_launchable, job_of_a_sweep
+from flowchroma.app.run.building import build, build_stage, build_trainer, check_device, check_model_fits_stage
+from flowchroma.app.run.launching import check_launchable, launching_job
 from flowchroma.app.run.results import fit, report, score_best, write_record
 from flowchroma.app.run.resuming import checkpoint_to_resume
+from flowchroma.app.run.signatures import check_arguments
 from flowchroma.training import close_loggers, log_config, save_weights
 from flowchroma.weights.files import WEIGHTS
 
@@ -17,8 +17,9 @@ from flowchroma.weights.files import WEIGHTS
 def train(config: DictConfig) -> float:
     """Train what the options say, keep the best by validation, and return its `optimized_metric`."""
     check_model_fits_stage(config)
+    check_arguments(OmegaConf.to_container(config, resolve=True))
     check_device(config)
-    with job_of_a_sweep(config):
+    with launching_job(config):
         return _train_here(config)
 
 
@@ -28,7 +29,7 @@ def _train_here(config: DictConfig) -> float:
     run_dir, metric = Path(config.run_dir), config.optimized_metric
     seed_everything(config.seed, workers=True, verbose=False)
     stage = build_stage(config)
-    data = instantiate(config.data)
+    data = build("data", config.data, LightningDataModule)
     trainer = build_trainer(config, stage)
     check_launchable(trainer)
     try:
