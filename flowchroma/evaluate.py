@@ -3,9 +3,9 @@
 import sys
 
 from flowchroma.app.evaluate.method_option import with_runs
-from flowchroma.app.options import command
+from flowchroma.app.options import DATA_TEXTS, command
 
-_TEXTS = ("data.root", "output", "checkpoint", "predictions", "weights", "runs")
+_TEXTS = (*DATA_TEXTS, "output", "checkpoint", "method.*.checkpoint", "predictions", "weights", "runs")
 
 
 def main() -> None:

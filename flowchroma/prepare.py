@@ -1,8 +1,8 @@
 """Make a set of films ready to train on: python -m flowchroma.prepare data=davis data.root=DIR [pack=SHARDS]."""
 
-from flowchroma.app.options import command
+from flowchroma.app.options import DATA_TEXTS, command
 
-_TEXTS = ("data.root", "pack", "encode")
+_TEXTS = (*DATA_TEXTS, "archive.*.url", "pack", "encode")
 
 
 def main() -> None:

@@ -185,7 +185,8 @@ def test_wandb_offline_gets_the_curves_and_the_panel(monkeypatch: pytest.MonkeyP
 
 
 def test_two_processes_train_together(tmp_path: Path) -> None:
-    """The second of them started by the first."""
+    """The second of them started by the first, whatever the name of their directory."""
+    tmp_path = tmp_path / "c,d=e (f) [g] #h 'i' \"j\" é"
     command = [sys.executable, "-m", "flowchroma.run", "trainer=ddp_cpu", *TINY, *FRESH]
     one = ["stage=fusion", "loss=l1", "trainer.max_steps=1", "trainer.log_every_n_steps=10"]
     done = subprocess.run(

@@ -18,16 +18,38 @@ from flowchroma.weights.files import load_weights
 PARTS: Mapping[Any, str] = {FlowNetwork: "flow", Matcher: "matcher", Fusion: "fusion"}
 
 
-def class_of(config: DictConfig) -> type:
-    """The class that `_target_` names; a `UserError` where it names none, or one that cannot be imported."""
-    target = config.get("_target_")
+def find_target(target: Any, where: str = "") -> Any:
+    """The class or function that a `_target_` names.
+
+    Args:
+        target: its dotted name.
+        where: the option that it belongs to, for messages.
+
+    Raises:
+        UserError: it names none that can be imported.
+    """
+    place, _, name = str(target).rpartition(".")
     try:
-        found = resolve_name(str(target))
+        return getattr(resolve_name(place), name)  # a function may have the name of the module that it comes from
     except Exception as error:  # importing a module can raise anything
-        reason = " ".join(str(error).split())
-        raise UserError(f"_target_={target} cannot be imported: {reason}") from error
+        reason = " ".join(str(error).split()) if place else "give a dotted name, as package.module.Class"
+        raise UserError(f"{where}._target_={target} cannot be imported: {reason}".lstrip("."), code=2) from error
+
+
+def class_of(config: Any, where: str = "") -> type:
+    """The class that the `_target_` of a config names.
+
+    Args:
+        config: of what is to be built.
+        where: its option, for messages.
+
+    Raises:
+        UserError: it names none, or one that cannot be imported.
+    """
+    target = config.get("_target_") if OmegaConf.is_dict(config) else None
+    found = find_target(target, where)
     if not isinstance(found, type):
-        raise UserError(f"_target_={target} is no class: name one")
+        raise UserError(f"{where}._target_={target} is no class: name one".lstrip("."), code=2)
     return found
 
 
@@ -36,7 +58,7 @@ def kind_of(network: type) -> Any:
     for contract in PARTS:
         if issubclass(network, contract):
             return contract
-    raise UserError(f"{network.__name__} is no network: flowchroma/models/contracts.py says what one gives")
+    raise UserError(f"{network.__name__} is no network: flowchroma/models/contracts.py says what one gives", code=2)
 
 
 def part_of(config: DictConfig) -> str:
@@ -47,7 +69,7 @@ def part_of(config: DictConfig) -> str:
 def model_configs_for(contract: Any) -> list[str]:
     """The files of conf/model whose networks fulfil a contract."""
     files = sorted(Path(CONF, "model").glob("*.yaml"))
-    return [file.stem for file in files if kind_of(class_of(OmegaConf.load(file))) is contract]  # type: ignore[arg-type]
+    return [file.stem for file in files if kind_of(class_of(OmegaConf.load(file))) is contract]
 
 
 def build_network(config: DictConfig, weights: str | Path | None = None) -> Any:

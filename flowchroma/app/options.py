@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
@@ -19,6 +20,11 @@ from flowchroma.app.signals import TerminatedError, raise_on_signals
 from flowchroma.errors import UserError, user_error_behind
 
 Task = Callable[..., None]
+
+_QUOTED = re.compile(r"""'(\\'|[^'])*'|"(\\"|[^"])*\"""", re.DOTALL)
+
+# Options of every command that reads a set of films: see `quote`.
+DATA_TEXTS = tuple(f"data.{name}" for name in ("root", *(f"sources.*.{n}" for n in ("root", "cache", "*_list"))))
 
 
 def command(name: str, task: Task | str, texts: Sequence[str], lost: str, *more: Any) -> None:
@@ -112,34 +118,63 @@ def _no_such_choice(place: str, options: Iterable[str]) -> UserError:
     return UserError(f"no {group}={name}: choose from {choices}{plugins}", code=2)
 
 
-def quote(argument: str, texts: Sequence[str]) -> str:
-    """Quote a path for Hydra's grammar, so that blanks, commas, brackets and = in it need no care of the user's."""
+def quote(argument: str, texts: Sequence[str], interpolated: bool = False, sweep: bool = False) -> str:
+    """Quote what an option is given for Hydra's grammar, so that blanks, commas, brackets and = need no care of users.
+
+    Each path of a mapping, as data.root={davis:A,videvo:B}, is quoted by itself. What is quoted already stays as it is.
+
+    Args:
+        argument: as typed.
+        texts: the options that are taken literally, with all below them; * stands for any text.
+        interpolated: whether ${...} is left to Hydra, and not literal.
+        sweep: whether commas part several values, but for those in the name of what exists; functions that give
+            several, as glob(*) does, are then left to Hydra.
+    """
     key, _, value = argument.partition("=")
-    quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
-    taken = any(f"{key.lstrip('+')}.".startswith(f"{text}.") for text in texts)
-    if not taken or quoted or value in ("", "null"):
+    name = f"{key.lstrip('+')}."
+    if not any(fnmatchcase(name, f"{text}.*") for text in texts):
         return argument
-    value = re.sub(r"(\\*)('|$)", lambda end: end[1] * 2 + end[2].replace("'", "\\'"), value)
-    return f"{key}='{value.replace('${', chr(92) + '${')}'"
+    if not sweep or name.startswith("hydra.") or "${" in value:
+        return f"{key}={_quoted(value, interpolated)}"
+    if re.match(r"(choice|glob|range|interval|sort|shuffle|tag)\(", value):
+        return argument
+    return f"{key}={','.join(_quoted(part, interpolated) for part in split_names(value))}"
 
 
-def parts_of(value: str) -> list[str]:
-    """The parts of a typed list such as [a,b]; one part where it is none. What exists may have commas in its name."""
-    inner = value[1:-1] if value.startswith("[") and value.endswith("]") else value
-    return split_names(inner)
+def _quoted(value: str, interpolated: bool) -> str:
+    if value in ("", "null") or (_QUOTED.fullmatch(value) and not _exists(value)):
+        return value
+    if re.match(r"\{\s*\w+\s*:", value) and value.endswith("}") and not _exists(value):
+        paths = (entry.partition(":") for entry in re.split(r",(?=\s*\w+\s*:)", value[1:-1]))
+        return f"{{{','.join(f'{name}:{_quoted(path.strip(), interpolated)}' for name, _, path in paths)}}}"
+    return f"'{escape(value if interpolated else value.replace('${', chr(92) + '${'), mark=chr(39))}'"
+
+
+def escape(text: str, mark: str) -> str:
+    """A text as it stands between two quotation marks in Hydra's grammar."""
+    return re.sub(rf"(\\*)({mark}|$)", lambda end: end[1] * 2 + end[2].replace(mark, f"\\{mark}"), text)
+
+
+def parts_of(typed: str) -> list[str]:
+    """The names in a list as typed, [A,B] or A,B; what exists may have commas or brackets in its name."""
+    several = typed.startswith("[") and typed.endswith("]") and not _exists(typed)
+    return split_names(typed[1:-1] if several else typed)
 
 
 def split_names(text: str) -> list[str]:
-    """The names that commas part; what exists may have commas in its name."""
+    """The names that commas part; what exists may have commas in its name, and blanks around it."""
     pieces, parts = text.split(","), []
     while pieces:
-        counts = range(len(pieces), 1, -1)  # the longest name that exists
-        names = ((n, os.path.expanduser(",".join(pieces[:n]).strip())) for n in counts)  # noqa: PTH111
-        # Path.exists raises where a name is too long.
-        count = next((n for n, name in names if os.path.exists(name)), 1)  # noqa: PTH110
-        parts.append(",".join(pieces[:count]).strip())
+        joined = [(n, ",".join(pieces[:n])) for n in range(len(pieces), 0, -1)]  # the longest name that exists
+        names = ((n, name) for n, both in joined for name in (both, both.strip()) if _exists(name))
+        count, name = next(names, (1, pieces[0].strip()))
+        parts.append(name)
         pieces = pieces[count:]
     return [part for part in parts if part]
+
+
+def _exists(name: str) -> bool:
+    return os.path.exists(os.path.expanduser(name))  # noqa: PTH110, PTH111 (Path.exists raises where a name is too long)
 
 
 def named_references(typed: str) -> list[str]:
@@ -148,8 +183,7 @@ def named_references(typed: str) -> list[str]:
     Raises:
         UserError: there is none.
     """
-    several = typed.startswith("[") and typed.endswith("]") and not Path(typed).expanduser().exists()
-    names = parts_of(typed) if several else [typed]
+    names = parts_of(typed) if typed.startswith("[") and typed.endswith("]") else [typed]
     if not names or typed in ("", "None"):
         raise UserError("no reference: give reference=IMAGE, reference=first, or several as reference=[A,B]")
     return names

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from flowchroma.losses.prediction import Prediction
+from flowchroma.losses.prediction import Prediction, UnfitLossError
 from flowchroma.losses.trunk import FeatureTerm, LayerWeights, Trunk
 
 Seeker = Literal["reference", "output"]
@@ -41,9 +41,13 @@ class Contextual(FeatureTerm):
         self.bandwidth, self.seeker, self.chunk = bandwidth, seeker, chunk
 
     def forward(self, prediction: Prediction) -> Tensor:
-        """Return the loss, a scalar; a `ValueError` without a reference."""
+        """Return the loss, a scalar.
+
+        Raises:
+            UnfitLossError: there is no reference.
+        """
         if prediction.reference is None:
-            raise ValueError("the contextual loss needs a reference")
+            raise UnfitLossError("the contextual loss needs a reference")
         output, reference = prediction.features(self.trunk), self.trunk.of_reference(prediction.reference)
         parts = [
             weight * contextual_loss(output[name], reference[name], self.bandwidth, self.chunk, self.seeker).mean()

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from flowchroma.losses.prediction import Prediction, PreviousFrame
+from flowchroma.losses.prediction import Prediction, PreviousFrame, UnfitLossError
 from flowchroma.ops.warp import points_inside
 
 _EPSILON = 0.01
@@ -44,10 +44,14 @@ class FlowTerm(nn.Module):
         self.gamma = gamma
 
     def forward(self, prediction: Prediction) -> Tensor:
-        """Return the loss, a scalar; a `ValueError` without an estimate, or the previous frame that it reads."""
+        """Return the loss, a scalar.
+
+        Raises:
+            UnfitLossError: there is no estimated flow, or no previous frame where the penalty reads it.
+        """
         penalty = self.penalty(prediction)
         if prediction.estimate is None:
-            raise ValueError("a flow loss needs an estimated flow")
+            raise UnfitLossError("a flow loss needs an estimated flow")
         flows = list(prediction.estimate.iterates) or [prediction.estimate.flow]
         weights = [self.gamma ** (len(flows) - 1 - i) for i in range(len(flows))]
         total = torch.stack([weight * penalty(flow.float()) for weight, flow in zip(weights, flows, strict=True)]).sum()
@@ -59,7 +63,11 @@ class FlowTerm(nn.Module):
 
 
 def previous_of(p: Prediction, term: str) -> PreviousFrame:
-    """The previous frame; a `ValueError` where there is none."""
+    """The previous frame.
+
+    Raises:
+        UnfitLossError: there is none.
+    """
     if p.previous is None:
-        raise ValueError(f"the flow's {term} loss needs the previous frame")
+        raise UnfitLossError(f"the flow's {term} loss needs the previous frame")
     return p.previous

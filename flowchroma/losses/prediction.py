@@ -7,8 +7,16 @@ import torch
 from torch import Tensor
 
 from flowchroma.color import lab_to_rgb
+from flowchroma.errors import UserError
 
 Features = Mapping[str, Tensor]
+
+
+class UnfitLossError(UserError, ValueError):
+    """A term reads what its stage does not give."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"{message}: choose a loss of this stage", code=2)
 
 
 @dataclass(frozen=True, eq=False)

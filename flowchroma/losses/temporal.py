@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from flowchroma.color import scale_ab
 from flowchroma.losses.masking import masked_mean, photometric_weight
-from flowchroma.losses.prediction import Prediction, PreviousFrame
+from flowchroma.losses.prediction import Prediction, PreviousFrame, UnfitLossError
 from flowchroma.ops.warp import backward_warp
 
 
@@ -26,7 +26,11 @@ class Temporal(nn.Module):
         self.alpha = alpha
 
     def forward(self, prediction: Prediction) -> Tensor:
-        """Return the loss, a scalar; a `ValueError` where there is a previous output, but nothing to warp it along."""
+        """Return the loss, a scalar.
+
+        Raises:
+            UnfitLossError: there is a previous output, but nothing to warp it along.
+        """
         p = prediction
         if p.previous is None or p.previous.ab is None:
             return p.ab.new_zeros((), dtype=torch.float32)
@@ -39,7 +43,7 @@ class Temporal(nn.Module):
         """The flow to warp along, and each pixel's weight."""
         if p.estimate is None:
             if p.exact is None or not bool(p.has_exact.all()):
-                raise ValueError("the temporal loss needs an estimated flow, or exact motion for every item")
+                raise UnfitLossError("the temporal loss needs an estimated flow, or exact motion for every item")
             return p.exact.flow.float(), p.exact.visible.float()
         estimate = p.estimate.flow.detach().float()
         weight = photometric_weight(p.luma, previous.luma, estimate, self.alpha)

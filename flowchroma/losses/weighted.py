@@ -104,11 +104,11 @@ def _lacks_trunk(term: Term) -> bool:
 
 def _check(terms: Mapping[str, Term], weights: Mapping[str, Any]) -> None:
     if unknown := sorted(set(weights) - set(terms)):
-        raise UserError(f"the loss has no term {', '.join(unknown)}: it has {', '.join(sorted(terms))}")
+        raise UserError(f"the loss has no term {', '.join(unknown)}: it has {', '.join(sorted(terms))}", code=2)
     if missing := sorted(set(terms) - set(weights)):
-        raise UserError(f"the loss's term {', '.join(missing)} has no weight: give one (0 switches it off)")
+        raise UserError(f"the loss's term {', '.join(missing)} has no weight: give one (0 switches it off)", code=2)
     for name, weight in weights.items():
         if not isinstance(weight, int | float) or not math.isfinite(weight) or weight < 0:
-            raise UserError(f"the loss's weight of {name} is {weight}: give a number of at least 0")
+            raise UserError(f"the loss's weight of {name} is {weight}: give a number of at least 0", code=2)
     if not any(weights.values()):
-        raise UserError("every term of the loss has weight 0: give at least one a weight above 0")
+        raise UserError("every term of the loss has weight 0: give at least one a weight above 0", code=2)

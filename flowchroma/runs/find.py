@@ -46,8 +46,8 @@ def _with_unique_titles(runs: list[Run]) -> list[Run]:
 
 
 def _matching(pattern: Path) -> Iterator[Path]:
-    anchor = Path(pattern.anchor)
-    return anchor.glob(str(pattern.relative_to(anchor)))
+    folder = next(parent for parent in pattern.parents if parent.exists())  # whose name may have brackets
+    return folder.glob(str(pattern.relative_to(folder)))
 
 
 def _below(path: Path, deep: int) -> list[Path]:

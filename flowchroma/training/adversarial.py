@@ -63,7 +63,7 @@ class AdversarialStage(SwinTExCoStage):
         if adversarial < 0:
             raise UserError(f"the adversarial term's weight is {adversarial}: give a number of at least 0")
         if accumulate < 1:
-            raise UserError(f"a step has {accumulate} batches: give 1 or more")
+            raise UserError(f"a step has {accumulate} batches: give 1 or more", code=2)
         super().__init__(model, loss, optimizer, scheduler, flow)
         self.automatic_optimization = False
         self.discriminator = Discriminator(width=discriminator_width)

@@ -61,7 +61,9 @@ class FusionStage(Stage):
         super().__init__(FlowChroma(flow, matcher, model, recent, every), model, loss, optimizer, scheduler)
         self.horizon, self.growth = horizon, dict(growth or {})
         if (horizon is not None and horizon < 1) or any(frames < 2 for frames in self.growth.values()):
-            raise UserError("stage.module: horizon must be 1 or more, and growth lead to clips of 2 frames or more")
+            raise UserError(
+                "stage.module: horizon must be 1 or more, and growth lead to clips of 2 frames or more", code=2
+            )
 
     def train(self, mode: bool = True) -> "FusionStage":
         """Switch the fusion's mode; the frozen networks stay in evaluation mode."""

@@ -22,6 +22,7 @@ def test_a_job_is_pickled_by_its_name() -> None:
 @pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
 def test_a_launcher_runs_the_jobs_of_a_sweep_as_it_is_typed(tmp_path: Path, launcher: str) -> None:
     pytest.importorskip(f"hydra_plugins.hydra_{launcher.split('_')[0]}_launcher")
+    tmp_path = tmp_path / "c,d=e (f) [g] #h 'i' \"j\" é"
     typed = ["-m", "model=placeholder,simple", f"hydra/launcher={launcher}", f"hydra.sweep.dir={tmp_path}"]
     done = subprocess.run(
         [sys.executable, "-m", "flowchroma.run", *typed, *TINY],
@@ -39,12 +40,15 @@ def test_a_launcher_runs_the_jobs_of_a_sweep_as_it_is_typed(tmp_path: Path, laun
     "typed",
     [
         ["+optimizer.nope=1"],
+        ["-m", "seed=0,1", "hydra/launcher=submitit_slurm"],
         ["run_dir=null"],
         ["scheduler=null"],
         ["-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=0"],
     ],
 )
 def test_what_no_run_can_be_made_of_is_one_line(tmp_path: Path, typed: list[str]) -> None:
+    if "hydra/launcher=submitit_slurm" in typed:
+        pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
     where = [f"hydra.run.dir={tmp_path}/c,d=e (f) [g]", f"hydra.sweep.dir={tmp_path}/sweep", "model=simple"]
     done = subprocess.run(
         [sys.executable, "-m", "flowchroma.run", *typed, *where, *TINY],

@@ -5,8 +5,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowchroma.app.options import compose_options, parts_of
-from flowchroma.app.run.run_options import PATHS, current_spelling, quote_paths
+from flowchroma.app.options import compose_options, escape, named_references, parts_of, quote
+from flowchroma.app.run.run_options import TEXTS, current_spelling
 from flowchroma.app.settings import CONF, pick_device
 from flowchroma.errors import UserError
 
@@ -91,31 +91,57 @@ def test_a_preset_sets_the_size_and_a_size_goes_before_it():
     assert told.value.code == 2
 
 
-def test_names_in_a_list_may_have_commas(tmp_path, monkeypatch) -> None:
+def test_names_in_a_list_may_have_commas_brackets_and_blanks(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("A, with comma.png", "B.png", "A"):
+    for name in ("A, with comma.png", "B.png", "A", "[C,D]", " E "):
         (tmp_path / name).touch()
     assert parts_of("[A, with comma.png,B.png]") == ["A, with comma.png", "B.png"]
     assert parts_of("[B.png, A,C]") == ["B.png", "A", "C"]
+    assert parts_of("[C,D]") == named_references("[C,D]") == ["[C,D]"]
+    assert parts_of("[[C,D], E ,[C]") == ["[C,D]", " E ", "[C"]
 
 
-def read_by_hydra(argument):
-    return OverridesParser.create().parse_override(argument)
+def read_by_hydra(argument, sweep=False):
+    return OverridesParser.create().parse_override(quote(argument, TEXTS, interpolated=True, sweep=sweep))
 
 
-@given(st.sampled_from([*PATHS, "+data.root.films"]), st.text("ab =,([{}])#'\"\\é$:", min_size=1, max_size=12))
+keys = st.sampled_from([text.replace("*", "one.two") for text in TEXTS] + ["+data.root.films", "weights.model"])
+names = st.text("ab =,([{}])#'\"\\é$:", min_size=1, max_size=12).filter(lambda name: "${" not in name)
+
+
+@given(keys, names)
 def test_a_run_takes_a_path_as_it_is_typed(key, name):
     name = f"x{name}"  # what is in quotes already is left alone
-    if "${" not in name:
-        assert read_by_hydra(quote_paths(f"{key}={name}", sweep=False)).value() == name
+    assert read_by_hydra(f"{key}={name}").value() == name
+    if key.startswith("hydra."):
+        assert read_by_hydra(f"{key}={name}", sweep=True).value() == name
+
+
+@given(names)
+def test_a_name_comes_back_from_double_quotes(name):
+    """Lightning gives hydra.run.dir like this to the processes that it starts."""
+    assert OverridesParser.create().parse_override(f'hydra.run.dir="{escape(name, mark=chr(34))}"').value() == name
+
+
+@given(names, names)
+def test_a_mapping_takes_its_paths_as_they_are_typed(one, other):
+    one, other = f"x{one.strip()}".replace(":", "."), f"x{other.strip()}".replace(":", ".")
+    typed = f"data.root={{davis:{one}, videvo: {other},images:null}}"
+    assert read_by_hydra(typed).value() == {"davis": one, "videvo": other, "images": None}
 
 
 def test_a_comma_is_a_sweep_unless_the_path_exists(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "c,d=e (f) [g]").mkdir()
-    swept = read_by_hydra(quote_paths("weights.model=a b,c#'", sweep=True))
+    swept = read_by_hydra("weights.model=a b,c#',c,d=e (f) [g]", sweep=True)
     assert swept.is_sweep_override()
-    assert [str(element) for element in swept.sweep_string_iterator()] == ["'a b'", "'c#\\''"]
-    alone = read_by_hydra(quote_paths("data.root=c,d=e (f) [g]", sweep=True))
+    assert [str(element) for element in swept.sweep_string_iterator()] == ["'a b'", "'c#\\''", "'c,d=e (f) [g]'"]
+    alone = read_by_hydra("data.root=c,d=e (f) [g]", sweep=True)
     assert alone.value() == "c,d=e (f) [g]"
-    assert quote_paths("model=simple,unet", sweep=True) == "model=simple,unet"
+    assert quote("model=simple,unet", TEXTS, sweep=True) == "model=simple,unet"
+
+
+def test_interpolations_and_functions_stay_hydras():
+    assert read_by_hydra("hydra.run.dir=my runs, 1/${now:%H}").value() == "my runs, 1/${now:%H}"
+    assert quote("weights.model=glob(*)", TEXTS, sweep=True) == "weights.model=glob(*)"
+    assert compose_one("output=${x}").output == "${x}"

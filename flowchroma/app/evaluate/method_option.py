@@ -1,5 +1,6 @@
 """What `method=` of an evaluation may name: files of conf/method, and directories of runs."""
 
+import os
 import re
 from pathlib import Path
 
@@ -19,10 +20,10 @@ def with_runs(arguments: list[str]) -> list[str]:
         if key != "method":
             understood.append(argument)
             continue
-        chosen = parts_of(value)
-        runs = [part for part in chosen if part not in names and Path(part).expanduser().is_dir()]
+        chosen = list(dict.fromkeys(part if part in names else os.path.expanduser(part) for part in parts_of(value)))  # noqa: PTH111
+        runs = [part for part in chosen if part not in names and os.path.isdir(part)]  # noqa: PTH112 (see `exists`)
         understood.append(f"method=[{','.join(part for part in chosen if part not in runs)}]")
-        understood += [f"+runs.{_unique_name(run, runs)}={run}" for run in runs]
+        understood += [f"+runs.{name}={run}" for name, run in _named(runs).items()]
     if any(a.startswith("predictions=") for a in understood) and not any(a.startswith("method=") for a in understood):
         understood.append("method=[]")
     return understood
@@ -39,15 +40,18 @@ def reserved_names() -> set[str]:
     return {*_methods(), TRUTH, LOCKS, ""}
 
 
-def _unique_name(run: str, runs: list[str]) -> str:
-    """A run's name in the table: its directory's, with as many of those above it as make it unique."""
+def _named(runs: list[str]) -> dict[str, str]:
+    """Runs by their names in the table: each its directory's, with as many of those above it as make it unique."""
 
-    def named(path: str, parts: int) -> str:
+    def name(path: str, parts: int) -> str:
         return re.sub(r"[^A-Za-z0-9_-]", "_", "_".join(Path(path).resolve().parts[1:][-parts:]))
 
-    others = [other for other in runs if other != run]
-    whole = len(Path(run).resolve().parts)
-    enough = (
-        n for n in range(1, whole) if named(run, n) not in {*reserved_names(), *(named(other, n) for other in others)}
-    )
-    return named(run, next(enough, whole))
+    named: dict[str, str] = {}
+    for run in runs:
+        whole = len(Path(run).resolve().parts)
+        taken = {*reserved_names(), *named}
+        others = [other for other in runs if other != run]
+        names = [name(run, n) for n in range(1, whole) if name(run, n) not in {name(other, n) for other in others}]
+        names += (f"{name(run, 1)}_{count}" for count in range(1, len(runs) + 1))  # they differ by odd characters alone
+        named[next(one for one in names if one not in taken)] = run
+    return named

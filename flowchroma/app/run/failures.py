@@ -16,6 +16,7 @@ from flowchroma.app.run.run_config import in_sweep
 from flowchroma.app.settings import configure_logging
 from flowchroma.errors import UserError, user_error_behind
 
+_FULL = "{} is full: lower data.batch_size, data.clip_length or data.size"
 ERROR = "error.txt"  # in the directory of a run that failed
 
 
@@ -74,10 +75,14 @@ def explain_machine_failures() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise
         where = f" while writing {error.filename}" if error.filename else ""
-        raise UserError(f"{error.strerror}{where}: make room, then go on with resume=last") from error
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise UserError(f"{error.strerror}{where}: make room, then go on with resume=last") from error
+        if not error.filename:
+            raise
+        raise UserError(f"cannot read or write {error.filename}: {error.strerror}") from error
+    except MemoryError as error:
+        raise UserError(f"{_FULL.format('the memory')} ({error})") from error
     except InstantiationException as error:
         reason = " ".join(str(error.__cause__ or error).split())
         where = str(error).rpartition("full_key: ")[2] if "full_key: " in str(error) else "the options"
@@ -93,5 +98,9 @@ def explain_machine_failures() -> Iterator[None]:
         if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
             raise UserError(f"compile=true does not work here ({text.splitlines()[0]}): leave it out") from error
         if type(error).__name__ == "OutOfMemoryError":
-            raise UserError("the GPU's memory is full: lower data.batch_size, data.clip_length or data.size") from error
+            raise UserError(_FULL.format("the GPU's memory")) from error
         raise
+    except Exception as error:
+        if type(error).__name__ != "MisconfigurationException":  # Lightning's, which takes seconds to import
+            raise
+        raise UserError(f"cannot train like this: {' '.join(str(error).split())}", code=2) from error

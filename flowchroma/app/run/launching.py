@@ -13,23 +13,25 @@ from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 from omegaconf import DictConfig, read_write
 from torch import distributed
 
+from flowchroma.app.options import escape
 from flowchroma.errors import UserError
 
 
 @contextmanager
-def job_of_a_sweep(config: DictConfig) -> Iterator[None]:
-    """Make a sweep's job look like a run of its own, and leave nothing of it to the next.
+def launching_job(config: DictConfig) -> Iterator[None]:
+    """Let Lightning start a run's other processes, also within a sweep, of which nothing is left to its next run.
 
-    Lightning starts a run's other processes by this process's command line, which in a sweep is that of the sweep.
+    Lightning repeats this process's command line, which in a sweep is that of the sweep, with hydra.run.dir in
+    quotation marks, whatever is in it.
     """
     hydra: Any = HydraConfig.get()
+    with read_write(hydra):
+        hydra.run.dir = escape(str(config.run_dir), mark='"')
     if hydra.mode != RunMode.MULTIRUN:
         yield
         return
     arguments, environment = sys.argv, dict(os.environ)
     sys.argv = [arguments[0], *hydra.overrides.task]
-    with read_write(hydra):
-        hydra.run.dir = str(config.run_dir)
     try:
         yield
     finally:

@@ -11,13 +11,14 @@ from typing import Any, NoReturn
 from hydra.main import get_args_parser
 from omegaconf import OmegaConf
 
-from flowchroma.app.options import asks_for_help, option_error, quote, split_names
+from flowchroma.app.options import DATA_TEXTS, asks_for_help, option_error, quote
 from flowchroma.app.settings import CONF
 from flowchroma.errors import UserError, user_error_behind
 
-PATHS = (
-    "data.root", "data.cache", "weights.model", "weights.flow", "weights.matcher", "loss.weights", "resume",
-    "hydra.run.dir", "hydra.sweep.dir", "trainer.default_root_dir",
+TEXTS = (
+    *DATA_TEXTS, "name", "resume", "run_dir", "weights", "loss.weights", "*.trunk.weights", "trainer.default_root_dir",
+    "logger.*.path", "logger.*.save_dir", "logger.*.id_file", "callbacks.*.path", "callbacks.*.directory",
+    "callbacks.*.dirpath", "hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra.launcher.submitit_folder",
 )  # fmt: skip
 _ABOUT_HYDRA = """
 Hydra reads the options: its pages, at hydra.cc, say how. Choices of its own groups, such as hydra/launcher, are listed
@@ -35,7 +36,7 @@ def report_bad_options(main: Callable[[], None]) -> Callable[[], None]:
     def run() -> None:
         os.environ["HYDRA_FULL_ERROR"] = "1"  # or Hydra would print what it raises, and leave
         sweep = bool({"-m", "--multirun"} & set(sys.argv[1:]))
-        sys.argv[1:] = [quote_paths(current_spelling(argument), sweep) for argument in sys.argv[1:]]
+        sys.argv[1:] = [quote(current_spelling(argument), TEXTS, True, sweep) for argument in sys.argv[1:]]
         try:
             if asks_for_help(sys.argv[1:]):
                 print(OmegaConf.load(Path(CONF, "hydra", "help", "flowchroma.yaml")).template)
@@ -80,19 +81,3 @@ def current_spelling(argument: str) -> str:
         return argument
     sign, network, value = found.groups()
     return f"weights.{network.removeprefix('stage.')}" + ("=null" if sign == "~" else value or "")
-
-
-def quote_paths(argument: str, sweep: bool) -> str:
-    """Quote an option's path for Hydra's grammar; in a sweep, each of those that commas part.
-
-    Interpolations, sweeps by a function such as glob(*), and mappings are left to Hydra.
-    """
-    key, _, value = argument.partition("=")
-    if "${" in value or re.fullmatch(r"\{.*:.*\}", value, re.DOTALL):
-        return argument
-    if not sweep:
-        return quote(argument, PATHS)
-    if value[:1] in ("'", '"') or re.match(r"(choice|glob|range|interval|sort|shuffle|tag)\(", value):
-        return argument
-    quoted = [quote(f"{key}={name}", PATHS).partition("=")[2] for name in split_names(value)]
-    return f"{key}={','.join(quoted)}" if quoted and quote(f"{key}=a", PATHS) != f"{key}=a" else argument

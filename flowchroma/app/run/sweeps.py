@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
+
+from flowchroma.app.options import report_user_error
+from flowchroma.app.run.schema import check_values
 
 
 class SweepTable(Callback):
@@ -17,7 +20,13 @@ class SweepTable(Callback):
     """
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Have the table written however the sweep ends."""
+        """Refuse what the sweeper cannot be given, and have the table written however the sweep ends."""
+        with report_user_error():
+            from flowchroma.app.run.signatures import check_arguments  # with PyTorch, which takes seconds
+
+            sweeper: Any = OmegaConf.to_container(config.hydra.sweeper, resolve=True)
+            check_values(sweeper, "hydra.sweeper")
+            check_arguments(sweeper, "hydra.sweeper")
         atexit.register(write_results, Path(config.hydra.sweep.dir), config.optimized_metric)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:

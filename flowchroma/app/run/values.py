@@ -1,9 +1,11 @@
 """What values an option may have: small descriptions that check a value and say in words what is wanted."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+from flowchroma.errors import UserError
 
 
 class Kind(Protocol):
@@ -49,17 +51,18 @@ class Words:
         return any(value == word and type(value) is type(word) for word in self.words)
 
     def __str__(self) -> str:
-        typed = {"None": "null", "True": "true", "False": "false"}
-        return " or ".join(dict.fromkeys(typed.get(str(word), str(word)) for word in self.words))
+        return " or ".join(dict.fromkeys(map(typed, self.words)))
 
 
 @dataclass(frozen=True)
 class Text:
-    """Any text that is not empty."""
+    """Any text that is not empty, or any at all."""
+
+    empty: bool = False
 
     def holds(self, value: Any) -> bool:
         """See `Kind`."""
-        return isinstance(value, str) and value != ""
+        return isinstance(value, str) and (self.empty or value != "")
 
     def __str__(self) -> str:
         return "a text"
@@ -67,23 +70,60 @@ class Text:
 
 @dataclass(frozen=True)
 class Several:
-    """A list of values of one kind."""
+    """A list of values of one kind.
+
+    Args:
+        kind: of each.
+        length: of the list; None for any but 0.
+        rising: no value is less than the one before it.
+        empty: with any length, 0 is one.
+    """
 
     kind: Kind
-    length: int | None = None  # None for any but 0
-    rising: bool = False  # no value is less than the one before it
+    length: int | None = None
+    rising: bool = False
+    empty: bool = False
 
     def holds(self, value: Any) -> bool:
         """See `Kind`."""
         if not isinstance(value, Sequence) or isinstance(value, str):
             return False
-        fits = len(value) > 0 if self.length is None else len(value) == self.length
+        fits = (self.empty or len(value) > 0) if self.length is None else len(value) == self.length
         order = not self.rising or all(isinstance(v, int | float) for v in value)
         return fits and order and all(map(self.kind.holds, value)) and (not self.rising or [*value] == sorted(value))
 
     def __str__(self) -> str:
         count = "" if self.length is None else f"{self.length} values, "
         return f"a list of {count}each {self.kind}{', the lower first' if self.rising else ''}"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A mapping from keys of one kind to values of another."""
+
+    keys: Kind
+    values: Kind
+
+    def holds(self, value: Any) -> bool:
+        """See `Kind`."""
+        if not isinstance(value, Mapping):
+            return False
+        return all(map(self.keys.holds, value)) and all(map(self.values.holds, value.values()))
+
+    def __str__(self) -> str:
+        return f"a mapping from {self.keys} to {self.values}"
+
+
+@dataclass(frozen=True)
+class Anything:
+    """Any value."""
+
+    def holds(self, value: Any) -> bool:
+        """See `Kind`."""
+        return True
+
+    def __str__(self) -> str:
+        return "anything"
 
 
 @dataclass(frozen=True)
@@ -97,7 +137,7 @@ class Either:
         return any(kind.holds(value) for kind in self.kinds)
 
     def __str__(self) -> str:
-        return ", or ".join(map(str, self.kinds))
+        return ", or ".join(dict.fromkeys(map(str, self.kinds)))
 
 
 @dataclass(frozen=True)
@@ -127,3 +167,27 @@ def words(*allowed: Any) -> Words:
 def optional(kind: Kind) -> Either:
     """Null, or a value of a kind."""
     return Either((kind, words(None)))
+
+
+def typed(value: Any) -> str:
+    """A value as it is typed."""
+    if isinstance(value, list):
+        return f"[{','.join(map(typed, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{{','.join(f'{name}:{typed(one)}' for name, one in value.items())}}}"
+    return {"None": "null", "True": "true", "False": "false"}.get(str(value), str(value))
+
+
+def check_value(key: str, value: Any, kind: Kind) -> None:
+    """Refuse a value that is not of a kind.
+
+    Raises:
+        UserError: with what it may be; of a mapping, with the entry that is wrong.
+    """
+    if kind.holds(value):
+        return
+    table = next((one for one in getattr(kind, "kinds", (kind,)) if isinstance(one, Table)), None)
+    if table and isinstance(value, Mapping):
+        for name, one in value.items():
+            check_value(f"{key}.{name}", one, table.values)
+    raise UserError(f"{key}={typed(value)}: give {kind}", code=2)

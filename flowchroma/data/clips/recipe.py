@@ -65,9 +65,11 @@ class Recipe:
     def __post_init__(self) -> None:
         unknown = sorted(set(self.reference) - set(_KINDS))
         if unknown:
-            raise UserError(f"data.reference has no kind {unknown[0]}: it has {', '.join(_KINDS)}")
+            raise UserError(f"data.reference has no kind {unknown[0]}: it has {', '.join(_KINDS)}", code=2)
         if min(self.reference.values(), default=0) < 0 or sum(self.reference.values()) <= 0:
-            raise UserError(f"data.reference leaves no kind: give {', '.join(_KINDS)} each 0 or more, and one above 0")
+            raise UserError(
+                f"data.reference leaves no kind: give {', '.join(_KINDS)} each 0 or more, and one above 0", code=2
+            )
         if self.references < 1:
             raise UserError(f"data.references is {self.references}: a clip needs 1 or more")
         if self.length < 2:

@@ -21,7 +21,7 @@ class FrameFolders(FolderSource):
     """
 
     root: str | Path | None
-    year: str = "2017"
+    year: str | int = "2017"
     resolution: str | None = None
     clips_per_film: int = 4
     weight: float = 1.0

@@ -1,7 +1,9 @@
 """What the networks of a flow estimator measure."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 STRIDE = 8  # pixels a side of a coarse pixel: the strides of an encoder multiply to it
 
@@ -29,7 +31,7 @@ class Architecture:
     widths: Sequence[int] = (64, 96, 128)
     blocks: int = 2
     strides: Sequence[int] = (2, 1, 2, 2)
-    context_norm: str = "batch"
+    context_norm: Literal["batch", "instance"] = "batch"
     features: int = 256
     hidden: int = 128
     levels: int = 4
@@ -37,6 +39,17 @@ class Architecture:
     motion_widths: Sequence[int] = (256, 192, 128, 64)
     kernels: Sequence[int] = (15, 7)
     expansion: float = 1.5
+
+    def __post_init__(self) -> None:
+        numbers = (self.channels, self.blocks, self.features, self.hidden, self.levels, *self.widths, *self.strides)
+        if min(*numbers, *self.motion_widths, *self.kernels) < 1 or self.radius < 0 or self.expansion <= 0:
+            raise ValueError("a width, depth or size is too small")
+        if (len(self.widths), len(self.motion_widths), len(self.kernels)) != (3, 4, 2):
+            raise ValueError("there are three widths, four motion_widths and two kernels")
+        if len(self.strides) != 4 or math.prod(self.strides) != STRIDE:
+            raise ValueError(f"there are four strides, {STRIDE} in all")
+        if any(side % 2 == 0 for side in self.kernels):
+            raise ValueError("kernels have odd sides")
 
     @property
     def correlations(self) -> int:
