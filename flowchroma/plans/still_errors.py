@@ -49,11 +49,19 @@ class StillErrors:
         survey: of the film.
         kept: of each shot, whether its frames need no colour, and are no stills.
         model: the constants.
+        now: (N,) errors of the sampled frames as the film is coloured now; more stills leave no more than these.
     """
 
-    def __init__(self, survey: Survey, kept: Sequence[bool] | None = None, model: StillModel | None = None) -> None:
+    def __init__(
+        self,
+        survey: Survey,
+        kept: Sequence[bool] | None = None,
+        model: StillModel | None = None,
+        now: np.ndarray | None = None,
+    ) -> None:
         self.survey, self.model = survey, model or StillModel()
         shots = survey.shots
+        self._now = np.full(len(survey.sampled), self.model.most) if now is None else now
         self.kept = np.zeros(len(shots), bool) if kept is None else np.array(kept, bool)
         self.shot_of = np.searchsorted([shot.start for shot in shots], survey.sampled, side="right") - 1
         self._rows = [np.flatnonzero(self.shot_of == at) for at in range(len(shots))]
@@ -77,7 +85,7 @@ class StillErrors:
     def errors(self, stills: Iterable[int]) -> np.ndarray:
         """Of each sampled frame, (N,), with these as stills, by their places among the sampled."""
         stills = np.array(sorted(stills), int)
-        found = self._across[:, stills].min(axis=1, initial=self.model.most)
+        found = np.minimum(self._across[:, stills].min(axis=1, initial=self.model.most), self._now)
         for at in np.unique(self.shot_of[stills]):
             found[self._rows[at]] = self._of_shot(at, stills[self.shot_of[stills] == at])
         return found
@@ -118,14 +126,16 @@ class StillErrors:
     def _of_shot(self, at: int, own: np.ndarray) -> np.ndarray:
         """Errors of a shot's sampled frames by its own stills."""
         rows = self._rows[at]
-        return self._from_sides(self._within[at][:, np.searchsorted(rows, own)], rows[:, None] >= own)
+        found = self._from_sides(self._within[at][:, np.searchsorted(rows, own)], rows[:, None] >= own)
+        return np.minimum(found, self._now[rows])
 
     def _of_frames(self, span: np.ndarray, rows: np.ndarray, own: Sequence[int]) -> np.ndarray:
         """Errors of all of a shot's frames by its own stills."""
         survey, sampled = self.survey, self.survey.sampled
         far = np.abs(survey.motion[span][:, None] - survey.motion[sampled[own]])
         alike = np.stack([np.interp(span, sampled[rows], survey.similarity[rows, still]) for still in own], axis=1)
-        return self._from_sides(self.model.carried(far, alike), span[:, None] >= sampled[own])
+        found = self._from_sides(self.model.carried(far, alike), span[:, None] >= sampled[own])
+        return np.minimum(found, np.interp(span, sampled[rows], self._now[rows]))
 
     def _from_sides(self, from_each: np.ndarray, after: np.ndarray) -> np.ndarray:
         """The best of the stills before, combined with the best of those after: (n, K) to (n,)."""

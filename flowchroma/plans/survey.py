@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
@@ -52,24 +53,30 @@ def survey(
     also: Iterable[int] = (),
     device: torch.device | str = "cpu",
     progress: Callable[[int], None] = lambda done: None,
+    sparse: int = 1,
 ) -> Survey:
     """Look through a film once; descriptors of sampled frames are all that is kept.
 
     Args:
         film: (H, W, 3) uint8 RGB frames in order, of which only the luminance is used.
-        shots: The film's, see `find_shots`.
+        shots: The film's, see `find_shots`; or those of a part of it, which alone is looked through.
         matcher: Its features tell how alike two frames are.
         also: Numbers of frames that are sampled in any case.
         device: Where the matcher is.
         progress: Called with the number of frames that are done.
+        sparse: How many times fewer frames are sampled.
     """
-    sampled = sorted({*_sampled(shots), *also})
+    sampled = sorted({*_sampled(shots, sparse), *also})
     wanted = set(sampled)
     descriptors: list[Tensor] = []
     blank: list[bool] = []
     motion: list[float] = []
     before: Tensor | None = None
-    for number, rgb in enumerate(film):
+    first, stop = (shots[0].start, shots[-1].stop) if shots else (0, 0)
+    for number, rgb in enumerate(islice(film, stop)):
+        if number < first:
+            motion.append(0.0)
+            continue
         small = _luma(_resized(rgb, _SMALL))
         motion.append(0.0 if before is None else _unexplained(small, before))
         before = small
@@ -94,14 +101,14 @@ def descriptor(rgb: np.ndarray, matcher: Matcher, device: torch.device | str = "
     height, width = (max(1, round(scale * side)) for side in rgb.shape[:2])
     luma = _luma(_resized(rgb, (height, width))).to(device)
     keys = matcher.encode_references(torch.cat([luma, torch.zeros_like(luma).expand(-1, 2, -1, -1)], 1)[:, None]).keys
-    pooled = F.avg_pool1d(keys.transpose(1, 2).float(), _POOLED)[0].T
+    pooled = F.avg_pool1d(keys.transpose(1, 2).float(), min(_POOLED, keys.shape[1]))[0].T
     return F.normalize(pooled, dim=1).half()
 
 
-def _sampled(shots: Sequence[Shot]) -> list[int]:
+def _sampled(shots: Sequence[Shot], sparse: int = 1) -> list[int]:
     """Frames evenly within each shot, clear of what a transition changes if anything is."""
-    frames = shots[-1].stop if shots else 0
-    every = max(_EVERY, math.ceil(math.sqrt(frames / _PAIRS)))
+    frames = shots[-1].stop - shots[0].start if shots else 0
+    every = sparse * max(_EVERY, math.ceil(math.sqrt(frames / _PAIRS)))
     found = []
     for shot in shots:
         first, stop = shot.start + shot.head, shot.stop - shot.tail
