@@ -25,7 +25,7 @@ from flowchroma.plans.plan_file import FILE, FilmIdentity, Plan, PlannedShot, st
 from flowchroma.plans.plan_page import write_page
 from flowchroma.plans.plan_reading import read_plan
 from flowchroma.plans.shots import Shot, find_shots
-from flowchroma.plans.survey import Survey, survey
+from flowchroma.plans.survey import EVERY, PAIRS, Survey, survey
 
 
 def run(config: DictConfig) -> None:
@@ -108,13 +108,14 @@ def look_through(
     matcher: Matcher,
     given: Collection[int],
     device: torch.device,
-    sparse: int = 1,
+    every: int = EVERY,
+    pairs: int = PAIRS,
 ) -> Survey:
     """Look through a film as `survey` does; a frame that cannot be read is no still."""
     held = HeldFilm(film)
     with shown_progress("comparing frames", len(film)) as show, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # they were said when shots were looked for
-        looked = survey(held, shots, matcher, given, device, show, sparse)
+        looked = survey(held, shots, matcher, given, device, show, every, pairs)
     damaged = np.isin(looked.sampled, [*held.held, *held.mended])
     return replace(looked, usable=looked.usable & ~damaged)
 

@@ -18,8 +18,8 @@ from flowchroma.plans.shots import Shot
 _SIDE = 112  # short side at which the matcher sees frames
 _POOLED = 4  # positions that follow one another and are taken as one
 _SMALL = (72, 128)  # (h, w) at which motion is looked at
-_EVERY = 4  # frames from one that is sampled to the next, at least
-_PAIRS = 10  # compared for each frame of the film, at most: so the time grows with its length and not with its square
+EVERY = 4  # frames from one that is sampled to the next, at least
+PAIRS = 10  # compared for each frame of the film, at most: so the time grows with its length and not with its square
 _CHUNK = 64  # frames that one is compared with at a time
 _DARK, _FLAT = 6.0, 2.0  # L on average, and its deviation over the frame: nothing is there to be coloured
 
@@ -53,7 +53,8 @@ def survey(
     also: Iterable[int] = (),
     device: torch.device | str = "cpu",
     progress: Callable[[int], None] = lambda done: None,
-    sparse: int = 1,
+    every: int = EVERY,
+    pairs: int = PAIRS,
 ) -> Survey:
     """Look through a film once; descriptors of sampled frames are all that is kept.
 
@@ -64,9 +65,10 @@ def survey(
         also: Numbers of frames that are sampled in any case.
         device: Where the matcher is.
         progress: Called with the number of frames that are done.
-        sparse: How many times fewer frames are sampled.
+        every: Frames from one that is sampled to the next, at least.
+        pairs: Of sampled frames, compared for each frame of the film, at most.
     """
-    sampled = sorted({*_sampled(shots, sparse), *also})
+    sampled = sorted({*_sampled(shots, every, pairs), *also})
     wanted = set(sampled)
     descriptors: list[Tensor] = []
     blank: list[bool] = []
@@ -105,10 +107,10 @@ def descriptor(rgb: np.ndarray, matcher: Matcher, device: torch.device | str = "
     return F.normalize(pooled, dim=1).half()
 
 
-def _sampled(shots: Sequence[Shot], sparse: int = 1) -> list[int]:
+def _sampled(shots: Sequence[Shot], every: int = EVERY, pairs: int = PAIRS) -> list[int]:
     """Frames evenly within each shot, clear of what a transition changes if anything is."""
     frames = shots[-1].stop - shots[0].start if shots else 0
-    every = sparse * max(_EVERY, math.ceil(math.sqrt(frames / _PAIRS)))
+    every = max(every, math.ceil(math.sqrt(frames / pairs)))
     found = []
     for shot in shots:
         first, stop = shot.start + shot.head, shot.stop - shot.tail

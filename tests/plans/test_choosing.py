@@ -221,8 +221,8 @@ def test_one_more_still_makes_the_same_errors_in_a_film_that_is_coloured(seed: i
 
 def test_a_part_is_looked_through_as_the_film_that_it_is() -> None:
     frames = take(0, 40)
-    part = survey(Frames(frames), [Shot(8, 20), Shot(20, 32)], Patches(), sparse=2)
-    alone = survey(Frames(frames[8:32]), [Shot(0, 12), Shot(12, 24)], Patches(), sparse=2)
+    part = survey(Frames(frames), [Shot(8, 20), Shot(20, 32)], Patches(), every=8)
+    alone = survey(Frames(frames[8:32]), [Shot(0, 12), Shot(12, 24)], Patches(), every=8)
     assert np.array_equal(part.sampled, alone.sampled + 8)
     assert np.allclose(part.similarity, alone.similarity)
     assert np.allclose(part.motion[8:], alone.motion)

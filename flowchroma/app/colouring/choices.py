@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -57,7 +58,7 @@ def shots_of(film: OpenedFilm, folder: Path, config: DictConfig, span: tuple[int
             shots = find_shots(HeldFilm(film, strict=config.strict, quiet=True), show)
         save_shots(folder, film, shots)
     start, stop = span
-    clipped = [Shot(max(shot.start, start), min(shot.stop, stop), shot.coloured) for shot in shots]
+    clipped = [replace(shot, start=max(shot.start, start), stop=min(shot.stop, stop)) for shot in shots]
     return [shot for shot in clipped if shot.start < shot.stop]
 
 
