@@ -2,7 +2,7 @@
 
 from flowchroma.app.options import command
 
-_TEXTS = ("source", "reference", "keyframes", "output", "checkpoint")
+_TEXTS = ("source", "reference", "keyframes", "plan", "shots", "output", "checkpoint")
 
 
 def main() -> None:

@@ -97,6 +97,8 @@ def folder(tmp_path_factory) -> Path:
     for name in ("still.jpg", "postcard.jpg"):
         Image.fromarray(frame(0)).save(root / name)
     write_frames(root / "frames", 3)
+    (root / "keys").mkdir()
+    Image.fromarray(frame(2)).save(root / "keys" / "000002.png")
     for split, name in (("train", "a"), ("val", "b")):
         write_frames(root / "DAVIS/JPEGImages/480p" / name)
         lists = root / "DAVIS/ImageSets/2017"
@@ -119,7 +121,11 @@ def ran(folder: Path) -> dict[str, subprocess.CompletedProcess[str]]:
         def run_after(line: str, needed: list[Future]) -> subprocess.CompletedProcess[str]:
             for before in needed:
                 before.result()
-            return run(line, folder)
+            done = run(line, folder)
+            if "flowchroma.plan " in line:  # somebody colours the stills
+                for still in (folder / "plan").glob("*.png"):
+                    Image.fromarray(frame(int(still.stem))).save(still)
+            return done
 
         for line in commands(README):
             needed = [before for written, before in made.items() if re.search(rf"\b{re.escape(written)}\b", line)]
@@ -155,7 +161,7 @@ def test_the_readme_names_every_choice(group: str) -> None:
 
 
 def test_the_readme_is_one_that_is_read_to_its_end() -> None:
-    assert len(README.splitlines()) < 135
+    assert len(README.splitlines()) < 142
     assert all((ROOT / link.partition("#")[0]).exists() for link in re.findall(r"\]\(([^)]+)\)", README))
 
 

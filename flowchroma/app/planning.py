@@ -79,7 +79,7 @@ def _earlier(folder: Path, film: OpenedFilm, overwrite: bool) -> tuple[Plan | No
             raise UserError(f"{folder} has stills that are coloured: give another output, or move them away first")
         return None, set()
     plan = read_plan(folder, film, pictures=False)
-    files = keyframe_files(folder, film) if pictures else {}
+    files = keyframe_files(folder, film, skip=plan.others) if pictures else {}
     return plan, {frame for frame, file in files.items() if has_colour(read_image(file))}
 
 
@@ -143,6 +143,10 @@ def _report(config: DictConfig, choice: Choice, plan: Plan, given: Collection[in
         )
     added = f", {len(choice.stills) - len(given)} of them new and {len(coloured)} coloured" if given else ""
     print(
-        f"{len(plan.shots)} shots, {len(choice.stills)} stills{added}; expected error {choice.error_before:.1f} without"
-        f" more stills, {choice.error:.1f} with them: {config.output}"
+        f"{_count(len(plan.shots), 'shot')}, {_count(len(choice.stills), 'still')}{added}; expected error"
+        f" {choice.error_before:.1f} without more stills, {choice.error:.1f} with them: {config.output}"
     )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -60,6 +61,19 @@ class Oracle(Painter):
         """The frame's own colours, made small and large again: (B, 3, H, W) uint8."""
         lab = rgb_to_lab(rgb)
         return lay_over(lab[:, :1], shrink(lab[:, 1:], self.size))
+
+
+def to_tensor(rgb: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
+    """A frame, (H, W, 3) RGB, as (1, 3, H, W): uint8 as it is, uint16 as float in [0, 1]."""
+    if rgb.dtype == np.uint16:
+        rgb = rgb.astype(np.float32) / 65535
+    return torch.from_numpy(np.ascontiguousarray(rgb)).to(device).permute(2, 0, 1)[None]
+
+
+def to_array(rgb: Tensor) -> np.ndarray:
+    """A painted frame, (1, 3, H, W) uint8 or int32 of 16 bits, as (H, W, 3) uint8 or uint16."""
+    whole = rgb[0].permute(1, 2, 0).cpu().numpy()
+    return whole if whole.dtype == np.uint8 else whole.astype(np.uint16)
 
 
 def lay_over(luma: Tensor, ab: Tensor, deep: bool = False) -> Tensor:

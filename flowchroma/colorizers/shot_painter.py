@@ -10,10 +10,10 @@ from torch import Tensor
 
 from flowchroma.color import rgb_to_lab
 from flowchroma.colorizers.estimate_files import EstimateFiles
-from flowchroma.colorizers.painter import lay_over, shrink
+from flowchroma.colorizers.painter import enlarge, lay_over, shrink
 from flowchroma.models import FlowChroma
 from flowchroma.models.estimate import Estimate, combine
-from flowchroma.models.state import Known, ReferenceMemory, State
+from flowchroma.models.state import ColouredFrame, Known, ReferenceMemory, State
 
 _NEAREST = 4  # keyframes that a frame is matched with: the two around it, and the next ones
 
@@ -36,6 +36,8 @@ class ShotPainter:
             that one up to but without this one, as the painter will be given it; None colours forward only.
         files: keep what was found on the way back.
         progress: called after each frame of the way back.
+        holds: where a keyframe's colour is the frame's, (1, 1, H, W), bool, by number; elsewhere it is estimated, as in
+            any other frame. Without an entry it is everywhere.
     """
 
     def __init__(
@@ -49,10 +51,11 @@ class ShotPainter:
         ahead: Callable[[int, int], Iterable[Tensor]] | None,
         files: EstimateFiles | None,
         progress: Callable[[], None] = lambda: None,
+        holds: Mapping[int, Tensor] | None = None,
     ) -> None:
         self._system, self._size = system, size
         self._keyframes, self._references = dict(keyframes), references
-        self._numbers = sorted(keyframes)
+        self._numbers, self._holds = sorted(keyframes), holds or {}
         self._stop, self._ahead, self._files, self._progress = stop, ahead, files, progress
         self.next = start  # number of the frame that comes next
         self.state: State | None = None  # after the last frame; None before the first
@@ -69,19 +72,32 @@ class ShotPainter:
             at which it was computed.
         """
         luma, number = rgb_to_lab(rgb)[:, :1], self.next
-        small, error_model = shrink(luma, self._size), self._system.fusion.error_model
+        small = shrink(luma, self._size)
         self._enter(number, small.device)
         assert self.state is not None
-        given = self._small.get(number)
-        frame = self._system.advance(small, self.state, None if given is None else Known(given[:, 1:]))
+        given = self._keyframes.get(number)
+        frame = self._advance(small, self.state, number)
         self.state, self.next = frame.state, number + 1
-        estimate, ab = Estimate.of(frame, error_model), frame.ab
+        estimate = Estimate.of(frame, self._system.fusion.error_model)
         if given is not None:
-            ab = rgb_to_lab(self._keyframes[number])[:, 1:]
-        elif self._files is not None and self._has_backward(number):
+            ab = rgb_to_lab(given)[:, 1:]
+            if number in self._holds:
+                ab = torch.where(self._holds[number], ab, enlarge(frame.ab.float(), ab.shape[-2:]))
+            return lay_over(luma, ab, deep=rgb.dtype != torch.uint8), estimate
+        if self._has_backward(number):
+            assert self._files is not None
             estimate = combine([estimate, self._files.get(number, small.device)])
-            ab = estimate.ab
-        return lay_over(luma, ab, deep=rgb.dtype != torch.uint8), estimate
+        return lay_over(luma, estimate.ab, deep=rgb.dtype != torch.uint8), estimate
+
+    def _advance(self, luma: Tensor, state: State, number: int) -> ColouredFrame:
+        """Take a frame, with as much of its colour as is given."""
+        if number not in self._keyframes:
+            return self._system.advance(luma, state)
+        ab = self._small[number][:, 1:]
+        if number in self._holds:
+            holds = shrink(self._holds[number].float(), self._size) > 0.5
+            ab = torch.where(holds, ab, self._system.advance(luma, state).ab)
+        return self._system.advance(luma, state, Known(ab))
 
     def saved(self) -> State:
         """The state after the last frame, without what `resume` finds again in the pictures."""
@@ -118,8 +134,7 @@ class ShotPainter:
             return
         for n, rgb in enumerate(self._ahead(first, keyframe), first):
             files.put_luma(n, shrink(rgb_to_lab(rgb)[:, :1], self._size))
-        given = self._small[keyframe]
-        state = system.observe(given[:, :1], given[:, 1:], State(memory))
+        state = self._advance(self._small[keyframe][:, :1], State(memory), keyframe).state
         for n in range(keyframe - 1, first - 1, -1):
             frame = system.advance(files.take_luma(n, device), state)
             state = frame.state

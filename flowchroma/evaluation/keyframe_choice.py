@@ -17,13 +17,6 @@ _LEAST = {"every": 2, "plan": 1}
 Chooser = Callable[[Film, int], Sequence[int]]
 
 
-def choose_stills(film: Film, count: int) -> Sequence[int]:
-    """The frames that a plan of so many keyframes has coloured."""
-    from flowchroma.plans import choosing  # type: ignore[attr-defined,unused-ignore]
-
-    return choosing.choose_stills(film, count)
-
-
 def check_keyframes(keyframes: Any) -> tuple[str | int, ...]:
     """The parts of a choice of keyframes: "first", "middle", "last", numbers, "every:N" and "plan:N".
 
@@ -40,7 +33,7 @@ def check_keyframes(keyframes: Any) -> tuple[str | int, ...]:
     return parts
 
 
-def keyframe_numbers(parts: Sequence[str | int], film: Film, choose: Chooser) -> list[int]:
+def keyframe_numbers(parts: Sequence[str | int], film: Film, choose: Chooser | None) -> list[int]:
     """The numbers of a clip's keyframes, rising.
 
     Args:
@@ -90,11 +83,14 @@ def _is_part(part: Any) -> bool:
     return isinstance(part, int) and not isinstance(part, bool) and part >= 0
 
 
-def _numbers(part: str | int, film: Film, choose: Chooser) -> Sequence[int]:
+def _numbers(part: str | int, film: Film, choose: Chooser | None) -> Sequence[int]:
     last = len(film) - 1
     if isinstance(part, int):
         return [part]
     if counted := _COUNTED.fullmatch(part):
         count = int(counted[2])
-        return [*range(0, last, count), last] if counted[1] == "every" else choose(film, count)
+        if counted[1] == "every":
+            return [*range(0, last, count), last]
+        assert choose is not None
+        return choose(film, count)
     return [{"first": 0, "middle": len(film) // 2, "last": last}[part]]

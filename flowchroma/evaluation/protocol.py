@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from flowchroma.errors import UserError
-from flowchroma.evaluation.keyframe_choice import Chooser, GrayFilm, check_keyframes, choose_stills, keyframe_numbers
+from flowchroma.evaluation.keyframe_choice import Chooser, GrayFilm, check_keyframes, keyframe_numbers
 from flowchroma.film import Film
 
 WARP_ERROR_FLOW = "OpenCV DIS medium on the original's luminance"
@@ -29,7 +29,7 @@ class Protocol:
         keyframes: in place of a reference, frames that are given in colour before the clip begins, and are not scored;
             see `check_keyframes`.
         directions: "both": systems colour a frame from the keyframes on both sides of it; or "forward".
-        choose: chooses the frames of "plan:N".
+        choose: chooses the frames of "plan:N"; of a film in gray, so many.
 
     Raises:
         UserError: one of them makes no sense.
@@ -41,7 +41,7 @@ class Protocol:
     size: int = 240
     keyframes: str | int | Sequence[str | int] | None = None
     directions: str = "both"
-    choose: Chooser = field(default=choose_stills, compare=False)
+    choose: Chooser | None = field(default=None, compare=False)
     _planned: dict[tuple[Any, ...], list[int]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

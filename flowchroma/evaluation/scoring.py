@@ -71,15 +71,15 @@ def _score_clip(
     progress: Callable[[], None],
 ) -> dict[str, Score | UserError]:
     scored = _frames_to_score(film, protocol)
-    counted = set(scored)
+    given = protocol.given(film)
     originals, truth = OriginalFrames(device), ClipMetrics(networks, device, truth=True)
     methods = {name: _Method(painter, ClipMetrics(networks, device)) for name, painter in painters.items()}
     if protocol.keyframes is not None:
-        keyframes = [protocol.prepare(rgb, device) for rgb in film.read(protocol.given(film))]
+        keyframes = [protocol.prepare(rgb, device) for rgb in film.read(given)]
         for method in methods.values():
             method.start(keyframes)
     for index, rgb in enumerate(protocol.originals(film, device)):
-        original = originals.prepare(rgb, scored=index in counted)
+        original = originals.prepare(rgb, scored=index not in given)
         truth.update(index, rgb, original)
         for name, method in methods.items():
             painted = method.take(index, rgb, original)
@@ -133,7 +133,7 @@ class _Method:
 
     def _given(self, rgb: Tensor) -> Tensor:
         if self._started:
-            with self.metrics.method_time:  # of a keyframe's successors some are coloured here already
+            with self.metrics.method_time:  # the way back from the next keyframe is gone here
                 self.painter.observe(rgb)
         else:
             self.painter.start(rgb)

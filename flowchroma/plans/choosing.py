@@ -141,19 +141,26 @@ def _greedy(errors: StillErrors, fixed: Sequence[int], enough: Callable[[int, fl
 
 
 def _moved(errors: StillErrors, stills: list[int], fixed: Sequence[int]) -> list[int]:
-    """Move each still to where it wins most within its shot, while any moves."""
+    """Move each still to where it wins most within its shot, while any of the shot moves."""
+    moving = set(errors.shot_of[stills].tolist())
     for _ in range(_ROUNDS):
-        before = list(stills)
+        before, moved = list(stills), set()
         for still in before:
-            if still in fixed:
+            shot = int(errors.shot_of[still])
+            if still in fixed or shot not in moving:
                 continue
             others = [other for other in stills if other != still]
+            places = [
+                c for c in errors.candidates[errors.shot_of[errors.candidates] == shot].tolist() if c not in others
+            ]
+            if len(places) < 2:
+                continue
             found = errors.errors(others)
-            shot = errors.shot_of[still]
-            places = [int(c) for c in errors.candidates if errors.shot_of[c] == shot and c not in others]
             left = {place: errors.total(errors.with_one_more(found, others, place)) for place in places}
             best = min(places, key=lambda place: (left[place], place != still))
             stills = sorted([*others, best])
-        if stills == before:
+            moved |= {shot} if best != still else set()
+        if not moved:
             break
+        moving = moved
     return stills

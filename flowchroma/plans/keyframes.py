@@ -1,7 +1,7 @@
 """Coloured pictures of a film's frames, each at its frame's number."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -50,7 +50,15 @@ def read_keyframes(folder: str | Path, film: Film, rate: Fraction | None = None)
         UserError: The folder is missing or has no picture; a picture cannot be read, has no number or that of no frame
             or of another picture's; or all of them are gray.
     """
-    named = keyframe_files(folder, film, rate)
+    return fit_pictures(keyframe_files(folder, film, rate), film)
+
+
+def fit_pictures(named: Mapping[int, Path], film: Film) -> Keyframes:
+    """Read the pictures of frames, by number, and fit each to its frame; see `read_keyframes`.
+
+    Raises:
+        UserError: A picture cannot be read, or all of them are gray.
+    """
     fitting: list[Keyframe] = []
     references: list[Keyframe] = []
     gray: list[Path] = []
@@ -62,21 +70,32 @@ def read_keyframes(folder: str | Path, film: Film, rate: Fraction | None = None)
             (fitting if keyframe.fit and keyframe.fit.fits else references).append(keyframe)
     if gray:
         names = ", ".join(path.name for path in gray[:_NAMED]) + (", ..." if len(gray) > _NAMED else "")
-        told = f"{len(gray)} of {len(named)} keyframes in {folder} are still gray: {names}"
+        told = f"{len(gray)} of {len(named)} keyframes in {gray[0].parent} are still gray: {names}"
         if len(gray) == len(named):
             raise UserError(f"{told}: colour one of them first")
         warnings.warn(f"{told}: they are left out", stacklevel=2)
     return Keyframes(fitting, references, gray)
 
 
-def keyframe_files(folder: str | Path, film: Film, rate: Fraction | None = None) -> dict[int, Path]:
+def keyframe_files(
+    folder: str | Path, film: Film, rate: Fraction | None = None, skip: Collection[Path] = ()
+) -> dict[int, Path]:
     """The pictures in a folder of keyframes by the frames that their names stand for, in order; none is opened.
+
+    Args:
+        folder: See `read_keyframes`, as for `film` and `rate`.
+        film: The film.
+        rate: Frames per second.
+        skip: Pictures in the folder that are something else.
 
     Raises:
         UserError: As `read_keyframes`, but for what is in the pictures.
     """
     named: dict[int, Path] = {}
+    skipped = {path.absolute() for path in skip}
     for path in _pictures(Path(folder).expanduser()):
+        if path.absolute() in skipped:
+            continue
         try:
             frame = frame_of_name(path.stem, film, rate)
         except UserError as error:

@@ -82,6 +82,12 @@ class Plan:
         """Those of all shots."""
         return tuple(still for shot in self.shots for still in shot.stills)
 
+    @property
+    def others(self) -> tuple[Path, ...]:
+        """References that are named by no frame number: they show something else than the film."""
+        paths = (path for shot in self.shots for path in shot.references)
+        return tuple(dict.fromkeys(path for path in paths if not path.stem.isdigit()))
+
 
 def write_plan(folder: Path, plan: Plan) -> None:
     """Write plan.yaml into a folder, which is made if it is not there.

@@ -69,7 +69,7 @@ def _bar(at: int, shot: PlannedShot, frames: int) -> dict[str, Any]:
     """A shot in the row of shots, in percent."""
     length = shot.stop - shot.start
     return {
-        "title": f"shot {at + 1}, frames {shot.start} to {shot.stop - 1}, {len(shot.stills)} stills",
+        "title": f"shot {at + 1}, frames {shot.start} to {shot.stop - 1}, stills: {len(shot.stills)}",
         "width": f"{100 * length / frames:.4f}%",
         "bare": not shot.stills,
         "marks": [f"{100 * (still - shot.start + 0.5) / length:.2f}%" for still in shot.stills],

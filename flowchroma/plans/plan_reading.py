@@ -46,6 +46,12 @@ def read_plan(folder: str | Path, film: Film | None = None, pictures: bool = Tru
     return Plan(identity, shots)
 
 
+def still_files(folder: str | Path, plan: Plan, film: Film) -> dict[int, Path]:
+    """The pictures of a plan's stills, by frame number."""
+    named = keyframe_files(folder, film, skip=plan.others)
+    return {still: named[still] for still in plan.stills}
+
+
 def _compose(path: Path) -> Node:
     try:
         text = path.read_text(encoding="utf-8")
@@ -176,7 +182,8 @@ def _stills(reader: _Reader, parts: Mapping[str, Node], first: int, last: int) -
 
 def _check_pictures(reader: _Reader, node: Node, shots: Sequence[PlannedShot], folder: Path, film: Film | None) -> None:
     """Refuse stills without a picture, under its frame's number or timecode, and references that are not there."""
-    there = _pictures(folder, film) if any(shot.stills for shot in shots) else set()
+    others = [path for shot in shots for path in shot.references if not path.stem.isdigit()]
+    there = _pictures(folder, film, others) if any(shot.stills for shot in shots) else set()
     for one, shot in zip(node.value, shots, strict=True):
         parts = {key.value: value for key, value in one.value}
         for still in shot.stills:
@@ -191,10 +198,10 @@ def _check_pictures(reader: _Reader, node: Node, shots: Sequence[PlannedShot], f
                 raise reader.wrong(parts["references"].value[at], f"references: no picture at {path}: check the path")
 
 
-def _pictures(folder: Path, film: Film | None) -> set[int]:
+def _pictures(folder: Path, film: Film | None, skip: Collection[Path]) -> set[int]:
     files = [file for file in folder.iterdir() if file.suffix.lower() in FRAME_SUFFIXES]
     if film is not None and files:
-        return set(keyframe_files(folder, film))
+        return set(keyframe_files(folder, film, skip=skip))
     return {int(file.stem) for file in files if file.stem.isascii() and file.stem.isdigit()}
 
 

@@ -70,9 +70,10 @@ class StillErrors:
         self.weights = np.where(needed, cells[1] - cells[0], 0)  # frames that a sampled one stands for
         self.frames = float(self.weights.sum())
         self.candidates = np.flatnonzero(survey.usable & needed)
-        self._across = self.model.found(survey.similarity)
+        self._across = self.model.found(survey.similarity.T.copy())  # by the still that colour comes from
         self._across[self.shot_of[:, None] == self.shot_of] = np.inf
         self._within = [self._carried(rows, cells) for rows in self._rows]
+        self._found: dict[tuple[int, bytes], np.ndarray] = {}  # errors of shots by their stills
 
     def _carried(self, rows: np.ndarray, cells: np.ndarray) -> np.ndarray:
         """Errors of a shot's sampled frames, each from each: (n, n)."""
@@ -85,9 +86,10 @@ class StillErrors:
     def errors(self, stills: Iterable[int]) -> np.ndarray:
         """Of each sampled frame, (N,), with these as stills, by their places among the sampled."""
         stills = np.array(sorted(stills), int)
-        found = np.minimum(self._across[:, stills].min(axis=1, initial=self.model.most), self._now)
-        for at in np.unique(self.shot_of[stills]):
-            found[self._rows[at]] = self._of_shot(at, stills[self.shot_of[stills] == at])
+        found = np.minimum(self._across[stills].min(axis=0, initial=self.model.most), self._now)
+        shots, first = np.unique(self.shot_of[stills], return_index=True)
+        for at, own in zip(shots, np.split(stills, first)[1:], strict=True):
+            found[self._rows[at]] = self._of_shot(int(at), own)
         return found
 
     def total(self, errors: np.ndarray) -> float:
@@ -96,11 +98,11 @@ class StillErrors:
 
     def with_one_more(self, errors: np.ndarray, stills: Sequence[int], candidate: int) -> np.ndarray:
         """The errors with a candidate beside the stills that made `errors`."""
-        at, of_stills = self.shot_of[candidate], self.shot_of[list(stills)]
-        found = np.minimum(errors, self._across[:, candidate])
+        at, of_stills = int(self.shot_of[candidate]), self.shot_of[list(stills)]
+        found = np.minimum(errors, self._across[candidate])
         own = np.isin(self.shot_of, of_stills)  # what has stills of its own is matched with no others
         found[own] = errors[own]
-        together = [still for still, shot in zip(stills, of_stills, strict=True) if shot == at]
+        together = np.array(stills, int)[of_stills == at]
         found[self._rows[at]] = self._of_shot(at, np.array(sorted([*together, candidate]), int))
         return found
 
@@ -125,9 +127,13 @@ class StillErrors:
 
     def _of_shot(self, at: int, own: np.ndarray) -> np.ndarray:
         """Errors of a shot's sampled frames by its own stills."""
-        rows = self._rows[at]
-        found = self._from_sides(self._within[at][:, np.searchsorted(rows, own)], rows[:, None] >= own)
-        return np.minimum(found, self._now[rows])
+        key = at, own.tobytes()
+        if key not in self._found:
+            rows = self._rows[at]
+            from_each = self._within[at][:, np.searchsorted(rows, own)]
+            found = self._from_sides(from_each, rows[:, None] >= own)
+            self._found[key] = np.minimum(found, self._now[rows])
+        return self._found[key]
 
     def _of_frames(self, span: np.ndarray, rows: np.ndarray, own: Sequence[int]) -> np.ndarray:
         """Errors of all of a shot's frames by its own stills."""

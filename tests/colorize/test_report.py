@@ -15,11 +15,13 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 from torch.nn import functional
 
-from flowchroma.app.colouring import assignments, report_page
+from flowchroma.app.colouring import assignments, job, report_page
 from flowchroma.app.colouring.error_files import told
-from flowchroma.app.colouring.reporting import places
+from flowchroma.app.colouring.reporting import how_to, places
+from flowchroma.app.colouring.uncertainty import read_uncertainty
 from flowchroma.film import open_film
 from flowchroma.film.segments import SegmentStore
 from flowchroma.models.state import ReferenceMemory
@@ -86,9 +88,9 @@ def kept(monkeypatch, tmp_path):
     join = SegmentStore.join
     folder = tmp_path / "kept"
 
-    def joined(store, *given):
+    def joined(store, *given, **named):
         shutil.copytree(store.folder, folder, dirs_exist_ok=True)
-        return join(store, *given)
+        return join(store, *given, **named)
 
     monkeypatch.setattr(SegmentStore, "join", joined)
     return folder
@@ -221,6 +223,13 @@ def test_what_is_to_be_typed_keeps_what_was_given(tmp_path, run, system, shots, 
     assert ("put them into mine" in page.said) == (given == ["keyframes=mine"])
 
 
+def test_in_a_plan_stills_join_those_of_their_shots() -> None:
+    told_of = how_to(OmegaConf.create({"plan": "my plan", "keyframes": None, "reference": None}), Path("out.stills"))
+    assert told_of.options == "overwrite=true"
+    assert "put them into my plan and their numbers into the stills of their shots in plan.yaml" in told_of.sentence
+    assert told_of.sentence.endswith("Shots that they do not touch are not computed again.")
+
+
 def test_a_film_that_is_gone_on_with_is_told_of_as_a_whole(
     tmp_path, run, system, kept, monkeypatch, shots, picture, capsys
 ):
@@ -249,21 +258,17 @@ def test_what_is_torn_is_a_gap_and_the_rest_is_told(tmp_path, run, system, monke
     monkeypatch.setattr(assignments, "_PIECE", 6)
     shots(tmp_path / "in", (18,))
     picture(tmp_path / "ref.png")
-    join = SegmentStore.join
-    read = "flowchroma.app.colouring.job.read_uncertainty"
-    from flowchroma.app.colouring.uncertainty import read_uncertainty
 
     def torn(store, assigned):
         for path in (*store.folder.glob("errors-6-12-*"), *store.folder.glob("worst-12-18-*")):
             path.write_bytes(path.read_bytes()[:20])
         return read_uncertainty(store, assigned)
 
-    monkeypatch.setattr(read, torn)
+    monkeypatch.setattr(job, "read_uncertainty", torn)
     assert run("source=in", "reference=ref.png", "output=out.mp4", "report=true")[0] == 0
     page = Page(tmp_path / "out.report.html")
     assert [error is None for error in page.data["errors"]] == [False] * 6 + [True] * 6 + [False] * 6
     assert page.markup.count("<polyline") == 2
-    assert SegmentStore.join is join
 
 
 @pytest.mark.filterwarnings("ignore:.*is whole, but what it was unsure of is not told.*")
@@ -332,7 +337,7 @@ def test_errors_that_are_told_keep_the_order_of_those_that_weigh() -> None:
     shown = told(weighed)
     assert (shown.diff() > 0).all()
     assert float(shown.max()) < 19
-    assert float(told(torch.tensor(0.3))) == pytest.approx(2.1 * 0.3, rel=0.05)
+    assert float(told(torch.tensor(0.3))) == pytest.approx(2.2 * 0.3, rel=0.05)
 
 
 def test_a_film_coloured_as_typed_is_told_of(tmp_path, shots) -> None:

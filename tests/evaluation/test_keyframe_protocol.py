@@ -1,4 +1,3 @@
-import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -93,14 +92,6 @@ def test_a_plan_is_made_once_of_gray_frames_that_count(clip):
     assert asked == [2]
 
 
-def test_who_chooses_the_stills_of_a_plan_is_asked_when_it_is_needed(clip, monkeypatch):
-    protocol = Protocol(keyframes="plan:3")
-    stand_in = SimpleNamespace(choose_stills=lambda film, count: list(range(count)))
-    monkeypatch.setitem(sys.modules, "flowchroma.plans.choosing", stand_in)
-    monkeypatch.setattr("flowchroma.plans.choosing", stand_in, raising=False)
-    assert protocol.given(clip(frames=5)) == [0, 1, 2]
-
-
 def test_a_report_says_which_frames_were_given_and_how_they_were_used():
     told = Protocol(keyframes=["first", 20]).describe()
     assert told["keyframes"] == "first, 20; given from the start, never scored"
@@ -180,11 +171,12 @@ def test_the_system_colours_the_clip_as_one_shot_and_leaves_no_file(clip, system
         shot = ShotPainter(system, 240, 0, 5, {n: frames[n] for n in (1, 3)}, [], ahead, files)
         expected = [shot.paint(frame)[0] for frame in frames]
 
-    made = []
+    made, waiting = [], []
 
     class Kept(KeyframedSystem):
         def paint(self, rgb):
             made.append(super().paint(rgb))
+            waiting.append(len(list(folder.rglob("estimate-*.npy"))))
             return made[-1]
 
     folder = tmp_path / "out"
@@ -192,6 +184,7 @@ def test_the_system_colours_the_clip_as_one_shot_and_leaves_no_file(clip, system
     got = score(film, protocol, it=Kept(system, film, protocol, CPU, folder))["it"]
     assert got.frames["frame"] == [0, 2, 4]
     assert all(torch.equal(a, b) for a, b in zip(made, expected, strict=True))
+    assert waiting == ([0, 1, 0, 0, 0] if files else [0] * 5)
     assert not list(folder.iterdir())
 
 

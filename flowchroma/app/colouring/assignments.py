@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from flowchroma.app.colouring.frames import to_tensor
-from flowchroma.app.colouring.pictures import Pictures, picture_hash
+from flowchroma.app.colouring.pictures import Picture, Pictures, hash_of
 from flowchroma.color import rgb_to_lab
+from flowchroma.colorizers.painter import to_tensor
 from flowchroma.film import OpenedFilm
 from flowchroma.models.contracts import Matcher
 from flowchroma.plans import Shot
@@ -25,15 +25,16 @@ class Assignment:
     """A shot, and what it is coloured from."""
 
     shot: Shot
-    keyframes: Mapping[int, np.ndarray]
-    references: Sequence[np.ndarray]
+    keyframes: Mapping[int, Picture]
+    references: Sequence[Picture]
     keeps_colour: bool = False  # its frames are passed through
 
     @property
     def key(self) -> str:
         """A hash of all that the shot's frames depend on, but for the options."""
-        told = (self.shot.start, self.shot.stop, sorted(self.keyframes), self.keeps_colour)
-        return picture_hash([*self.keyframes.values(), *self.references], told)
+        keyframes = [(number, picture.hash) for number, picture in sorted(self.keyframes.items())]
+        references = [picture.hash for picture in self.references]
+        return hash_of(self.shot.start, self.shot.stop, keyframes, references, self.keeps_colour)
 
     @property
     def pieces(self) -> list[tuple[int, int]]:
@@ -77,24 +78,27 @@ def assign(
     """
     given = dict(pictures.keyframes)
     if keep:
-        middles = [(shot.start + shot.stop) // 2 for shot in shots if shot.coloured]
-        given |= {middle: film.read([middle])[0] for middle in middles if middle not in given}
+        middles = {(shot.start + shot.stop) // 2 for shot in shots if shot.coloured} - given.keys()
+        given |= {middle: Picture(film.read([middle])[0]) for middle in sorted(middles)}
     several = [*pictures.references, *given.values()]
-    described = _described(several, matcher, device) if len(several) > _MOST else []
+    described: list[Tensor] = []
     made = []
     for shot in shots:
-        own = {number: rgb for number, rgb in given.items() if shot.start <= number < shot.stop}
         if keep and shot.coloured:
             made.append(Assignment(shot, {}, (), True))
             continue
-        mine = {id(rgb) for rgb in own.values()}
-        others = [index for index, rgb in enumerate(several) if id(rgb) not in mine]
-        count = max(0, _MOST - min(2, len(own)))
+        own = {number: picture for number, picture in given.items() if shot.start <= number < shot.stop}
+        others = pictures.of_shots.get(shot.start, [])
+        if not others and (shot.start not in pictures.of_shots or not own):
+            others = [picture for picture in several if id(picture) not in set(map(id, own.values()))]
+        count = _MOST - min(2, len(own))
         if len(others) > count:
+            described = described or _described([picture.rgb for picture in several], matcher, device)
             numbers = {(shot.start + shot.stop) // 2, shot.start + (shot.stop - shot.start) // 4}
             frames = _described(film.read(sorted(numbers)), matcher, device)
-            others = [others[i] for i in closest(frames, [described[index] for index in others], count)]
-        made.append(Assignment(shot, own, [several[index] for index in others]))
+            places = [next(at for at, p in enumerate(several) if p is other) for other in others]
+            others = [others[at] for at in closest(frames, [described[place] for place in places], count)]
+        made.append(Assignment(shot, own, others))
     return made
 
 

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from flowchroma.app.progress import shown_progress
 from flowchroma.errors import UserError
 from flowchroma.film import HeldFilm, OpenedFilm
-from flowchroma.plans import Shot, find_shots, load_shots, save_shots
+from flowchroma.plans import Plan, Shot, find_shots, load_shots, save_shots
 
 _T = TypeVar("_T")
 
@@ -22,9 +22,11 @@ def check_options(config: DictConfig) -> None:
     Raises:
         UserError: with the one to change.
     """
-    for option in ("source", "output"):
+    for option in ("output",) if config.plan else ("source", "output"):
         if config[option] in (None, ""):
             raise UserError(f"no {option}: give source=FILM reference=IMAGE output=FILM.mp4, or --help")
+    if config.plan and any(config[option] is not None for option in ("reference", "keyframes")):
+        raise UserError("plan=PLAN names all pictures: leave reference= and keyframes= out", code=2)
     if not isinstance(config.size, int) or config.size < 16:
         raise UserError(f"size must be a whole number of pixels from 16 on, not {config.size}", code=2)
     if config.directions not in ("both", "forward"):
@@ -48,8 +50,12 @@ def frames_of(typed: object, length: int) -> tuple[int, int] | None:
     return start, stop
 
 
-def shots_of(film: OpenedFilm, folder: Path, config: DictConfig, span: tuple[int, int]) -> list[Shot]:
-    """The shots of a part of a film; one where it is to be coloured forward alone, as it comes."""
+def shots_of(
+    film: OpenedFilm, folder: Path, config: DictConfig, span: tuple[int, int], plan: Plan | None
+) -> list[Shot]:
+    """The shots of a part of a film; one where it is to be coloured forward alone, as it comes, by no plan."""
+    if plan:
+        return _within([Shot(shot.start, shot.stop, shot.keep_colour) for shot in plan.shots], span)
     if config.directions == "forward" and not config.keep_colour:
         return [Shot(*span)]
     shots = load_shots(folder, film)
@@ -57,6 +63,10 @@ def shots_of(film: OpenedFilm, folder: Path, config: DictConfig, span: tuple[int
         with shown_progress("looking for cuts", len(film)) as show:
             shots = find_shots(HeldFilm(film, strict=config.strict, quiet=True), show)
         save_shots(folder, film, shots)
+    return _within(shots, span)
+
+
+def _within(shots: Sequence[Shot], span: tuple[int, int]) -> list[Shot]:
     start, stop = span
     clipped = [replace(shot, start=max(shot.start, start), stop=min(shot.stop, stop)) for shot in shots]
     return [shot for shot in clipped if shot.start < shot.stop]

@@ -14,7 +14,7 @@ from flowchroma.colorizers.painter import shrink
 from flowchroma.film.segments.store import Segment
 from flowchroma.plans.still_errors import StillModel
 
-SCALE = 2.1  # of `told`: docs/confidence.md says how it was fitted
+SCALE = 2.2  # of `told`: docs/confidence.md says how it was fitted
 LIMIT = StillModel.most  # CIELAB units
 _WORST = 2  # frames of a piece that are kept, each the worst of as many frames
 _MAP, _PICTURE = 120, 135  # short sides in pixels

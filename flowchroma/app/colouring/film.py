@@ -13,8 +13,9 @@ from torch import Tensor
 
 from flowchroma.app.colouring.assignments import Assignment
 from flowchroma.app.colouring.error_files import PieceErrors
-from flowchroma.app.colouring.frames import FrameReader, to_tensor
+from flowchroma.app.colouring.frames import FrameReader
 from flowchroma.colorizers.estimate_files import EstimateFiles
+from flowchroma.colorizers.painter import to_array, to_tensor
 from flowchroma.colorizers.shot_painter import ShotPainter
 from flowchroma.film.segments import SegmentStore, TakenError
 from flowchroma.models import FlowChroma
@@ -98,12 +99,15 @@ class FilmPainter:
     def _painter(self, assignment: Assignment, files: EstimateFiles) -> ShotPainter | None:
         if assignment.keeps_colour:
             return None
-        keyframes = {number: to_tensor(rgb, self._device) for number, rgb in assignment.keyframes.items()}
-        references = [to_tensor(rgb, self._device) for rgb in assignment.references]
+        given = assignment.keyframes
+        keyframes = {number: to_tensor(picture.rgb, self._device) for number, picture in given.items()}
+        masks = {number: picture.holds for number, picture in given.items() if picture.holds is not None}
+        holds = {number: torch.from_numpy(mask).to(self._device)[None, None] for number, mask in masks.items()}
+        references = [to_tensor(picture.rgb, self._device) for picture in assignment.references]
         ahead = self._ahead.read if self._ahead else None
         shot = assignment.shot
         return ShotPainter(
-            self._system, self._size, shot.start, shot.stop, keyframes, references, ahead, files, self._progress
+            self._system, self._size, shot.start, shot.stop, keyframes, references, ahead, files, self._progress, holds
         )
 
     def _coloured(
@@ -117,8 +121,7 @@ class FilmPainter:
             else:
                 coloured, estimate = painter.paint(rgb)
                 error = estimate.error
-            whole = coloured[0].permute(1, 2, 0).cpu().numpy()
-            yield whole if whole.dtype == np.uint8 else whole.astype(np.uint16), error
+            yield to_array(coloured), error
             self._progress()
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from flowchroma.colorizers.painter import to_tensor
 from flowchroma.film import HeldFilm, OpenedFilm
 
 
@@ -36,10 +37,3 @@ class FrameReader:
                 yield to_tensor(rgb, self._device)
             if self._next >= stop:
                 return
-
-
-def to_tensor(rgb: np.ndarray, device: torch.device) -> Tensor:
-    """(H, W, 3) RGB to (1, 3, H, W): uint8 to the same, uint16 to float in [0, 1]."""
-    if rgb.dtype == np.uint16:
-        rgb = rgb.astype(np.float32) / 65535
-    return torch.from_numpy(np.ascontiguousarray(rgb)).to(device).permute(2, 0, 1)[None]

@@ -5,6 +5,7 @@ import time
 import warnings
 from collections.abc import Sequence
 from itertools import count
+from pathlib import Path
 
 from omegaconf import DictConfig
 
@@ -12,7 +13,7 @@ from flowchroma.app.colouring.assignments import Assignment, assign
 from flowchroma.app.colouring.choices import check_options, frames_of, shots_of, some_of
 from flowchroma.app.colouring.film import FilmPainter, is_done
 from flowchroma.app.colouring.frames import FrameReader
-from flowchroma.app.colouring.pictures import read_pictures
+from flowchroma.app.colouring.pictures import read_pictures, read_planned
 from flowchroma.app.colouring.reporting import report
 from flowchroma.app.colouring.uncertainty import read_uncertainty
 from flowchroma.app.progress import shown_progress
@@ -21,6 +22,7 @@ from flowchroma.app.systems import load_system
 from flowchroma.colorizers.estimate_files import EstimateFiles
 from flowchroma.film import OpenedFilm, open_film
 from flowchroma.film.segments import SegmentStore, open_segments, require_space
+from flowchroma.plans import read_plan
 
 _LOUD = 1_000_000_000  # bytes in the working folder from which on they are told
 
@@ -28,20 +30,23 @@ _LOUD = 1_000_000_000  # bytes in the working folder from which on they are told
 def run(config: DictConfig) -> None:
     """Colour a film as the options say."""
     check_options(config)
-    film, device = open_film(config.source), pick_device(config.device)
+    device, folder = pick_device(config.device), Path(config.plan or "").expanduser()
+    film = open_film(config.source or read_plan(folder, pictures=False).film.path)
     span = frames_of(config.frames, len(film))
-    pictures = read_pictures(config, film)
+    plan = read_plan(folder, film) if config.plan else None
+    pictures = read_planned(folder, plan, film) if plan else read_pictures(config, film)
     for line in film.notes:
         warnings.warn(line, stacklevel=1)
     job = {name: config[name] for name in ("checkpoint", "size", "directions", "keep_colour", "strict")}
-    job["reference and keyframes"] = pictures.identity
+    if plan is None:  # what changes in a plan changes some shots, and leaves the others
+        job["reference and keyframes"] = pictures.hash
     settings = {"fps": config.fps, "crf": config.quality, "overwrite": config.overwrite, "deep": True}
     with open_segments(
         config.output, like=film, job=job, span=span, shared=config.shots is not None, **settings
     ) as store:
-        shots = shots_of(film, store.folder, config, span or (0, len(film)))
+        shots = shots_of(film, store.folder, config, span or (0, len(film)), plan)
         system = load_system(config.checkpoint).to(device)
-        assignments = assign(shots, pictures, film, system.matcher, config.keep_colour, device)
+        assignments = assign(shots, pictures, film, system.matcher, config.keep_colour or plan is not None, device)
         mine = some_of(assignments, config.shots)
         both = config.directions == "both"
         if both:
@@ -63,7 +68,7 @@ def run(config: DictConfig) -> None:
         unsure = None
         if not store.is_joined:
             unsure = read_uncertainty(store, assignments) if config.report else None
-            store.join([(*piece, a.key) for a in assignments for piece in a.pieces])
+            store.join([(*piece, a.key) for a in assignments for piece in a.pieces], remove=plan is None)
     length = store.span[1] - store.span[0]
     print(f"{length} frames, {seconds / max(1, length - before):.2f} s a frame: {config.output}")
     if summary := frames.film.summary():

@@ -4,7 +4,7 @@ import os
 import platform
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,12 @@ from omegaconf import DictConfig
 from flowchroma import __version__
 from flowchroma.app.evaluate.scored_methods import methods, predictions
 from flowchroma.app.settings import pick_device
+from flowchroma.app.systems import load_part
 from flowchroma.errors import UserError
 from flowchroma.evaluation import Evaluation, Protocol, ScoreStore, load_perceptual_networks
+from flowchroma.film import Film
+from flowchroma.models.contracts import Matcher
+from flowchroma.plans import choose_stills
 
 
 def prepare_evaluation(config: DictConfig, number: int = 0, processes: int = 1) -> tuple[Evaluation, dict[str, Any]]:
@@ -30,6 +34,7 @@ def prepare_evaluation(config: DictConfig, number: int = 0, processes: int = 1) 
         config.size,
         _listed(config.keyframes),
         config.directions,
+        _stills_chooser(config.checkpoint),
     )
     name = "+".join(config.data.sources)
     films, listed = instantiate(config.data).test_films()
@@ -59,6 +64,15 @@ def prepare_evaluation(config: DictConfig, number: int = 0, processes: int = 1) 
         },
     }
     return Evaluation(films, entrants, protocol, networks, store, device), header
+
+
+def _stills_chooser(checkpoint: str | None) -> Callable[[Film, int], Sequence[int]]:
+    def choose(film: Film, count: int) -> Sequence[int]:
+        matcher = load_part("matcher", checkpoint)
+        assert isinstance(matcher, Matcher)
+        return choose_stills(film, matcher, count)
+
+    return choose
 
 
 def count_processes(config: DictConfig) -> int:

@@ -154,7 +154,8 @@ class SegmentStore:
             made = self._kind.join(found, side)
             sync(made)
             self._refuse()
-            self._work.note_done(made)
+            if remove:
+                self._work.note_done(made)
             put(made, target)
             sync(target.parent)
             if remove:
