@@ -25,7 +25,7 @@ from flowchroma.plans.plan_file import FILE, FilmIdentity, Plan, PlannedShot, st
 from flowchroma.plans.plan_page import write_page
 from flowchroma.plans.plan_reading import read_plan
 from flowchroma.plans.shots import Shot, find_shots
-from flowchroma.plans.survey import Survey, survey
+from flowchroma.plans.survey import EVERY, PAIRS, Survey, survey
 
 
 def run(config: DictConfig) -> None:
@@ -44,7 +44,7 @@ def run(config: DictConfig) -> None:
     assert isinstance(matcher, Matcher)
     shots, kept = _shots(film, earlier)
     given = sorted({*(earlier.stills if earlier else ()), *coloured})
-    looked = _survey(film, shots, matcher, given, device)
+    looked = look_through(film, shots, matcher, given, device)
     choice = choose(looked, config.stills, config.error, given, kept)
     plan = Plan(FilmIdentity.of(film), tuple(_planned(shots, kept, choice, earlier, folder)))
     if config.overwrite:
@@ -102,14 +102,20 @@ def _shots(film: OpenedFilm, earlier: Plan | None) -> tuple[list[Shot], list[boo
     return shots, [shot.keep_colour for shot in earlier.shots]
 
 
-def _survey(
-    film: OpenedFilm, shots: Sequence[Shot], matcher: Matcher, given: Collection[int], device: torch.device
+def look_through(
+    film: OpenedFilm,
+    shots: Sequence[Shot],
+    matcher: Matcher,
+    given: Collection[int],
+    device: torch.device,
+    every: int = EVERY,
+    pairs: int = PAIRS,
 ) -> Survey:
-    """Look through the film; a frame that cannot be read is no still."""
+    """Look through a film as `survey` does; a frame that cannot be read is no still."""
     held = HeldFilm(film)
     with shown_progress("comparing frames", len(film)) as show, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # they were said when shots were looked for
-        looked = survey(held, shots, matcher, given, device, show)
+        looked = survey(held, shots, matcher, given, device, show, every, pairs)
     damaged = np.isin(looked.sampled, [*held.held, *held.mended])
     return replace(looked, usable=looked.usable & ~damaged)
 

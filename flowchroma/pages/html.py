@@ -21,7 +21,6 @@ def render(template: Path, script: Path, charts: bool, **context: Any) -> str:
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
-    from plotly.offline import get_plotlyjs
 
     environment = Environment(
         loader=FileSystemLoader([template.parent, _FOLDER]),
@@ -35,9 +34,15 @@ def render(template: Path, script: Path, charts: bool, **context: Any) -> str:
         style=Markup((_FOLDER / "base.css").read_text(encoding="utf-8")),
         base=Markup((_FOLDER / "base.js").read_text(encoding="utf-8")),
         script=Markup(script.read_text(encoding="utf-8")),
-        plotly=Markup(get_plotlyjs()) if charts else "",
+        plotly=Markup(_plotly()) if charts else "",
         **context,
     )
+
+
+def _plotly() -> str:
+    from plotly.offline import get_plotlyjs
+
+    return get_plotlyjs()
 
 
 def data_uri(path: Path) -> str:

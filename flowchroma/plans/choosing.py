@@ -69,6 +69,8 @@ def choose(
     error: float | None = None,
     given: Collection[int] = (),
     kept: Sequence[bool] | None = None,
+    now: np.ndarray | None = None,
+    pays: float = 0.0,
 ) -> Choice:
     """Choose stills of a film that was looked through, and say what each wins.
 
@@ -82,10 +84,12 @@ def choose(
         error: See `choose_stills`.
         given: Numbers of frames that are stills already.
         kept: Of each shot, whether it keeps colours of its own, and needs none.
+        now: See `StillErrors`.
+        pays: CIELAB units over all frames that a still must take off, where `count` says how many there may be.
     """
-    errors = StillErrors(looked, kept)
+    errors = StillErrors(looked, kept, now=now)
     fixed = [int(place) for place in np.searchsorted(looked.sampled, sorted(given))]
-    stills = _moved(errors, _greedy(errors, fixed, _enough(errors, count, error)), fixed)
+    stills = _moved(errors, _greedy(errors, fixed, _enough(errors, count, error, pays)), fixed)
     total = errors.total(errors.errors(stills))
     gains = [errors.total(errors.errors([other for other in stills if other != still])) - total for still in stills]
     bare = [at for at in range(len(looked.shots)) if not errors.kept[at] and at not in errors.shot_of[stills]]
@@ -101,10 +105,12 @@ def choose(
     )
 
 
-def _enough(errors: StillErrors, count: int | None, error: float | None) -> Callable[[int, float, float], bool]:
+def _enough(
+    errors: StillErrors, count: int | None, error: float | None, pays: float
+) -> Callable[[int, float, float], bool]:
     """Whether so many stills, which leave this error, are enough beside one more that wins so much."""
     if count is not None:
-        return lambda chosen, left, gain: chosen >= count
+        return lambda chosen, left, gain: chosen >= count or gain * errors.frames < pays
     if error is not None:
         return lambda chosen, left, gain: left <= error
     return lambda chosen, left, gain: chosen > 0 and gain * errors.frames < _PAYS

@@ -33,7 +33,7 @@ def write_page(folder: Path, plan: Plan, choice: Choice, film: Film) -> None:
         _FOLDER / "plan.js",
         charts=True,
         data={
-            "curves": {"before": _thinned(choice.before), "after": _thinned(choice.after)},
+            "curves": {"before": thinned(choice.before), "after": thinned(choice.after)},
             "stills": [*choice.stills],
             "shots": [shot.start for shot in plan.shots],
         },
@@ -85,7 +85,7 @@ def _columns(at: int, shot: PlannedShot, choice: Choice, film: Film, folder: Pat
         yield {
             "shot": name,
             "frames": frames,
-            "picture": _picture(still, film, folder),
+            "picture": still_picture(still, film, folder),
             "caption": f"{still_name(still)}: takes off {max(gain, 0.0):.2f}",
         }
     if not shot.stills:
@@ -94,20 +94,26 @@ def _columns(at: int, shot: PlannedShot, choice: Choice, film: Film, folder: Pat
         yield {"shot": name, "frames": frames, "picture": None, "caption": missing}
 
 
-def _picture(still: int, film: Film, folder: Path) -> str:
-    """A still as it lies in the folder, coloured or not, small."""
+def still_picture(still: int, film: Film, folder: Path) -> str:
+    """A still as it lies in the folder, coloured or not, small, as text that stands in a page."""
     import cv2
 
-    from flowchroma.film.image_files import encode_jpeg, read_image
+    from flowchroma.film.image_files import read_image
 
     path = folder / still_name(still)
     rgb = read_image(path) if path.exists() else gray_of(film.read([still])[0])
     width = max(1, round(rgb.shape[1] * _HEIGHT / rgb.shape[0]))
-    small = cv2.resize(rgb, (width, _HEIGHT), interpolation=cv2.INTER_AREA)
-    return f"data:image/jpeg;base64,{base64.b64encode(encode_jpeg(small, _QUALITY)).decode()}"
+    return jpeg_uri(cv2.resize(rgb, (width, _HEIGHT), interpolation=cv2.INTER_AREA))
 
 
-def _thinned(values: np.ndarray) -> dict[str, Sequence[float]]:
+def jpeg_uri(rgb: np.ndarray) -> str:
+    """A picture, (H, W, 3) uint8, as text that stands in a page."""
+    from flowchroma.film.image_files import encode_jpeg
+
+    return f"data:image/jpeg;base64,{base64.b64encode(encode_jpeg(rgb, _QUALITY)).decode()}"
+
+
+def thinned(values: np.ndarray) -> dict[str, Sequence[float]]:
     """Means of neighbours, where there are more points than can be seen."""
     width = max(1, math.ceil(len(values) / _POINTS))
     starts = np.arange(0, len(values), width)

@@ -49,11 +49,19 @@ class StillErrors:
         survey: of the film.
         kept: of each shot, whether its frames need no colour, and are no stills.
         model: the constants.
+        now: (N,) errors of the sampled frames as the film is coloured now; more stills leave no more than these.
     """
 
-    def __init__(self, survey: Survey, kept: Sequence[bool] | None = None, model: StillModel | None = None) -> None:
+    def __init__(
+        self,
+        survey: Survey,
+        kept: Sequence[bool] | None = None,
+        model: StillModel | None = None,
+        now: np.ndarray | None = None,
+    ) -> None:
         self.survey, self.model = survey, model or StillModel()
         shots = survey.shots
+        self._now = np.full(len(survey.sampled), self.model.most) if now is None else now
         self.kept = np.zeros(len(shots), bool) if kept is None else np.array(kept, bool)
         self.shot_of = np.searchsorted([shot.start for shot in shots], survey.sampled, side="right") - 1
         self._rows = [np.flatnonzero(self.shot_of == at) for at in range(len(shots))]
@@ -78,7 +86,7 @@ class StillErrors:
     def errors(self, stills: Iterable[int]) -> np.ndarray:
         """Of each sampled frame, (N,), with these as stills, by their places among the sampled."""
         stills = np.array(sorted(stills), int)
-        found = self._across[stills].min(axis=0, initial=self.model.most)
+        found = np.minimum(self._across[stills].min(axis=0, initial=self.model.most), self._now)
         shots, first = np.unique(self.shot_of[stills], return_index=True)
         for at, own in zip(shots, np.split(stills, first)[1:], strict=True):
             found[self._rows[at]] = self._of_shot(int(at), own)
@@ -123,7 +131,8 @@ class StillErrors:
         if key not in self._found:
             rows = self._rows[at]
             from_each = self._within[at][:, np.searchsorted(rows, own)]
-            self._found[key] = self._from_sides(from_each, rows[:, None] >= own)
+            found = self._from_sides(from_each, rows[:, None] >= own)
+            self._found[key] = np.minimum(found, self._now[rows])
         return self._found[key]
 
     def _of_frames(self, span: np.ndarray, rows: np.ndarray, own: Sequence[int]) -> np.ndarray:
@@ -131,7 +140,8 @@ class StillErrors:
         survey, sampled = self.survey, self.survey.sampled
         far = np.abs(survey.motion[span][:, None] - survey.motion[sampled[own]])
         alike = np.stack([np.interp(span, sampled[rows], survey.similarity[rows, still]) for still in own], axis=1)
-        return self._from_sides(self.model.carried(far, alike), span[:, None] >= sampled[own])
+        found = self._from_sides(self.model.carried(far, alike), span[:, None] >= sampled[own])
+        return np.minimum(found, np.interp(span, sampled[rows], self._now[rows]))
 
     def _from_sides(self, from_each: np.ndarray, after: np.ndarray) -> np.ndarray:
         """The best of the stills before, combined with the best of those after: (n, K) to (n,)."""

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
@@ -17,8 +18,8 @@ from flowchroma.plans.shots import Shot
 _SIDE = 112  # short side at which the matcher sees frames
 _POOLED = 4  # positions that follow one another and are taken as one
 _SMALL = (72, 128)  # (h, w) at which motion is looked at
-_EVERY = 4  # frames from one that is sampled to the next, at least
-_PAIRS = 10  # compared for each frame of the film, at most: so the time grows with its length and not with its square
+EVERY = 4  # frames from one that is sampled to the next, at least
+PAIRS = 10  # compared for each frame of the film, at most: so the time grows with its length and not with its square
 _CHUNK = 64  # frames that one is compared with at a time
 _DARK, _FLAT = 6.0, 2.0  # L on average, and its deviation over the frame: nothing is there to be coloured
 
@@ -52,24 +53,32 @@ def survey(
     also: Iterable[int] = (),
     device: torch.device | str = "cpu",
     progress: Callable[[int], None] = lambda done: None,
+    every: int = EVERY,
+    pairs: int = PAIRS,
 ) -> Survey:
     """Look through a film once; descriptors of sampled frames are all that is kept.
 
     Args:
         film: (H, W, 3) uint8 RGB frames in order, of which only the luminance is used.
-        shots: The film's, see `find_shots`.
+        shots: The film's, see `find_shots`; or those of a part of it, which alone is looked through.
         matcher: Its features tell how alike two frames are.
         also: Numbers of frames that are sampled in any case.
         device: Where the matcher is.
         progress: Called with the number of frames that are done.
+        every: Frames from one that is sampled to the next, at least.
+        pairs: Of sampled frames, compared for each frame of the film, at most.
     """
-    sampled = sorted({*_sampled(shots), *also})
+    sampled = sorted({*_sampled(shots, every, pairs), *also})
     wanted = set(sampled)
     descriptors: list[Tensor] = []
     blank: list[bool] = []
     motion: list[float] = []
     before: Tensor | None = None
-    for number, rgb in enumerate(film):
+    first, stop = (shots[0].start, shots[-1].stop) if shots else (0, 0)
+    for number, rgb in enumerate(islice(film, stop)):
+        if number < first:
+            motion.append(0.0)
+            continue
         small = _luma(_resized(rgb, _SMALL))
         motion.append(0.0 if before is None else _unexplained(small, before))
         before = small
@@ -94,14 +103,14 @@ def descriptor(rgb: np.ndarray, matcher: Matcher, device: torch.device | str = "
     height, width = (max(1, round(scale * side)) for side in rgb.shape[:2])
     luma = _luma(_resized(rgb, (height, width))).to(device)
     keys = matcher.encode_references(torch.cat([luma, torch.zeros_like(luma).expand(-1, 2, -1, -1)], 1)[:, None]).keys
-    pooled = F.avg_pool1d(keys.transpose(1, 2).float(), _POOLED)[0].T
+    pooled = F.avg_pool1d(keys.transpose(1, 2).float(), min(_POOLED, keys.shape[1]))[0].T
     return F.normalize(pooled, dim=1).half()
 
 
-def _sampled(shots: Sequence[Shot]) -> list[int]:
+def _sampled(shots: Sequence[Shot], every: int = EVERY, pairs: int = PAIRS) -> list[int]:
     """Frames evenly within each shot, clear of what a transition changes if anything is."""
-    frames = shots[-1].stop if shots else 0
-    every = max(_EVERY, math.ceil(math.sqrt(frames / _PAIRS)))
+    frames = shots[-1].stop - shots[0].start if shots else 0
+    every = max(every, math.ceil(math.sqrt(frames / pairs)))
     found = []
     for shot in shots:
         first, stop = shot.start + shot.head, shot.stop - shot.tail

@@ -23,7 +23,14 @@ def system(monkeypatch):
 
 @pytest.fixture
 def run(command):
-    return command(colorize.main)
+    """Run the command, without its report unless the arguments ask for one."""
+    colour = command(colorize.main)
+
+    def ran(*arguments):
+        told = any(argument.startswith(("report=", "-")) for argument in arguments)
+        return colour(*arguments, *(() if told else ("report=false",)))
+
+    return ran
 
 
 @pytest.fixture

@@ -190,3 +190,40 @@ def test_frames_are_sampled_more_thinly_the_longer_a_film_is(frames: int) -> Non
     assert sampled[-1] == frames
     assert len(sampled) <= max(2, frames / 4 + 1)
     assert len(_sampled([Shot(0, 100_000)])) ** 2 <= 11 * 100_000
+
+
+def test_a_film_as_it_is_coloured_now_bounds_what_stills_win() -> None:
+    looked = looked_through([30, 30], moves=0.2)
+    now = np.where(looked.sampled < 30, 6.0, 0.5)  # the second shot is better than any still makes it
+    choice = choose(looked, 4, now=now, pays=10.0)
+    assert choice.stills
+    assert set(shots_of(looked, choice.stills)) == {0}
+    assert choice.error_before == pytest.approx((now * 30).mean() / 30, abs=0.3)
+    assert choice.error_before - choice.error >= max(choice.gains) > 0
+    assert choice.after.max() <= 6
+    assert not choose(looked, 4, now=np.full(len(now), 0.5), pays=10.0).stills
+    given = int(looked.sampled[2])
+    assert choose(looked, 4, given=[given], now=np.full(len(now), 0.5), pays=10.0).stills == (given,)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 1000), st.data())
+def test_one_more_still_makes_the_same_errors_in_a_film_that_is_coloured(seed: int, data) -> None:
+    looked = random_survey(seed)
+    now = np.random.default_rng(seed).uniform(0, 19, len(looked.sampled))
+    errors = StillErrors(looked, now=now)
+    places = st.integers(0, len(now) - 1)
+    *stills, candidate = data.draw(st.lists(places, min_size=1, max_size=6, unique=True))
+    grown = errors.with_one_more(errors.errors(stills), stills, candidate)
+    assert np.allclose(grown, errors.errors([*stills, candidate]))
+    assert (grown <= now).all()
+
+
+def test_a_part_is_looked_through_as_the_film_that_it_is() -> None:
+    frames = take(0, 40)
+    part = survey(Frames(frames), [Shot(8, 20), Shot(20, 32)], Patches(), every=8)
+    alone = survey(Frames(frames[8:32]), [Shot(0, 12), Shot(12, 24)], Patches(), every=8)
+    assert np.array_equal(part.sampled, alone.sampled + 8)
+    assert np.allclose(part.similarity, alone.similarity)
+    assert np.allclose(part.motion[8:], alone.motion)
+    assert len(part.sampled) < len(survey(Frames(frames), [Shot(8, 20), Shot(20, 32)], Patches()).sampled)

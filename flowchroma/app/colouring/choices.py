@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -67,7 +68,7 @@ def shots_of(
 
 def _within(shots: Sequence[Shot], span: tuple[int, int]) -> list[Shot]:
     start, stop = span
-    clipped = [Shot(max(shot.start, start), min(shot.stop, stop), shot.coloured) for shot in shots]
+    clipped = [replace(shot, start=max(shot.start, start), stop=min(shot.stop, stop)) for shot in shots]
     return [shot for shot in clipped if shot.start < shot.stop]
 
 

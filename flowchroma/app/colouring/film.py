@@ -1,6 +1,5 @@
 """A film coloured shot by shot, each from its own pictures, and kept piece by piece."""
 
-import json
 import pickle
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 
 from flowchroma.app.colouring.assignments import Assignment
+from flowchroma.app.colouring.error_files import PieceErrors
 from flowchroma.app.colouring.frames import FrameReader
 from flowchroma.colorizers.estimate_files import EstimateFiles
 from flowchroma.colorizers.painter import to_array, to_tensor
@@ -83,12 +83,12 @@ class FilmPainter:
                     for _ in self._coloured(painter, start, stop):
                         pass
                 continue
-            errors = []
+            errors = PieceErrors(start, stop)
             with self._store.segment(start, stop, key) as writer:
                 for rgb, error in self._coloured(painter, start, stop):
                     writer.write(rgb)
-                    errors.append(error)
-            save_errors(self._store.folder, start, stop, key, errors)
+                    errors.add(error, rgb)
+                errors.save(self._store.folder, key)  # before the frames count as done
             for number in range(start, stop):
                 files.drop(number)
             if stop < shot.stop and painter:
@@ -110,14 +110,17 @@ class FilmPainter:
             self._system, self._size, shot.start, shot.stop, keyframes, references, ahead, files, self._progress, holds
         )
 
-    def _coloured(self, painter: ShotPainter | None, start: int, stop: int) -> Iterator[tuple[np.ndarray, float]]:
-        """Frames [start, stop) in colour, (H, W, 3), and the mean of each one's expected error."""
+    def _coloured(
+        self, painter: ShotPainter | None, start: int, stop: int
+    ) -> Iterator[tuple[np.ndarray, Tensor | None]]:
+        """Frames [start, stop) in colour, (H, W, 3), and the expected error of each, (1, 1, h, w); None if its own."""
         for rgb in self._frames.read(start, stop):
+            error = None
             if painter is None:
-                coloured, error = _untouched(rgb), 0.0
+                coloured = _untouched(rgb)
             else:
                 coloured, estimate = painter.paint(rgb)
-                error = float(estimate.error.mean())
+                error = estimate.error
             yield to_array(coloured), error
             self._progress()
 
@@ -125,11 +128,6 @@ class FilmPainter:
 def is_done(store: SegmentStore, assignments: Sequence[Assignment]) -> bool:
     """Whether all frames of these shots are kept."""
     return all(store.has(*piece, assignment.key) for assignment in assignments for piece in assignment.pieces)
-
-
-def save_errors(folder: Path, start: int, stop: int, key: str, errors: Sequence[float]) -> None:
-    """Keep the mean expected errors of frames [start, stop), CIELAB units."""
-    (folder / f"errors-{start}-{stop}-{key}.json").write_text(json.dumps([round(error, 3) for error in errors]))
 
 
 def _untouched(rgb: Tensor) -> Tensor:

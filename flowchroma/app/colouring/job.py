@@ -14,6 +14,8 @@ from flowchroma.app.colouring.choices import check_options, frames_of, shots_of,
 from flowchroma.app.colouring.film import FilmPainter, is_done
 from flowchroma.app.colouring.frames import FrameReader
 from flowchroma.app.colouring.pictures import read_pictures, read_planned
+from flowchroma.app.colouring.reporting import report
+from flowchroma.app.colouring.uncertainty import read_uncertainty
 from flowchroma.app.progress import shown_progress
 from flowchroma.app.settings import pick_device
 from flowchroma.app.systems import load_system
@@ -63,12 +65,16 @@ def run(config: DictConfig) -> None:
         if config.shots is not None and not store.is_joined and not is_done(store, assignments):
             print(f"shots {config.shots} of {len(assignments)} are coloured: the film is joined when the others are")
             return
+        unsure = None
         if not store.is_joined:
+            unsure = read_uncertainty(store, assignments) if config.report else None
             store.join([(*piece, a.key) for a in assignments for piece in a.pieces], remove=plan is None)
     length = store.span[1] - store.span[0]
     print(f"{length} frames, {seconds / max(1, length - before):.2f} s a frame: {config.output}")
     if summary := frames.film.summary():
         print(f"flowchroma: {summary}", file=sys.stderr)
+    if unsure is not None:
+        report(config, film, assignments, unsure, system.matcher, device)
 
 
 def _frames_to_do(store: SegmentStore, assignments: Sequence[Assignment], both: bool) -> int:
