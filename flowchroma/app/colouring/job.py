@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 
+import torch
 from omegaconf import DictConfig
 
 from flowchroma.app.colouring.assignments import Assignment, assign
@@ -22,6 +23,7 @@ from flowchroma.app.systems import load_system
 from flowchroma.colorizers.estimate_files import EstimateFiles
 from flowchroma.film import OpenedFilm, open_film
 from flowchroma.film.segments import SegmentStore, open_segments, require_space
+from flowchroma.models import FlowChroma
 from flowchroma.plans import read_plan
 
 _LOUD = 1_000_000_000  # bytes in the working folder from which on they are told
@@ -47,34 +49,48 @@ def run(config: DictConfig) -> None:
         shots = shots_of(film, store.folder, config, span or (0, len(film)), plan)
         system = load_system(config.checkpoint).to(device)
         assignments = assign(shots, pictures, film, system.matcher, config.keep_colour or plan is not None, device)
-        mine = some_of(assignments, config.shots)
-        both = config.directions == "both"
-        if both:
-            _require_room(store, mine, film, config.size)
-        frames, ahead = (FrameReader(film, config.strict, store.deep, device, quiet) for quiet in (False, True))
-        started, total, before = time.perf_counter(), _frames_to_do(store, mine, both), store.frames
-        with shown_progress("colouring", total) as show:
-            done = count(1)
-            painter = FilmPainter(
-                system, config.size, store, frames, ahead if both else None, device, lambda: show(next(done))
-            )
-            painter.paint(mine)
-            if config.shots is not None:
-                painter.wait(mine)
-        seconds = time.perf_counter() - started
-        if config.shots is not None and not store.is_joined and not is_done(store, assignments):
+        done = _paint(config, film, system, store, assignments, device)
+        if done is None:
             print(f"shots {config.shots} of {len(assignments)} are coloured: the film is joined when the others are")
             return
         unsure = None
         if not store.is_joined:
             unsure = read_uncertainty(store, assignments) if config.report else None
             store.join([(*piece, a.key) for a in assignments for piece in a.pieces], remove=plan is None)
-    length = store.span[1] - store.span[0]
-    print(f"{length} frames, {seconds / max(1, length - before):.2f} s a frame: {config.output}")
-    if summary := frames.film.summary():
-        print(f"flowchroma: {summary}", file=sys.stderr)
+    print(done)
     if unsure is not None:
         report(config, film, assignments, unsure, system.matcher, device)
+
+
+def _paint(
+    config: DictConfig,
+    film: OpenedFilm,
+    system: FlowChroma,
+    store: SegmentStore,
+    assignments: Sequence[Assignment],
+    device: torch.device,
+) -> str | None:
+    """Colour the shots that the options ask for; a line on it, or None where others of the film are not done."""
+    mine, both = some_of(assignments, config.shots), config.directions == "both"
+    if both:
+        _require_room(store, mine, film, config.size)
+    frames, ahead = (FrameReader(film, config.strict, store.deep, device, quiet) for quiet in (False, True))
+    started, total, before = time.perf_counter(), _frames_to_do(store, mine, both), store.frames
+    with shown_progress("colouring", total) as show:
+        number = count(1)
+        painter = FilmPainter(
+            system, config.size, store, frames, ahead if both else None, device, lambda: show(next(number))
+        )
+        painter.paint(mine)
+        if config.shots is not None:
+            painter.wait(mine)
+    seconds = time.perf_counter() - started
+    if not store.is_joined and not is_done(store, assignments):
+        return None
+    length = store.span[1] - store.span[0]
+    if summary := frames.film.summary():
+        print(f"flowchroma: {summary}", file=sys.stderr)
+    return f"{length} frames, {seconds / max(1, length - before):.2f} s a frame: {config.output}"
 
 
 def _frames_to_do(store: SegmentStore, assignments: Sequence[Assignment], both: bool) -> int:

@@ -25,8 +25,6 @@ from flowchroma.plans import choose_stills
 
 def prepare_evaluation(config: DictConfig, number: int = 0, processes: int = 1) -> tuple[Evaluation, dict[str, Any]]:
     """Build an evaluation from its options, and its report's header, in process `number` of `processes`."""
-    import cv2  # the flow that judges warp error is its
-
     protocol = Protocol(
         config.reference,
         _listed(config.resize),
@@ -48,14 +46,18 @@ def prepare_evaluation(config: DictConfig, number: int = 0, processes: int = 1) 
     if not entrants:
         raise UserError("nothing to score: give method=NAME, or predictions=FOLDER; see --help")
     networks = load_perceptual_networks(config.lpips, config.fid, config.weights, config.download, device)
-    header = {
-        "set": name,
-        "clips": f"{len(films)} of {listed}",
-        **protocol.describe(),
+    header = {"set": name, "clips": f"{len(films)} of {listed}", **protocol.describe(), **_machine(device, processes)}
+    return Evaluation(films, entrants, protocol, networks, store, device), header
+
+
+def _machine(device: torch.device, processes: int) -> dict[str, Any]:
+    """What a report says of the command and of what ran it."""
+    import cv2  # the flow that judges warp error is its
+
+    on_cuda = device.type == "cuda"
+    return {
         "command": shlex.join(["python", "-m", "flowchroma.evaluate", *sys.argv[1:]]),
-        "device": torch.cuda.get_device_name(device)
-        if device.type == "cuda"
-        else f"{device.type}, {processes} processes",
+        "device": torch.cuda.get_device_name(device) if on_cuda else f"{device.type}, {processes} processes",
         "versions": {
             "flowchroma": __version__,
             "torch": str(torch.__version__),
@@ -63,7 +65,6 @@ def prepare_evaluation(config: DictConfig, number: int = 0, processes: int = 1) 
             "python": platform.python_version(),
         },
     }
-    return Evaluation(films, entrants, protocol, networks, store, device), header
 
 
 def _stills_chooser(checkpoint: str | None) -> Callable[[Film, int], Sequence[int]]:
