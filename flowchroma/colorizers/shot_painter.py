@@ -133,9 +133,10 @@ class ShotPainter:
         first = number + 1 if number in self._keyframes else number
         if all(files.has(n) for n in range(first, keyframe)):
             return
-        for n, rgb in enumerate(self._ahead(first, keyframe), first):
+        for n, rgb in enumerate(self._ahead(first, keyframe + 1), first):
             files.put_luma(n, shrink(rgb_to_lab(rgb)[:, :1], self._size))
-        state = self._advance(self._small[keyframe][:, :1], State(memory), keyframe).state
+        # A picture may have other tones than its frame: the film's luminance is what flow is found in.
+        state = self._advance(files.take_luma(keyframe, device), State(memory), keyframe).state
         for n in range(keyframe - 1, first - 1, -1):
             frame = system.advance(files.take_luma(n, device), state)
             state = frame.state
