@@ -85,4 +85,5 @@ def report(rows: Sequence[Mapping[str, Any]], output: Path) -> None:
     for method in METHODS:
         table.add_row(method, f"{np.mean([row['psnr'] for row in rows if row['method'] == method]):.2f}")
     Console().print(table)
-    Console().print(f"Watch {output / 'comparison.mp4'}: {' | '.join(SHOWN)}", soft_wrap=True, highlight=False)
+    line = f"Watch {output / 'comparison.mp4'}: {' | '.join(SHOWN)}"
+    Console().print(line, soft_wrap=True, highlight=False, markup=False)
