@@ -56,8 +56,9 @@ def test_evaluate(module, build, tmp_path: Path, films: Path) -> None:
         OmegaConf.save(OmegaConf.create(flow), tmp_path / name / "config.yaml")
         save_weights(build("memflow_small"), tmp_path / name / "weights.safetensors")
     options = ["data=folder", f"data.root={films}", f"output=out {ODD}", f"checkpoint={tmp_path / ODD}", *QUICK]
-    code, _, _ = module("flowchroma.evaluate")(f"method=[hold,a b,a,b,{ODD},propagation,a b]", *options)
+    code, out, _ = module("flowchroma.evaluate")(f"method=[hold,a b,a,b,{ODD},propagation,a b]", *options)
     assert code == 0
+    assert f"Read out {ODD}/report.html" in out
     report = json.loads((tmp_path / f"out {ODD}" / "report.json").read_text())
     assert len(report["methods"]) == 5
     assert report["protocol"]["clips"] == "2 of 2"

@@ -83,7 +83,8 @@ def report(rows: Sequence[Mapping[str, Any]], output: Path) -> None:
     for method in METHODS:
         table.add_row(method, f"{np.mean([row['psnr'] for row in rows if row['method'] == method]):.2f}")
     Console().print(table)
-    Console().print(f"Watch {output / 'comparison.mp4'}: {' | '.join(SHOWN)}", soft_wrap=True, highlight=False)
+    line = f"Watch {output / 'comparison.mp4'}: {' | '.join(SHOWN)}"
+    Console().print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 def side_by_side(frames: Sequence[Tensor]) -> np.ndarray:

@@ -21,7 +21,9 @@ from flowchroma.errors import UserError, user_error_behind
 
 Task = Callable[..., None]
 
-_QUOTED = re.compile(r"""'(\\'|[^'])*'|"(\\"|[^"])*\"""", re.DOTALL)
+_QUOTED = r"""('(\\'|[^'])*'|"(\\"|[^"])*")"""
+# What Hydra itself reads as several values.
+_SWEEP = rf"(choice|glob|range|interval|sort|shuffle|tag)\(.*|{_QUOTED}(,{_QUOTED})*"
 
 # Options of every command that reads a set of films: see `quote`.
 DATA_TEXTS = tuple(f"data.{name}" for name in ("root", *(f"sources.*.{n}" for n in ("root", "cache", "*_list"))))
@@ -134,17 +136,17 @@ def quote(argument: str, texts: Sequence[str], interpolated: bool = False, sweep
     name = f"{key.lstrip('+')}."
     if not any(fnmatchcase(name, f"{text}.*") for text in texts):
         return argument
-    if not sweep or name.startswith("hydra.") or "${" in value:
+    if not sweep or name.startswith("hydra.") or value.startswith("{") or "${" in value:
         return f"{key}={_quoted(value, interpolated)}"
-    if re.match(r"(choice|glob|range|interval|sort|shuffle|tag)\(", value):
+    if re.fullmatch(_SWEEP, value, re.DOTALL):
         return argument
     return f"{key}={','.join(_quoted(part, interpolated) for part in split_names(value))}"
 
 
 def _quoted(value: str, interpolated: bool) -> str:
-    if value in ("", "null") or (_QUOTED.fullmatch(value) and not _exists(value)):
+    if value in ("", "null") or (re.fullmatch(_QUOTED, value, re.DOTALL) and not exists(value)):
         return value
-    if re.match(r"\{\s*\w+\s*:", value) and value.endswith("}") and not _exists(value):
+    if re.match(r"\{\s*\w+\s*:", value) and value.endswith("}") and not exists(value):
         paths = (entry.partition(":") for entry in re.split(r",(?=\s*\w+\s*:)", value[1:-1]))
         return f"{{{','.join(f'{name}:{_quoted(path.strip(), interpolated)}' for name, _, path in paths)}}}"
     return f"'{escape(value if interpolated else value.replace('${', chr(92) + '${'), mark=chr(39))}'"
@@ -157,7 +159,7 @@ def escape(text: str, mark: str) -> str:
 
 def parts_of(typed: str) -> list[str]:
     """The names in a list as typed, [A,B] or A,B; what exists may have commas or brackets in its name."""
-    several = typed.startswith("[") and typed.endswith("]") and not _exists(typed)
+    several = typed.startswith("[") and typed.endswith("]") and not exists(typed)
     return split_names(typed[1:-1] if several else typed)
 
 
@@ -166,14 +168,15 @@ def split_names(text: str) -> list[str]:
     pieces, parts = text.split(","), []
     while pieces:
         joined = [(n, ",".join(pieces[:n])) for n in range(len(pieces), 0, -1)]  # the longest name that exists
-        names = ((n, name) for n, both in joined for name in (both, both.strip()) if _exists(name))
+        names = ((n, name) for n, both in joined for name in (both, both.strip()) if exists(name))
         count, name = next(names, (1, pieces[0].strip()))
         parts.append(name)
         pieces = pieces[count:]
     return [part for part in parts if part]
 
 
-def _exists(name: str) -> bool:
+def exists(name: str) -> bool:
+    """Whether there is something of a name as typed, however long that is."""
     return os.path.exists(os.path.expanduser(name))  # noqa: PTH110, PTH111 (Path.exists raises where a name is too long)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 _EVERY = 60.0  # seconds from one line to the next
@@ -62,7 +63,7 @@ def clips_bar(clips: int) -> Iterator[Callable[[str, int], None]]:
 
         def show(clip: str, frames: int) -> None:
             done = f"{clip}, frame {frames}" if frames else clip
-            progress.update(task, advance=0 if frames else 1, description=done)
+            progress.update(task, advance=0 if frames else 1, description=escape(done))
 
         yield show
 
@@ -80,7 +81,7 @@ def job_bar() -> Iterator[Callable[[str, int, int | None], None]]:
         return
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("", total=None)
-        yield lambda what, done, of: progress.update(task, description=what, completed=done, total=of)
+        yield lambda what, done, of: progress.update(task, description=escape(what), completed=done, total=of)
 
 
 def counted(show: Callable[[str, int, int | None], None], doing: str, total: int) -> Callable[[str], None]:

@@ -141,7 +141,10 @@ def test_a_comma_is_a_sweep_unless_the_path_exists(tmp_path, monkeypatch):
     assert quote("model=simple,unet", TEXTS, sweep=True) == "model=simple,unet"
 
 
-def test_interpolations_and_functions_stay_hydras():
+def test_what_hydra_reads_itself_stays_as_it_is():
     assert read_by_hydra("hydra.run.dir=my runs, 1/${now:%H}").value() == "my runs, 1/${now:%H}"
-    assert quote("weights.model=glob(*)", TEXTS, sweep=True) == "weights.model=glob(*)"
+    for typed in ("glob(*)", "choice(a,b)", "'a,b'", "'a,b',\"c\""):
+        assert quote(f"weights.model={typed}", TEXTS, sweep=True) == f"weights.model={typed}"
+    roots = read_by_hydra("data.root={davis:a b,videvo:c}", sweep=True)
+    assert roots.value() == {"davis": "a b", "videvo": "c"}
     assert compose_one("output=${x}").output == "${x}"

@@ -42,5 +42,5 @@ def test_data_runs_weights_and_sweeps(runs, rows, tiny, tmp_path: Path) -> None:
     assert rows(odd / "m, 1.csv")
     assert list((odd / "panels").glob("*.png"))
     steps = [max(int(row["step"]) for row in rows(odd / name / "metrics.csv")) for name in ("first", "second")]
-    assert steps == [2, 3]
+    assert steps == [1, 2]  # from 0
     assert {row["weights.model"] for row in rows(odd / "sweep, =4" / "results.csv")} == {str(first), str(third)}

@@ -59,7 +59,7 @@ def _write(evaluation: Evaluation, header: dict[str, Any], problems: list[str], 
         write_csv(report, output / "report.csv")
         write_html(report, output / "report.html")
         print_table(report)
-        Console().print(f"Read {output / 'report.html'}", soft_wrap=True, highlight=False)
+        Console().print(f"Read {output / 'report.html'}", soft_wrap=True, highlight=False, markup=False)
     for line in report.protocol["problems"]:
         print(f"flowchroma: {line}", file=sys.stderr)
     if problems:

@@ -1,10 +1,9 @@
 """What `method=` of an evaluation may name: files of conf/method, and directories of runs."""
 
-import os
 import re
 from pathlib import Path
 
-from flowchroma.app.options import parts_of
+from flowchroma.app.options import exists, parts_of
 from flowchroma.app.settings import CONF
 
 
@@ -20,10 +19,10 @@ def with_runs(arguments: list[str]) -> list[str]:
         if key != "method":
             understood.append(argument)
             continue
-        chosen = list(dict.fromkeys(part if part in names else os.path.expanduser(part) for part in parts_of(value)))  # noqa: PTH111
-        runs = [part for part in chosen if part not in names and os.path.isdir(part)]  # noqa: PTH112 (see `exists`)
+        chosen = list(dict.fromkeys(parts_of(value)))
+        runs = [part for part in chosen if part not in names and exists(part)]
         understood.append(f"method=[{','.join(part for part in chosen if part not in runs)}]")
-        understood += [f"+runs.{name}={run}" for name, run in _named(runs).items()]
+        understood += [f"+runs.{name}={Path(run).expanduser()}" for name, run in _named(runs).items()]
     if any(a.startswith("predictions=") for a in understood) and not any(a.startswith("method=") for a in understood):
         understood.append("method=[]")
     return understood

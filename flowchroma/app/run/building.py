@@ -43,14 +43,14 @@ def check_model_fits_stage(config: DictConfig) -> None:
 
 def build_stage(config: DictConfig) -> Stage:
     """The LightningModule of the chosen stage, its networks filled with the weights that `weights` names."""
-    networks = {"model": build_network(config.model, config.weights.model)}
+    parts = {"model": build_network(config.model, config.weights.model)}
     for name in _frozen(config, _stage_of(config)):
-        networks[name] = build_network(config.stage[name], config.weights.get(name))
+        parts[name] = build_network(config.stage[name], config.weights.get(name))
     scheduler = build("scheduler", config.scheduler, Callable) if config.get("scheduler") else None
     optimizer, loss = (build(key, config[key], Callable) for key in ("optimizer", "loss"))
-    networks |= {"loss": loss, "optimizer": optimizer, "scheduler": scheduler}
+    parts |= {"loss": loss, "optimizer": optimizer, "scheduler": scheduler}
     settings: Any = {"_recursive_": False, "_convert_": "object"}
-    stage: Stage = build("stage.module", config.stage.module, Stage, **networks, **settings)
+    stage: Stage = build("stage.module", config.stage.module, Stage, **parts, **settings)
     _check_optimizer(config, stage, optimizer, scheduler)
     if config.channels_last:
         stage.to(memory_format=torch.channels_last)
@@ -111,16 +111,13 @@ def check_device(config: DictConfig) -> None:
 def build_trainer(config: DictConfig, stage: Stage) -> Trainer:
     """The Trainer; a run shorter than an interval between validations or log lines has one of each at its end.
 
-    Refuses an `optimized_metric` that validation of this stage does not log, and what a callback monitors likewise.
+    Refuses an `optimized_metric` that validation of this stage does not log.
     """
-    watching = {
-        f"callbacks.{name}.monitor": node for name, node in config.callbacks.items() if "monitor" in (node or {})
-    }
-    watched = {"optimized_metric": config.optimized_metric} | {key: node.monitor for key, node in watching.items()}
-    for key, metric in watched.items():
-        if metric not in stage.validation_metrics and not (key in watching and metric.startswith(("train/", "lr-"))):
-            choices = ", ".join(stage.validation_metrics)
-            raise UserError(f"{key}={metric} is not logged by stage={config.stage.name}: choose from {choices}")
+    if config.optimized_metric not in stage.validation_metrics:
+        raise UserError(
+            f"optimized_metric={config.optimized_metric} is not logged by stage={config.stage.name}: choose from"
+            f" {', '.join(stage.validation_metrics)}"
+        )
     settings: Any = OmegaConf.merge(config.trainer)
     if settings.max_steps > 0:
         # Lightning counts batches here.

@@ -99,8 +99,16 @@ def explain_machine_failures() -> Iterator[None]:
             raise UserError(f"compile=true does not work here ({text.splitlines()[0]}): leave it out") from error
         if type(error).__name__ == "OutOfMemoryError":
             raise UserError(_FULL.format("the GPU's memory")) from error
+        _refuse_unfit(error)
         raise
     except Exception as error:
-        if type(error).__name__ != "MisconfigurationException":  # Lightning's, which takes seconds to import
-            raise
+        _refuse_unfit(error)
+        raise
+
+
+def _refuse_unfit(error: Exception) -> None:
+    """Say in one line what Lightning, or a callback of its own, has against how it was configured."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    own = frame.f_globals.get("__name__", "").startswith(("lightning.pytorch.callbacks.", "lightning.pytorch.tuner."))
+    if own or type(error).__name__ == "MisconfigurationException":  # which takes seconds to import
         raise UserError(f"cannot train like this: {' '.join(str(error).split())}", code=2) from error

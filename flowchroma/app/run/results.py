@@ -93,4 +93,4 @@ def report(config: DictConfig, stage: Stage, scores: Mapping[str, float], run_di
             table.add_row(name, str(value))
     console = Console()
     console.print(table)
-    console.print(f"Everything is in {run_dir}", soft_wrap=True, highlight=False)
+    console.print(f"Everything is in {run_dir}", soft_wrap=True, highlight=False, markup=False)
