@@ -48,8 +48,8 @@ class Refiner(nn.Module):
         dilations: Sequence[int] = (1, 2, 4),
     ) -> None:
         super().__init__()
-        if len(scales) != len(steps) or min(*scales, *steps, 2) < 1 or {*scales} - {8, 4, 2} or [*scales][-1:] != [2]:
-            raise ValueError("scales are 8, 4 or 2, the last one 2, and each has one step or more")
+        if scales and (len(scales) != len(steps) or min(*scales, *steps) < 1):
+            raise ValueError("each scale, from 1 on, has one step or more")
         self.scales, self.steps, self.radii = tuple(scales), tuple(steps), tuple(radii)
         inputs = 7 + _STEP_CHANNELS * len(radii)
         self.split = [len(radii) + 2, 2, *(9 for _ in _DILATIONS)]
