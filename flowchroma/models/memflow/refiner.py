@@ -48,8 +48,8 @@ class Refiner(nn.Module):
         dilations: Sequence[int] = (1, 2, 4),
     ) -> None:
         super().__init__()
-        if scales and (len(scales) != len(steps) or min(*scales, *steps) < 1):
-            raise ValueError("each scale, from 1 on, has one step or more")
+        if not scales or len(scales) != len(steps) or min(scales) < 1 or min(steps) < 0:
+            raise ValueError("each scale, from 1 on, has a number of steps")
         self.scales, self.steps, self.radii = tuple(scales), tuple(steps), tuple(radii)
         inputs = 7 + _STEP_CHANNELS * len(radii)
         self.split = [len(radii) + 2, 2, *(9 for _ in _DILATIONS)]
