@@ -49,7 +49,7 @@ class Refiner(nn.Module):
     ) -> None:
         super().__init__()
         if not scales or len(scales) != len(steps) or min(scales) < 1 or min(steps) < 0:
-            raise ValueError("each scale, from 1 on, has a number of steps")
+            raise ValueError("scales are numbers from 1 on, each with a number of steps")
         self.scales, self.steps, self.radii = tuple(scales), tuple(steps), tuple(radii)
         inputs = 7 + _STEP_CHANNELS * len(radii)
         self.split = [len(radii) + 2, 2, *(9 for _ in _DILATIONS)]
