@@ -53,7 +53,7 @@ def run(source: Path, reference: str, output: Path, networks: bool) -> tuple[int
             os.dup2(said.fileno(), 2)
             if not networks:
                 job.load_system = lambda checkpoint: stand_in()  # type: ignore[assignment]
-            options = (f"source={source}", f"reference={reference}", f"output={output}", "preset=fast")
+            options = (f"source={source}", f"reference={reference}", f"output={output}", "preset=fast", "report=false")
             sys.argv = ["colorize", *options, "overwrite=true"]
             code = 0
             try:

@@ -1,6 +1,7 @@
 """Which pictures each shot of a film is coloured from."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -11,6 +12,7 @@ from torch import Tensor
 from flowchroma.app.colouring.pictures import Picture, Pictures, hash_of
 from flowchroma.color import rgb_to_lab
 from flowchroma.colorizers.painter import to_tensor
+from flowchroma.errors import UserError
 from flowchroma.film import OpenedFilm
 from flowchroma.models.contracts import Matcher
 from flowchroma.plans import Shot
@@ -79,7 +81,7 @@ def assign(
     given = dict(pictures.keyframes)
     if keep:
         middles = {(shot.start + shot.stop) // 2 for shot in shots if shot.coloured} - given.keys()
-        given |= {middle: Picture(film.read([middle])[0]) for middle in sorted(middles)}
+        given |= {middle: Picture(rgb) for middle in sorted(middles) for rgb in _readable(film, [middle])}
     several = [*pictures.references, *given.values()]
     described: list[Tensor] = []
     made = []
@@ -95,11 +97,21 @@ def assign(
         if len(others) > count:
             described = described or _described([picture.rgb for picture in several], matcher, device)
             numbers = {(shot.start + shot.stop) // 2, shot.start + (shot.stop - shot.start) // 4}
-            frames = _described(film.read(sorted(numbers)), matcher, device)
+            frames = _described(_readable(film, sorted(numbers)), matcher, device)
             places = [next(at for at, p in enumerate(several) if p is other) for other in others]
-            others = [others[at] for at in closest(frames, [described[place] for place in places], count)]
+            nearest = closest(frames, [described[place] for place in places], count) if frames else range(count)
+            others = [others[at] for at in nearest]
         made.append(Assignment(shot, own, others))
     return made
+
+
+def _readable(film: OpenedFilm, numbers: Sequence[int]) -> list[np.ndarray]:
+    """Those of the frames that are not damaged."""
+    frames: list[np.ndarray] = []
+    for number in numbers:
+        with suppress(UserError):
+            frames += film.read([number])
+    return frames
 
 
 def _described(pictures: Sequence[np.ndarray], matcher: Matcher, device: torch.device) -> list[Tensor]:
