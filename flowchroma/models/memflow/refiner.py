@@ -48,8 +48,8 @@ class Refiner(nn.Module):
         dilations: Sequence[int] = (1, 2, 4),
     ) -> None:
         super().__init__()
-        if not scales or len(scales) != len(steps) or min(scales) < 1 or min(steps) < 0:
-            raise ValueError("scales are numbers from 1 on, each with a number of steps")
+        if len(scales) != len(steps) or {*scales} - {8, 4, 2} or [*scales][-1:] != [2] or min(steps) < 0:
+            raise ValueError("scales are 8, 4 or 2, the last one 2, each with a number of steps")
         self.scales, self.steps, self.radii = tuple(scales), tuple(steps), tuple(radii)
         inputs = 7 + _STEP_CHANNELS * len(radii)
         self.split = [len(radii) + 2, 2, *(9 for _ in _DILATIONS)]
