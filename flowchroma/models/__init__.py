@@ -1,5 +1,6 @@
 """The networks: torch alone, without Lightning, configuration or files."""
 
+from flowchroma.models.bidirectional import BidirectionalFusion
 from flowchroma.models.error_model import ErrorModel
 from flowchroma.models.flowchroma import FlowChroma
 from flowchroma.models.fusion.blend import BlendFusion
@@ -12,6 +13,7 @@ from flowchroma.models.swintexco import SwinTExCo, SwinTExCoSmall
 from flowchroma.models.vgg import VGGFeatures
 
 __all__ = [
+    "BidirectionalFusion",
     "BlendFusion",
     "ErrorModel",
     "FlowChroma",

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from flowchroma.models.frozen import FrozenTrunk
+
 BLOCKS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
 _LEVELS = ("relu2_2", "relu3_2", "relu4_2", "relu5_2")
 LEVEL_CHANNELS = (128, 256, 512, 512)
@@ -40,7 +42,7 @@ def imagenet_normalized(rgb: Tensor) -> Tensor:
     return (rgb - mean) / std
 
 
-class VGGFeatures(nn.Module):
+class VGGFeatures(FrozenTrunk):
     """Frozen VGG, cut off behind the deepest layer that is asked for.
 
     Parameter names are torchvision's (`features.<i>.weight`), so that its weights fit. Parameters start at NaN: only
@@ -73,13 +75,8 @@ class VGGFeatures(nn.Module):
             width = _WIDTHS[int(name[4]) - 1]
             self.features[str(index)] = nn.Conv2d(channels, width, 3, padding=1)
             channels = width
-        for parameter in self.parameters():
-            nn.init.constant_(parameter, float("nan")).requires_grad_(False)
-        self.eval()
-
-    def train(self, mode: bool = True) -> "VGGFeatures":
-        """Stay in evaluation mode, whatever is asked."""
-        return super().train(False)
+        self.channels = {name: _WIDTHS[int(name[4]) - 1] for name in self.layers}
+        self.freeze()
 
     def forward(self, rgb: Tensor) -> dict[str, Tensor]:
         """Compute the features of images.

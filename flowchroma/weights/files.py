@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from flowchroma.errors import UserError
-from flowchroma.models import VGGFeatures
+from flowchroma.models.frozen import FrozenTrunk
 from flowchroma.weights import SHIPPED_SYSTEM
 from flowchroma.weights.cache import read_file
 from flowchroma.weights.published_checkpoints import published_extras, published_files
@@ -18,7 +18,7 @@ WEIGHTS = "weights.safetensors"
 
 def learned_state(network: nn.Module) -> dict[str, Tensor]:
     """The network's state without the pretrained trunks that ship by themselves."""
-    trunks = tuple(f"{name}." for name, module in network.named_modules() if isinstance(module, VGGFeatures))
+    trunks = tuple(f"{name}." for name, module in network.named_modules() if isinstance(module, FrozenTrunk))
     return {k: v for k, v in network.state_dict().items() if not (trunks and k.startswith(trunks))}
 
 

@@ -1,16 +1,12 @@
 """A fusion of three colours: carried, matched with the references, matched with frames coloured before."""
 
-from itertools import pairwise
-
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
-from flowchroma import ops
 from flowchroma.color import scale_ab, scale_luma, unscale_ab
 from flowchroma.models.contracts import Fusion
 from flowchroma.models.error_model import ErrorModel
-from flowchroma.models.fusion.inputs import convs
+from flowchroma.models.fusion.additive_unet import AdditiveUNet
 from flowchroma.models.fusion.inverse_variance import InverseVarianceFusion, candidate_colours
 from flowchroma.models.state import Signals
 
@@ -18,16 +14,15 @@ CHANNELS = 13
 _DIFFERENCE = 20.0  # units of L that become 1
 
 
-class BlendFusion(Fusion):
+class BlendFusion(AdditiveUNet, Fusion):
     """`InverseVarianceFusion` with weights that a network changes, and a correction of their mixture.
 
-    A U-Net with additive skips (Ronneberger et al., MICCAI 2015) over squares of two by two pixels reads luminance, the
-    three colours, and what is known of each, and changes the logarithms of their weights. Softmax keeps the mixture
-    within the colours that were found. Both the changes and the correction start at zero.
+    A U-Net reads luminance, the three colours, and what is known of each, and changes the logarithms of their weights.
+    Softmax keeps the mixture within the colours that were found. Both the changes and the correction start at zero.
 
     Args:
-        width: channels at half size; doubled at each of the coarser scales.
-        depth: number of times that grid is halved.
+        width: see `AdditiveUNet`.
+        depth: likewise.
         error_model: gives the expected errors; None takes the shipped constants.
     """
 
@@ -35,34 +30,15 @@ class BlendFusion(Fusion):
     reads_votes = True
 
     def __init__(self, width: int = 24, depth: int = 3, error_model: ErrorModel | None = None) -> None:
-        super().__init__(error_model)
+        super().__init__(CHANNELS, 5, width, depth)
+        self.error_model = error_model or ErrorModel()
         self.untrained = InverseVarianceFusion(self.error_model)
-        widths = [width * 2**level for level in range(depth + 1)]
-        self.multiple = 2 ** (depth + 1)
-        self.enter = nn.Sequential(nn.PixelUnshuffle(2), *convs(4 * CHANNELS, width, width))
-        self.down = nn.ModuleList(convs(a, b, b) for a, b in pairwise(widths))
-        self.lift = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(widths))
-        self.up = nn.ModuleList(convs(a, a) for a in widths[:-1])
-        self.leave = nn.Conv2d(width, 20, 3, padding=1, padding_mode="replicate")
-        nn.init.zeros_(self.leave.weight)
-        assert self.leave.bias is not None
-        nn.init.zeros_(self.leave.bias)
 
     def forward(self, signals: Signals) -> Tensor:
         """Fuse the colours of a frame: (B, 2, H, W), CIELAB units; any size."""
-        x, padding = ops.pad_to_multiple(_read(signals), self.multiple)
-        out = padding.crop(F.pixel_shuffle(self._changes(x), 2)).float()
+        out = self.compute(_read(signals)).float()
         mixture = self.untrained.weigh(signals, out[:, :3])
         return mixture + unscale_ab(out[:, 3:]).to(mixture.dtype)
-
-    def _changes(self, x: Tensor) -> Tensor:
-        skips = [self.enter(x)]
-        for down in self.down:
-            skips.append(down(F.avg_pool2d(skips[-1], 2)))
-        x = skips.pop()
-        for lift, up in zip(reversed(self.lift), reversed(self.up), strict=True):
-            x = up(skips.pop() + F.interpolate(lift(x), scale_factor=2.0, mode="bilinear"))
-        return self.leave(x)
 
 
 def _read(signals: Signals) -> Tensor:

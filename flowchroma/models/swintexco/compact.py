@@ -11,36 +11,40 @@ from torch.nn import functional as F
 
 from flowchroma import ops
 from flowchroma.color import scale_ab, scale_luma, unscale_ab
+from flowchroma.models.frozen import FrozenTrunk
 from flowchroma.models.state import ReferenceMemory
 from flowchroma.models.swintexco.tokens import STRIDE, from_cells, normalized, reference_memory, to_cells
 from flowchroma.types import Match
 
 MULTIPLE = 16  # the deepest level is a sixteenth of the frame
 _CHUNK = 4096  # positions whose patches are compared at a time
-_CHANNELS = {"relu2_2": 128, "relu3_3": 256, "relu4_3": 512}  # of VGG16
-_WIDTHS = {"relu2_2": 32, "relu3_3": 64, "relu4_3": 64}
+_WIDTHS = {"relu2_2": 32, "relu3_3": 64, "relu4_3": 64}  # of VGG16
 
 
 class MatchingFeatures(nn.Module):
     """Unit-length features of a gray frame at a quarter of its size, for cosine similarity.
 
-    The trunk takes the frame at half its size: its larger receptive field matches better than full resolution does, at
-    a quarter of the cost. Each level is centred over the frame and projected to few channels.
+    Each level of the trunk is centred over the frame and projected to few channels.
 
     Attributes:
         fitted: whether `fit` was called.
 
     Args:
-        trunk: frozen features of RGB in [0, 1], returned by name; the first level at a half of its input's size.
-        channels: of the trunk's levels, by name, the finest first.
-        widths: channels that each level contributes.
+        trunk: frozen features of RGB in [0, 1], by name.
+        widths: channels that each of the trunk's levels contributes, by name.
+        shrink: how much smaller the trunk sees the frame, 1 or 2. VGG16 matches better at half size, where its
+            receptive field is larger, at a quarter of the cost. A quarter of the frame's size must be a level's.
+
+    Raises:
+        ValueError: the trunk has no such level.
     """
 
-    def __init__(
-        self, trunk: nn.Module, channels: Mapping[str, int] = _CHANNELS, widths: Mapping[str, int] = _WIDTHS
-    ) -> None:
+    def __init__(self, trunk: FrozenTrunk, widths: Mapping[str, int] = _WIDTHS, shrink: int = 2) -> None:
         super().__init__()
-        self.trunk = trunk
+        self.trunk, self.shrink = trunk, shrink
+        channels = trunk.channels
+        if unknown := [name for name in widths if name not in channels]:
+            raise ValueError(f"the trunk has no level {', '.join(unknown)}: it has {', '.join(channels)}")
         projections = {name: nn.Conv2d(channels[name], width, 1, bias=False) for name, width in widths.items()}
         for projection in projections.values():
             nn.init.orthogonal_(projection.weight)
@@ -51,7 +55,7 @@ class MatchingFeatures(nn.Module):
     def forward(self, luma: Tensor) -> Tensor:
         """(B, 1, H, W), L in [0, 100], sides multiples of 16, to (B, C, H / 4, W / 4)."""
         features = self._features(luma)
-        grid = next(iter(features.values())).shape[-2:]
+        grid = [side // STRIDE for side in luma.shape[-2:]]
         projected = (F.normalize(level(features[name]), dim=1) for name, level in self.levels.items())
         enlarged = (F.normalize(F.interpolate(x, size=grid, mode="bilinear"), dim=1) for x in projected)
         return F.normalize(torch.cat([g * x for g, x in zip(self.gains, enlarged, strict=True)], dim=1), dim=1)
@@ -74,8 +78,9 @@ class MatchingFeatures(nn.Module):
         cast(Tensor, self.fitted).fill_(True)
 
     def _features(self, luma: Tensor) -> dict[str, Tensor]:
-        half = F.interpolate(luma, scale_factor=0.5, mode="bilinear", antialias=True)
-        features = self.trunk((half / 100).expand(-1, 3, -1, -1))
+        if self.shrink > 1:
+            luma = F.interpolate(luma, scale_factor=1 / self.shrink, mode="bilinear", antialias=True)
+        features = self.trunk((luma / 100).expand(-1, 3, -1, -1))
         return {name: normalized(features[name]) for name in self.levels}
 
 
@@ -111,6 +116,8 @@ class SwinTExCoSmall(nn.Module):
 
     Args:
         trunk: see `MatchingFeatures`.
+        widths: likewise.
+        shrink: likewise.
         temperature: of the matching at the start of training; it is learned.
         refine_width: see `Refinement`.
         cells: see `ops.match_coarse_to_fine`.
@@ -121,7 +128,9 @@ class SwinTExCoSmall(nn.Module):
 
     def __init__(
         self,
-        trunk: nn.Module,
+        trunk: FrozenTrunk,
+        widths: Mapping[str, int] = _WIDTHS,
+        shrink: int = 2,
         temperature: float = 0.03,
         refine_width: int = 32,
         cells: int = 8,
@@ -130,7 +139,7 @@ class SwinTExCoSmall(nn.Module):
         noise: float = 2.0,
     ) -> None:
         super().__init__()
-        self.embed = MatchingFeatures(trunk)
+        self.embed = MatchingFeatures(trunk, widths, shrink)
         self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)))
         self.refine = Refinement(refine_width)
         self.cells, self.top = cells, top
