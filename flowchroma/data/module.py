@@ -6,11 +6,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.pytorch import LightningDataModule
 
 from flowchroma.data.clips.augmentation import Augmentation
-from flowchroma.data.clips.batches import BatchedClips, ClipLoader, identity, start_worker, to_clip
+from flowchroma.data.clips.batches import BatchedClips, ClipLoader, make_loader, to_clip
 from flowchroma.data.clips.buffers import SharedBuffers
 from flowchroma.data.clips.datasets import ClipDataset, FilmGroup, TrainingClips, ValidationClips
 from flowchroma.data.clips.raw import RawClip
@@ -200,17 +199,8 @@ class ClipDataModule(LightningDataModule):
                 f"{len(clips)} validation clips cannot be shared by {sampler.world_size} processes: set data.val_clips"
                 " higher or data.val_length lower, or use fewer processes"
             )
-        return ClipLoader(
-            BatchedClips(clips, self._buffers(clips)),
-            batch_size=self.batch_size,
-            sampler=sampler,
-            # Else the loader would draw its workers' seeds from the global generator, and change all that follows.
-            generator=torch.Generator().manual_seed(self.seed),
-            num_workers=self.num_workers,
-            collate_fn=identity,
-            worker_init_fn=start_worker,
-            pin_memory=torch.cuda.is_available(),
-            persistent_workers=self.num_workers > 0,
+        return make_loader(
+            BatchedClips(clips, self._buffers(clips)), sampler, self.batch_size, self.num_workers, self.seed
         )
 
 

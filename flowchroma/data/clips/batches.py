@@ -21,7 +21,7 @@ from flowchroma.data.clips.augmentation import apply_variation
 from flowchroma.data.clips.buffers import BufferedBatch, SharedBuffers
 from flowchroma.data.clips.datasets import ClipDataset
 from flowchroma.data.clips.raw import ClipVariation, RawClip
-from flowchroma.data.clips.sampler import ClipKey
+from flowchroma.data.clips.sampler import ClipKey, ClipSampler
 from flowchroma.errors import UserError
 from flowchroma.types import Clip
 
@@ -120,6 +120,24 @@ class ClipLoader(DataLoader[Any]):
         # The traceback would keep the iterator, and with it the workers, alive until a timeout.
         self._iterator = None
         raise batch
+
+
+def make_loader(
+    batches: Dataset[Any], sampler: ClipSampler, batch_size: int, num_workers: int, seed: int
+) -> ClipLoader:
+    """A loader of a data set that makes whole batches, from the keys of a sampler."""
+    return ClipLoader(
+        batches,
+        batch_size=batch_size,
+        sampler=sampler,
+        # Else the loader would draw its workers' seeds from the global generator, and change all that follows.
+        generator=torch.Generator().manual_seed(seed),
+        num_workers=num_workers,
+        collate_fn=identity,
+        worker_init_fn=start_worker,
+        pin_memory=torch.cuda.is_available(),
+        persistent_workers=num_workers > 0,
+    )
 
 
 def to_clip(raw: RawClip) -> Clip:
