@@ -11,7 +11,7 @@ from flowchroma.models.estimate import Estimate
 from flowchroma.models.fusion.additive_unet import AdditiveUNet
 from flowchroma.types import Match
 
-CHANNELS = 13
+CHANNELS = 16
 _DIFFERENCE = 20.0  # units of L that become 1
 _DISTANCE = 10.0  # CIELAB units between two colours that become 1
 _CHANGE = 4.0  # most that the logarithm of the expected error changes
@@ -59,7 +59,7 @@ class BidirectionalFusion(AdditiveUNet):
 
 
 def _read(found: TwoSided, errors: Tensor) -> Tensor:
-    """What the network reads, (B, 13, H, W), about [-1, 1]."""
+    """What the network reads, (B, 16, H, W), about [-1, 1]."""
     colours = found.forward.ab, found.backward.ab, found.match.ab
     pairs = ((0, 1), (0, 2), (1, 2))
     distances = [torch.linalg.vector_norm(colours[a] - colours[b], dim=1, keepdim=True) / _DISTANCE for a, b in pairs]
