@@ -5,7 +5,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -130,6 +130,33 @@ def compose():
             return hydra_compose(name, overrides=[*overrides, "run_dir=unused"] if name == "config" else [*overrides])
 
     return composed
+
+
+@pytest.fixture
+def write_rollouts(tmp_path):
+    """Write rollouts of made colours: a span a film, found a little off on the way forward and more on the way back."""
+    from flowchroma.data.rollouts.frames import TwoSidedFrames
+    from flowchroma.data.rollouts.span_file import write_span
+
+    def written(made_by: str = "nobody", films: Sequence[str] = ("a", "b", "c", "d"), size=(48, 64), frames: int = 5):
+        for film in films:
+            torch.manual_seed(sum(film.encode()))
+            luma = 20 + 60 * torch.rand(frames, 1, *size)
+            true = 20 * torch.randn(frames, 2, 1, 1) + torch.randn(frames, 2, *size)
+            errors = (torch.full_like(luma, 2.0), torch.full_like(luma, 6.0))
+            forward, backward = (true + error / 2**0.5 * torch.randn_like(true) for error in errors)
+            known = {"luma": luma, "true_ab": true, "forward_ab": forward, "forward_error": errors[0]}
+            known |= {"backward_ab": backward, "backward_error": errors[1], "match_ab": true + 9}
+            known |= {"similarity": torch.full_like(luma, 0.5), "difference": torch.full_like(luma, 4.0)}
+            place = torch.arange(1, frames + 1) / (frames + 1)
+            numbers = range(10, 10 + 2 * (frames + 1) + 1, 2)
+            write_span(
+                tmp_path / "rollouts" / f"{film}_0.safetensors",
+                TwoSidedFrames(position=place, **known), film, numbers, made_by,
+            )  # fmt: skip
+        return tmp_path / "rollouts"
+
+    return written
 
 
 @pytest.fixture
