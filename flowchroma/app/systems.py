@@ -36,10 +36,11 @@ def load_system(checkpoint: Checkpoint = None, fusion: Fusion | None = None) -> 
     networks = (build_without_weights(c) for c in (config.stage.flow, config.stage.matcher, config.model))
     recorded = config.stage.get("module") or {}
     memory = {name: recorded[name] for name in ("recent", "every") if name in recorded}
-    system = FlowChroma(*networks, **memory)
+    both = config.stage.get("bidirectional")
+    system = FlowChroma(*networks, **memory, bidirectional=build_without_weights(both) if both else None)
     load_weights(system, weights)
     if fusion is not None:
-        system = FlowChroma(system.flow, system.matcher, fusion, **memory)
+        system = FlowChroma(system.flow, system.matcher, fusion, **memory, bidirectional=system.bidirectional)
     return _frozen(system)
 
 

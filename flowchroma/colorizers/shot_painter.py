@@ -12,7 +12,7 @@ from flowchroma.color import rgb_to_lab
 from flowchroma.colorizers.estimate_files import EstimateFiles
 from flowchroma.colorizers.painter import enlarge, lay_over, shrink
 from flowchroma.models import FlowChroma
-from flowchroma.models.estimate import Estimate, combine
+from flowchroma.models.estimate import Estimate
 from flowchroma.models.state import ColouredFrame, Known, ReferenceMemory, State
 
 _NEAREST = 4  # keyframes that a frame is matched with: the two around it, and the next ones
@@ -22,7 +22,7 @@ class ShotPainter:
     """Colours one shot, frame after frame, in memory that does not grow with it.
 
     A frame between two keyframes is estimated from both: on the way forward, from the frame before it, and on the way
-    back from the next keyframe, which goes first. Both are weighed by the inverse squares of their expected errors.
+    back from the next keyframe, which goes first; the system weighs both.
     Before the first keyframe the way forward knows the references alone.
 
     Args:
@@ -87,7 +87,9 @@ class ShotPainter:
             return lay_over(luma, ab, deep=rgb.dtype != torch.uint8), estimate
         if self._has_backward(number):
             assert self._files is not None
-            estimate = combine([estimate, self._files.get(number, small.device)])
+            estimate = self._system.fuse_directions(
+                frame, self._files.get(number, small.device), self._position(number)
+            )
         return lay_over(luma, estimate.ab, deep=rgb.dtype != torch.uint8), estimate
 
     def _advance(self, luma: Tensor, state: State, number: int) -> ColouredFrame:
@@ -99,6 +101,12 @@ class ShotPainter:
             holds = shrink(self._holds[number].float(), self._size) > 0.5
             ab = torch.where(holds, ab, self._system.advance(luma, state).ab)
         return self._system.advance(luma, state, Known(ab))
+
+    def _position(self, number: int) -> float | None:
+        """Where a frame stands between two keyframes, 0 to 1; None where no keyframe is before it."""
+        assert self._span is not None
+        before, behind = self._span
+        return None if before < 0 else (number - before) / (behind - before)
 
     def saved(self) -> State:
         """The state after the last frame, without what `resume` finds again in the pictures."""

@@ -7,8 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from flowchroma import ops
+from flowchroma.models.bidirectional import BidirectionalFusion, TwoSided
 from flowchroma.models.contracts import FlowNetwork, Fusion, Matcher
 from flowchroma.models.error_model import ErrorModel
+from flowchroma.models.estimate import Estimate, combine
 from flowchroma.models.state import ColouredFrame, Known, ReferenceMemory, Signals, State
 from flowchroma.types import Flow, Propagation
 
@@ -25,6 +27,7 @@ class FlowChroma(nn.Module):
         fusion: weighs the two; its error model gives the confidence that colour is carried with.
         recent: coloured frames kept, for a fusion that `reads_recent`; the oldest gives way.
         every: of so many frames, one is kept.
+        bidirectional: weighs what is found from keyframes on both sides of a frame; None weighs by expected errors.
 
     Example:
         >>> state = system.start(references)        # (B, R, 3, H, W), CIELAB
@@ -32,11 +35,20 @@ class FlowChroma(nn.Module):
         ...     ab, state = system.step(luma, state)
     """
 
-    def __init__(self, flow: FlowNetwork, matcher: Matcher, fusion: Fusion, recent: int = 8, every: int = 5) -> None:
+    def __init__(
+        self,
+        flow: FlowNetwork,
+        matcher: Matcher,
+        fusion: Fusion,
+        recent: int = 8,
+        every: int = 5,
+        bidirectional: BidirectionalFusion | None = None,
+    ) -> None:
         super().__init__()
         self.flow, self.matcher, self.fusion = flow, matcher, fusion
         self.recent = recent if fusion.reads_recent else 0
         self.every = every
+        self.bidirectional = bidirectional
 
     def start(self, *references: Tensor) -> State:
         """Encode references, each (B, R, 3, H, W), CIELAB, of its own size; the state before a film's first frame."""
@@ -77,6 +89,20 @@ class FlowChroma(nn.Module):
         recent = self._keep(state, luma, ab) if keep else state.recent
         after = State(state.references, flow_state, ab, luma, confidence, recent, state.frames + 1)
         return ColouredFrame(luma, ab, signals, after)
+
+    def fuse_directions(self, frame: ColouredFrame, backward: Estimate, position: float | None) -> Estimate:
+        """Weigh a frame's colour with what was found for it on the way back from the next keyframe.
+
+        Args:
+            frame: on the way forward, its colour not given.
+            backward: of the same frame.
+            position: of the frame, between 0 at the keyframe before it and 1 at the next; None where none is before it.
+        """
+        forward = Estimate.of(frame, self.fusion.error_model)
+        if self.bidirectional is None or position is None or frame.signals is None:
+            return combine([forward, backward])
+        place = frame.luma.new_full((len(frame.luma),), position)
+        return self.bidirectional(TwoSided(frame.luma, forward, backward, frame.signals.match.finest, place))
 
     def estimate(self, luma: Tensor, state: State) -> Signals:
         """What both networks find for the next frame (B, 1, H, W), before it is fused."""
