@@ -1,4 +1,4 @@
-"""Make a fusion run the system that ships with the package: python -m flowchroma.ship RUN."""
+"""Make a run of stage fusion or bidirectional the system that ships with the package: python -m flowchroma.ship RUN."""
 
 import sys
 from pathlib import Path
@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 from flowchroma.app.options import asks_for_help, report_user_error
 from flowchroma.app.records import read_record
-from flowchroma.app.systems import load_system
+from flowchroma.app.systems import SystemRecord, load_system
 from flowchroma.errors import UserError
 from flowchroma.weights import SHIPPED_SYSTEM
 from flowchroma.weights.files import save_weights
@@ -18,12 +18,13 @@ def main() -> None:
     """Take a run's directory."""
     if asks_for_help(sys.argv[1:]):
         print(
-            "FlowChroma makes a fusion run the system that ships with the package.\n\n  python -m flowchroma.ship RUN"
+            "FlowChroma makes a run of stage fusion or bidirectional the system that ships with the package.\n\n"
+            "  python -m flowchroma.ship RUN"
         )
         return
     with report_user_error():
         if len(sys.argv) != 2:
-            raise UserError("give the directory of one fusion run", code=2)
+            raise UserError("give the directory of one run of stage fusion or bidirectional", code=2)
         ship(Path(sys.argv[1]), SHIPPED_SYSTEM)
 
 
@@ -31,14 +32,17 @@ def ship(run: Path, target: Path) -> None:
     """Write the run's weights in half precision, and of its config what builds the networks."""
     system = load_system(str(run))
     config = read_record(run / "config.yaml")
+    networks = SystemRecord.of(config)
+    added = {} if networks.bidirectional is None else {"bidirectional": networks.bidirectional}
     kept = {
         "stage": {
             "name": "fusion",
-            "flow": config.stage.flow,
-            "matcher": config.stage.matcher,
-            "module": {name: config.stage.module[name] for name in ("recent", "every")},
+            "flow": networks.flow,
+            "matcher": networks.matcher,
+            **added,
+            "module": networks.memory,
         },
-        "model": config.model,
+        "model": networks.fusion,
         "record": {name: config.record[name] for name in ("loss_trunk", "torch")},
     }
     target.parent.mkdir(parents=True, exist_ok=True)

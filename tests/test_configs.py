@@ -8,14 +8,15 @@ from omegaconf import OmegaConf
 from flowchroma.app.networks import build_without_weights
 from flowchroma.app.records import read_record
 from flowchroma.app.settings import CONF, HOME
-from flowchroma.data import ClipDataModule
+from flowchroma.data import ClipDataModule, RolloutDataModule
 from flowchroma.models import ErrorModel
 
-STAGES = ("memflow", "swintexco", "fusion")
+STAGES = ("memflow", "swintexco", "fusion", "bidirectional")
 # What has a file of its own test elsewhere, or is a command's whole configuration.
 GROUPS = ("loss", "optimizer", "scheduler", "trainer", "logger", "callbacks", "data", "model", "stage")
 
 TEST_SETS = ("davis30", "videvo20", "folder")  # for evaluation alone
+ROLLOUTS = "rollouts"  # for training alone
 
 
 def choices(group: str) -> list[str]:
@@ -32,7 +33,7 @@ def test_help_names_every_choice(compose, group: str) -> None:
 @pytest.mark.parametrize("group", ["data", "method"])
 def test_help_of_evaluate_names_every_choice(group: str) -> None:
     text = Path(CONF, "evaluate.yaml").read_text()
-    assert all(name in text for name in choices(group)), choices(group)
+    assert all(name in text for name in choices(group) if name != ROLLOUTS), choices(group)
 
 
 @pytest.mark.parametrize("method", choices("method"))
@@ -48,8 +49,9 @@ def test_methods_are_built(compose, method: str) -> None:
 def test_a_stage_picks_what_fits_it(compose, stage: str) -> None:
     config = compose(f"stage={stage}")
     assert config.stage.name == stage
-    fitting = {"memflow": "MemFlowSmall", "swintexco": "SwinTExCoSmall", "fusion": "SimpleFusion"}[stage]
-    assert config.model._target_.endswith(fitting)
+    fitting = {"memflow": "MemFlowSmall", "swintexco": "SwinTExCoSmall", "fusion": "SimpleFusion"}
+    assert config.model._target_.endswith(fitting.get(stage, "BidirectionalFusion"))
+    assert ("Rollout" in config.data._target_) == (stage == "bidirectional")
 
 
 def test_what_the_user_names_wins_over_the_stage_and_the_experiment(compose) -> None:
@@ -136,7 +138,8 @@ def test_flow_is_trained_as_published(compose, trainer: str) -> None:
 
 @pytest.mark.parametrize("data", choices("data"))
 def test_data_are_built(compose, data: str) -> None:
-    assert isinstance(instantiate(compose(f"data={data}").data), ClipDataModule)
+    kind = RolloutDataModule if data == ROLLOUTS else ClipDataModule
+    assert isinstance(instantiate(compose(f"data={data}").data), kind)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 10, 20, 50, 100])
@@ -192,4 +195,4 @@ def test_experiments_compose(compose, experiment: str) -> None:
     config = compose(f"+experiments={experiment}")
     assert config.stage.name in experiment or experiment.startswith("sweep_")
     assert isinstance(build_without_weights(config.model), torch.nn.Module)
-    assert isinstance(instantiate(config.data), ClipDataModule)
+    assert isinstance(instantiate(config.data), ClipDataModule | RolloutDataModule)

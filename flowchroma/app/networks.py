@@ -10,12 +10,17 @@ from omegaconf import DictConfig, OmegaConf
 
 from flowchroma.app.settings import CONF
 from flowchroma.errors import UserError
+from flowchroma.models import BidirectionalFusion
 from flowchroma.models.contracts import FlowNetwork, Fusion, Matcher
 from flowchroma.weights.files import load_weights
 
-# The attribute of a `FlowChroma` that holds a network of each kind. A module of any kind has `forward`, so that a
-# fusion is what is neither of the others.
-PARTS: Mapping[Any, str] = {FlowNetwork: "flow", Matcher: "matcher", Fusion: "fusion"}
+# The attribute of a `FlowChroma` that holds a network of each kind.
+PARTS: Mapping[Any, str] = {
+    FlowNetwork: "flow",
+    Matcher: "matcher",
+    Fusion: "fusion",
+    BidirectionalFusion: "bidirectional",
+}
 
 
 def find_target(target: Any, where: str = "") -> Any:
@@ -54,7 +59,7 @@ def class_of(config: Any, where: str = "") -> type:
 
 
 def kind_of(network: type) -> Any:
-    """The contract that a class fulfils, `FlowNetwork`, `Matcher` or `Fusion`; a `UserError` for another class."""
+    """The contract that a class fulfils, one of those in `PARTS`; a `UserError` for another class."""
     for contract in PARTS:
         if issubclass(network, contract):
             return contract
@@ -62,7 +67,7 @@ def kind_of(network: type) -> Any:
 
 
 def part_of(config: DictConfig) -> str:
-    """Which part of a system a network is: "flow", "matcher" or "fusion"."""
+    """Which part of a system a network is: "flow", "matcher", "fusion" or "bidirectional"."""
     return PARTS[kind_of(class_of(config))]
 
 

@@ -16,6 +16,8 @@ from flowchroma.film import Film
 
 def run(config: DictConfig) -> None:
     """Get a set if it is not there; then check, pack or encode it."""
+    if "sources" not in config.data:
+        raise UserError("data=rollouts holds no films: choose another set, see --help", code=2)
     if config.archive and config.download:
         download(config)
     sources = instantiate(config.data).open_sources()

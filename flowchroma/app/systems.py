@@ -1,8 +1,10 @@
 """Trained networks, ready to colour, from a run's directory or from what ships."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from omegaconf import DictConfig
 from torch import nn
 
 from flowchroma.app.networks import build_without_weights, part_of
@@ -15,13 +17,42 @@ from flowchroma.weights import SHIPPED_SYSTEM
 from flowchroma.weights.files import find_weights, load_weights
 
 Checkpoint = str | Path | None
+WHOLE = ("fusion", "bidirectional")  # parts whose training leaves a whole system
+
+
+@dataclass(frozen=True)
+class SystemRecord:
+    """The configs of a system's networks, as the run that left it recorded them."""
+
+    flow: DictConfig
+    matcher: DictConfig
+    fusion: DictConfig
+    bidirectional: DictConfig | None
+    memory: dict[str, Any]  # `recent` and `every` of `FlowChroma`
+
+    @classmethod
+    def of(cls, config: DictConfig) -> "SystemRecord":
+        """Of the record of a run of stage fusion or bidirectional, or of what ships."""
+        stage, trained = config.stage, config.model
+        both = part_of(trained) == "bidirectional"
+        module = stage.get("module") or {}
+        memory = {name: module[name] for name in ("recent", "every") if name in module}
+        fusion, last = (stage.fusion, trained) if both else (trained, stage.get("bidirectional"))
+        return cls(stage.flow, stage.matcher, fusion, last, memory)
+
+    def build(self) -> FlowChroma:
+        """The system, without its weights."""
+        flow, matcher, fusion = (build_without_weights(config) for config in (self.flow, self.matcher, self.fusion))
+        both = None if self.bidirectional is None else build_without_weights(self.bidirectional)
+        return FlowChroma(flow, matcher, fusion, **self.memory, bidirectional=both)
 
 
 def load_system(checkpoint: Checkpoint = None, fusion: Fusion | None = None) -> FlowChroma:
     """The three networks, ready to colour.
 
     Args:
-        checkpoint: directory of a fusion run; None takes the weights that ship with the package.
+        checkpoint: directory of a run of stage fusion or bidirectional; None takes the weights that ship with the
+            package.
         fusion: stands in for the fusion that was trained.
 
     Returns:
@@ -31,17 +62,17 @@ def load_system(checkpoint: Checkpoint = None, fusion: Fusion | None = None) -> 
         UserError: no such run, or one of another stage.
     """
     weights, config = _open(checkpoint)
-    if part_of(config.model) != "fusion":
-        raise UserError(f"{checkpoint} is a run of stage {config.stage.name}: give one of stage=fusion")
-    networks = (build_without_weights(c) for c in (config.stage.flow, config.stage.matcher, config.model))
-    recorded = config.stage.get("module") or {}
-    memory = {name: recorded[name] for name in ("recent", "every") if name in recorded}
-    both = config.stage.get("bidirectional")
-    system = FlowChroma(*networks, **memory, bidirectional=build_without_weights(both) if both else None)
+    record = _system_record(checkpoint, config)
+    system = record.build()
     load_weights(system, weights)
     if fusion is not None:
-        system = FlowChroma(system.flow, system.matcher, fusion, **memory, bidirectional=system.bidirectional)
+        system = FlowChroma(system.flow, system.matcher, fusion, **record.memory, bidirectional=system.bidirectional)
     return _frozen(system)
+
+
+def read_system(checkpoint: Checkpoint = None) -> SystemRecord:
+    """The configs of a system's networks; see `load_system`."""
+    return _system_record(checkpoint, _open(checkpoint)[1])
 
 
 def load_part(part: str, checkpoint: Checkpoint = None) -> nn.Module:
@@ -56,7 +87,7 @@ def load_part(part: str, checkpoint: Checkpoint = None) -> nn.Module:
     """
     weights, config = _open(checkpoint)
     trained = part_of(config.model)
-    if trained == "fusion":
+    if trained in WHOLE:
         return getattr(load_system(checkpoint), part)
     if trained != part:
         raise UserError(
@@ -73,7 +104,7 @@ def load_run(checkpoint: Checkpoint) -> FlowChroma | PropagationAlone | Matching
     part = part_of(_open(checkpoint)[1].model)
     if part == "flow":
         return PropagationAlone(load_part(part, checkpoint))  # type: ignore[arg-type]
-    return load_system(checkpoint) if part == "fusion" else MatchingAlone(load_part(part, checkpoint))  # type: ignore[arg-type]
+    return load_system(checkpoint) if part in WHOLE else MatchingAlone(load_part(part, checkpoint))  # type: ignore[arg-type]
 
 
 def _open(checkpoint: Checkpoint) -> tuple[Path, Any]:
@@ -84,6 +115,12 @@ def _open(checkpoint: Checkpoint) -> tuple[Path, Any]:
     if record is None:
         raise UserError(f"no config.yaml beside {weights}: name the run's directory, which holds both")
     return weights, read_record(record)
+
+
+def _system_record(checkpoint: Checkpoint, config: DictConfig) -> SystemRecord:
+    if part_of(config.model) not in WHOLE:
+        raise UserError(f"{checkpoint} is a run of stage {config.stage.name}: give one of stage=fusion")
+    return SystemRecord.of(config)
 
 
 def _frozen(network: Any) -> Any:

@@ -4,6 +4,7 @@ from flowchroma.losses.adversarial import discriminator_loss, generator_loss
 from flowchroma.losses.census import FlowCensus
 from flowchroma.losses.chroma_smoothness import ChromaSmoothness
 from flowchroma.losses.contextual import Contextual, contextual_loss
+from flowchroma.losses.expected_error import ColorDistance, ExpectedError, RelativeError
 from flowchroma.losses.flow import FlowColor, FlowEndPoint, FlowPhotometric
 from flowchroma.losses.l1 import L1
 from flowchroma.losses.perceptual import Perceptual, SquaredPerceptual

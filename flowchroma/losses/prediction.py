@@ -62,6 +62,8 @@ class Prediction:
     previous: PreviousFrame | None = None  # None on the first frame
     estimate: EstimatedMotion | None = None
     exact: ExactMotion | None = None  # None where no item has it
+    expected: Tensor | None = None  # (B, 1, H, W), CIELAB units: the error expected of `ab`, where it is told
+    start_ab: Tensor | None = None  # (B, 2, H, W), CIELAB units: what the output is a change of, where there is one
     _features: dict[object, Features] = field(default_factory=dict, init=False, repr=False)
 
     @property

@@ -1,6 +1,6 @@
 """Measures: pure functions, and torchmetrics classes over those that training validates by."""
 
-from flowchroma.metrics.classes import AUSE, EndPointError, MeanPSNR
+from flowchroma.metrics.classes import AUSE, EndPointError, MeanPSNR, RatioOfMeans
 from flowchroma.metrics.color_difference import ciede2000, ciede2000_map
 from flowchroma.metrics.fid import FID, frechet_distance
 from flowchroma.metrics.flow import ause, epe, epe_map

@@ -1,7 +1,8 @@
-"""The three stages as LightningModules, their callbacks and loggers, and runs in files."""
+"""The stages as LightningModules, their callbacks and loggers, and runs in files."""
 
 from flowchroma.training.adversarial import AdversarialStage
 from flowchroma.training.average import Average
+from flowchroma.training.bidirectional import BidirectionalStage
 from flowchroma.training.callbacks import CountSkipped, Panels, Progress
 from flowchroma.training.checkpoint_files import CheckpointFiles
 from flowchroma.training.fusion import FusionStage

@@ -1,4 +1,4 @@
-"""What the three stages have in common."""
+"""What the stages have in common."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -32,7 +32,7 @@ class ValidationPanel:
 
 
 class Stage(LightningModule, ABC):
-    """Trains one network of the three.
+    """Trains one network of a system.
 
     Args:
         network: what is saved, frozen parts included.
@@ -62,8 +62,9 @@ class Stage(LightningModule, ABC):
         self._psnr = nn.ModuleDict({name: MeanPSNR(data_range=1.0) for name in ("psnr", *self.baselines)})
         self.shown: list[ValidationPanel] = []
 
-    trains: ClassVar[Any]  # the contract that `model` fulfils: FlowNetwork, Matcher or Fusion
+    trains: ClassVar[Any]  # the contract that `model` fulfils: FlowNetwork, Matcher, Fusion or BidirectionalFusion
     uses: ClassVar[Mapping[str, Any]] = {}  # those of the frozen networks beside it, by argument
+    extends_system: ClassVar[bool] = False  # whether the frozen networks are those of one system, by `weights.system`
     baselines: Sequence[str] = ()  # whose PSNR is validated, too, as "psnr_hold"
 
     @property
@@ -130,16 +131,21 @@ class Stage(LightningModule, ABC):
         """Score a batch of clips against the truth."""
         last: dict[str, Tensor] = {}
         for t, found in enumerate(self.colours(clip), start=1):
-            truth = lab_to_rgb(clip.lab[:, t])
-            labs = {name: torch.cat([clip.luma[:, t], ab.float()], dim=1) for name, ab in found.items()}
-            last = {name: lab_to_rgb(into_gamut(lab)) for name, lab in labs.items()}  # as films are written
-            for name, rgb in last.items():
-                self.psnr[name].update(rgb, truth)
+            last = self.score(found, clip.lab[:, t])
         self.log_dict({f"val/{name}": metric for name, metric in self.psnr.items()}, batch_size=clip.lab.shape[0])
         if batch_idx == 0:
             self.shown = [self.panel(clip, last)]
 
     test_step = validation_step
+
+    def score(self, found: Mapping[str, Tensor], lab: Tensor) -> dict[str, Tensor]:
+        """Score colours of a frame, ab (B, 2, H, W) by name, against the truth (B, 3, H, W), CIELAB; each as sRGB."""
+        truth = lab_to_rgb(lab)
+        labs = {name: torch.cat([lab[:, :1], ab.float()], dim=1) for name, ab in found.items()}
+        made = {name: lab_to_rgb(into_gamut(one)) for name, one in labs.items()}  # as films are written
+        for name, rgb in made.items():
+            self.psnr[name].update(rgb, truth)
+        return made
 
     def panel(self, clip: Clip, last: dict[str, Tensor]) -> ValidationPanel:
         """The first clip's last frame: gray, what was made of it, and the truth."""

@@ -1,5 +1,6 @@
 """Weights in and out of files, whole or not at all."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from flowchroma.errors import UserError
+from flowchroma.models.flowchroma import FlowChroma
 from flowchroma.models.frozen import FrozenTrunk
 from flowchroma.weights import SHIPPED_SYSTEM
 from flowchroma.weights.cache import read_file
@@ -29,6 +31,19 @@ def save_weights(network: nn.Module, path: Path, dtype: torch.dtype = torch.floa
     side = path.with_name(path.name + ".part")
     save_file(state, side)
     side.replace(path)
+
+
+def fingerprint(system: FlowChroma) -> str:
+    """A hash of what a system's estimates depend on: what its networks have learnt, as it ships, and its error model.
+
+    The fusion of both sides is no part of it: it reads the estimates.
+    """
+    content = hashlib.sha256(repr((system.fusion.error_model, system.recent, system.every)).encode())
+    for name, value in sorted(learned_state(system).items()):
+        if not name.startswith("bidirectional."):
+            kept = value.half() if value.is_floating_point() else value
+            content.update(name.encode() + kept.contiguous().cpu().numpy().tobytes())
+    return content.hexdigest()[:16]
 
 
 def find_weights(where: str | Path) -> Path:
@@ -53,7 +68,7 @@ def load_weights(network: nn.Module, where: str | Path, part: str | None = None)
     Args:
         network: any of the networks.
         where: see `find_weights`.
-        part: "flow", "matcher" or "fusion": what to take where the file holds a whole system.
+        part: "flow", "matcher", "fusion" or "bidirectional": what to take where the file holds a whole system.
 
     Raises:
         UserError: no such file, unreadable, or of another network; the message lists what does not fit.

@@ -6,6 +6,7 @@ from omegaconf import OmegaConf
 from flowchroma.app.networks import build_network, class_of, kind_of, model_configs_for, part_of
 from flowchroma.app.settings import CONF
 from flowchroma.errors import UserError
+from flowchroma.models import BidirectionalFusion
 from flowchroma.models.contracts import FlowNetwork, Fusion, Matcher
 
 MODELS = sorted(file.stem for file in Path(CONF, "model").glob("*.yaml"))
@@ -16,10 +17,11 @@ def read(model: str):
 
 
 def test_each_model_is_of_one_kind() -> None:
-    kinds = {kind: model_configs_for(kind) for kind in (FlowNetwork, Matcher, Fusion)}
+    kinds = {kind: model_configs_for(kind) for kind in (FlowNetwork, Matcher, Fusion, BidirectionalFusion)}
     assert sorted(name for names in kinds.values() for name in names) == MODELS
     assert kinds[FlowNetwork] == ["memflow", "memflow_small"]
     assert kinds[Matcher] == ["swintexco", "swintexco_small"]
+    assert kinds[BidirectionalFusion] == ["bidirectional"]
     assert [part_of(read(name)) for name in ("memflow", "swintexco", "unet")] == ["flow", "matcher", "fusion"]
 
 

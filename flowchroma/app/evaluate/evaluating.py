@@ -34,6 +34,8 @@ def prepare_evaluation(config: DictConfig, number: int = 0, processes: int = 1) 
         config.directions,
         _stills_chooser(config.checkpoint),
     )
+    if "sources" not in config.data:
+        raise UserError("data=rollouts holds no films: choose another set, see --help", code=2)
     name = "+".join(config.data.sources)
     films, listed = instantiate(config.data).test_films()
     device = pick_device(config.device)

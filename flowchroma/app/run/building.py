@@ -12,8 +12,9 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins.environments import SLURMEnvironment
 from omegaconf import DictConfig, OmegaConf
 
-from flowchroma.app.networks import build_network, class_of, kind_of, model_configs_for
+from flowchroma.app.networks import build_network, class_of, find_target, kind_of, model_configs_for
 from flowchroma.app.run.values import typed
+from flowchroma.data import RolloutDataModule
 from flowchroma.errors import UserError
 from flowchroma.training import Stage
 from flowchroma.training.stage import trainable_parameters
@@ -21,11 +22,11 @@ from flowchroma.training.stage import trainable_parameters
 
 def check_model_fits_stage(config: DictConfig) -> None:
     """Refuse a model of another kind than the stage trains or uses, or options of an earlier one, before building."""
-    stage = _stage_of(config)
+    stage = stage_class(config)
     choices = HydraConfig.get().runtime.choices
     networks = {"model": (config.model, stage.trains)}
     networks |= {f"model@stage.{name}": (config.stage[name], kind) for name, kind in _frozen(config, stage).items()}
-    for group, own in (("stage", ("name", "module")), ("weights", ("model", "flow", "matcher"))):
+    for group, own in (("stage", ("name", "module")), ("weights", ("model", "flow", "matcher", "system"))):
         if unknown := {*config[group]} - {*own, *stage.uses}:
             known = ", ".join(dict.fromkeys((*own, *stage.uses)))
             raise UserError(f"{group}.{min(unknown)} is no option: those of this stage are {known}", code=2)
@@ -41,11 +42,22 @@ def check_model_fits_stage(config: DictConfig) -> None:
             raise UserError(f"{option}={chosen} is not of stage={config.stage.name}: use {fits}")
 
 
+def check_data_fit_stage(config: DictConfig) -> None:
+    """Refuse rollouts for a stage that is trained on clips, and clips for one that is trained on rollouts."""
+    target = config.data.get("_target_") if OmegaConf.is_dict(config.data) else None
+    found = None if target is None else find_target(target, "data")
+    rollouts = isinstance(found, type) and issubclass(found, RolloutDataModule)
+    if rollouts and not stage_class(config).extends_system:
+        raise UserError(f"data=rollouts is not of stage={config.stage.name}: it is of stage=bidirectional")
+    if stage_class(config).extends_system and not rollouts:
+        raise UserError(f"stage={config.stage.name} is trained on rollouts: give data=rollouts data.root=DIR")
+
+
 def build_stage(config: DictConfig) -> Stage:
     """The LightningModule of the chosen stage, its networks filled with the weights that `weights` names."""
     parts = {"model": build_network(config.model, config.weights.model)}
-    for name in _frozen(config, _stage_of(config)):
-        parts[name] = build_network(config.stage[name], config.weights.get(name))
+    for name in _frozen(config, stage_class(config)):
+        parts[name] = build_network(config.stage[name], config.weights.get(name) or config.weights.get("system"))
     scheduler = build("scheduler", config.scheduler, Callable) if config.get("scheduler") else None
     optimizer, loss = (build(key, config[key], Callable) for key in ("optimizer", "loss"))
     parts |= {"loss": loss, "optimizer": optimizer, "scheduler": scheduler}
@@ -135,7 +147,8 @@ def build_trainer(config: DictConfig, stage: Stage) -> Trainer:
     return trainer
 
 
-def _stage_of(config: DictConfig) -> type[Stage]:
+def stage_class(config: DictConfig) -> type[Stage]:
+    """The class of the stage that is chosen; a `UserError` where it is none."""
     stage = class_of(config.stage.module, "stage.module")
     if not issubclass(stage, Stage):
         raise UserError(f"stage.module._target_={config.stage.module._target_} is no flowchroma.training.Stage", code=2)

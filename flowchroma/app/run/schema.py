@@ -31,6 +31,7 @@ _NEEDED_OF_GROUPS = (
     *(f"trainer.{name}" for name in ("accelerator", "devices", "max_steps", "val_check_interval", "log_every_n_steps")),
     "trainer.accumulate_grad_batches",
 )  # fmt: skip
+_OF_STAGES = ("flow", "matcher", "fusion", "module")
 _SHARE = Number(0, 1)
 _WEIGHT = Number(0)
 _COUNT = whole(1)
@@ -41,7 +42,7 @@ _ABOVE_0 = Number(0, above=True)
 # that `signatures` allows.
 OPTIONS: Mapping[str, Kind] = {
     **dict.fromkeys(("optimizer._partial_", "scheduler._partial_"), words(True)),
-    **{f"{built}._partial_": words(False) for built in ("model", "stage.flow", "stage.matcher", "stage.module")},
+    **{f"{built}._partial_": words(False) for built in ("model", *(f"stage.{name}" for name in _OF_STAGES))},
     "*._partial_": _SWITCH,
     "*._recursive_": _SWITCH,
     "*._convert_": words("none", "partial", "object", "all"),
@@ -64,9 +65,14 @@ OPTIONS: Mapping[str, Kind] = {
     "data.stride": Several(_COUNT, 2, rising=True),
     "data.references": _COUNT,
     "data.reference.*": _WEIGHT,
+    "data.val_fraction": _SHARE,
+    "data.val_frames": _COUNT,
     "data.max_gap": optional(whole(0)),
     "data.augmentation.crop_scale": Several(Number(0, 1, above=True), 2, rising=True),
     "data.augmentation.flip": _SHARE,
+    "data.augmentation.swap": _SHARE,
+    "data.augmentation.turn": Number(0, 180),
+    "data.augmentation.scale": Several(_WEIGHT, 2, rising=True),
     "data.augmentation.reverse": _SHARE,
     "data.augmentation.blur": _SHARE,
     "data.augmentation.saturation": _SHARE,
@@ -121,6 +127,7 @@ OPTIONS: Mapping[str, Kind] = {
     "loss.download": _SWITCH,
     **{f"loss.{term}": _WEIGHT for term in ("l1", "perceptual", "contextual", "temporal", "smoothness")},
     **{f"loss.{term}": _WEIGHT for term in ("color", "epe", "census", "photometric")},
+    **{f"loss.{term}": _WEIGHT for term in ("relative", "distance", "expected")},
     **{f"loss.terms.*.{name}": _ABOVE_0 for name in ("unit", "bandwidth", "spread")},
     **{f"loss.terms.*.{name}": _WEIGHT for name in ("alpha", "edges")},
     "*.architecture.levels": whole(1, 8),

@@ -5,7 +5,16 @@ from pathlib import Path
 from lightning.pytorch import LightningDataModule, seed_everything
 from omegaconf import DictConfig, OmegaConf
 
-from flowchroma.app.run.building import build, build_stage, build_trainer, check_device, check_model_fits_stage
+from flowchroma.app.run.building import (
+    build,
+    build_stage,
+    build_trainer,
+    check_data_fit_stage,
+    check_device,
+    check_model_fits_stage,
+    stage_class,
+)
+from flowchroma.app.run.extending import with_system
 from flowchroma.app.run.launching import check_launchable, launching_job
 from flowchroma.app.run.results import fit, report, score_best, write_record
 from flowchroma.app.run.resuming import checkpoint_to_resume
@@ -16,7 +25,9 @@ from flowchroma.weights.files import WEIGHTS
 
 def train(config: DictConfig) -> float:
     """Train what the options say, keep the best by validation, and return its `optimized_metric`."""
+    config = with_system(config, stage_class(config))
     check_model_fits_stage(config)
+    check_data_fit_stage(config)
     check_arguments(OmegaConf.to_container(config, resolve=True))
     check_device(config)
     with launching_job(config):

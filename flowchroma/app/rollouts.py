@@ -1,0 +1,195 @@
+"""What `python -m flowchroma.rollouts` does: colour spans of films from both ends, and write what was found."""
+
+import sys
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
+
+from flowchroma.app.options import parts_of
+from flowchroma.app.progress import shown_progress
+from flowchroma.app.settings import pick_device
+from flowchroma.app.systems import load_system
+from flowchroma.color import rgb_to_lab
+from flowchroma.colorizers.painter import shrink, to_tensor
+from flowchroma.data.rollouts.frames import TwoSidedFrames
+from flowchroma.data.rollouts.span_file import SUFFIX, open_span, write_span
+from flowchroma.data.sources.films import find_films
+from flowchroma.errors import UserError
+from flowchroma.film import open_film
+from flowchroma.models import FlowChroma, roll_out
+from flowchroma.models.estimate import Estimate
+from flowchroma.models.state import ColouredFrame, Known
+from flowchroma.plans.shots import find_shots
+from flowchroma.weights.files import fingerprint
+
+_ATTEMPTS = 5  # to draw a span without a cut
+_LEAST = 3  # frames of a span
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How spans are drawn."""
+
+    length: tuple[int, int]  # least and most frames
+    stride: tuple[int, int]  # least and most step
+    seed: int
+
+    def generator(self, name: str, number: int) -> np.random.Generator:
+        """Randomness of a film's span: the same whichever others are drawn."""
+        return np.random.default_rng((self.seed, zlib.crc32(name.encode()), number))
+
+    def draw(self, rng: np.random.Generator, frames: int) -> range | None:
+        """The numbers of a span's frames; None where a film has too few."""
+        stride, length = (int(rng.integers(low, high + 1)) for low, high in (self.stride, self.length))
+        stride = max(self.stride[0], min(stride, (frames - 1) // (length - 1)))
+        length = min(length, (frames - 1) // stride + 1)
+        if length < self.length[0]:
+            return None
+        first = int(rng.integers(frames - (length - 1) * stride))
+        return range(first, first + (length - 1) * stride + 1, stride)
+
+
+def run(config: DictConfig) -> None:
+    """Colour spans of films as the options say."""
+    for option in ("source", "output"):
+        if config[option] in (None, ""):
+            raise UserError(f"no {option}: give source=FILMS output=DIR, or --help")
+    drawing = Drawing(_pair(config, "length", _LEAST), _pair(config, "stride", 1), _whole(config, "seed", 0))
+    spans, size = _whole(config, "spans", 1), _whole(config, "size", 16)
+    device, output = pick_device(config.device), Path(config.output).expanduser()
+    if output.exists() and not output.is_dir():
+        raise UserError(f"{output} is no folder: give another output")
+    films = _films(config.source)
+    system = load_system(config.checkpoint).to(device)
+    made_by = fingerprint(system)
+    _check_kept(output, made_by)
+    made, kept = 0, 0
+    with shown_progress("colouring spans", len(films) * spans, "spans") as show:
+        for done, (name, path, number) in enumerate(((*film, n) for film in films.items() for n in range(spans)), 1):
+            target = output / f"{name}_{number}{SUFFIX}"
+            if target.exists():
+                kept += 1
+            elif found := _read_span(path, drawing, drawing.generator(name, number), size, first=number == 0):
+                numbers, lab = found
+                write_span(target, colour_span(system, lab.to(device)), name, numbers, made_by)
+                made += 1
+            show(done)
+    if not made + kept:
+        raise UserError(f"no film of {config.source} has a span: give others, or a lower length")
+    print(f"{made} spans made, {kept} were there: {output}")
+
+
+@torch.inference_mode()
+def colour_span(system: FlowChroma, lab: Tensor) -> TwoSidedFrames:
+    """Colour a span from its first and last frame, forward and backward.
+
+    Args:
+        system: the networks.
+        lab: (N, 3, H, W), CIELAB, of at least three frames.
+
+    Returns:
+        What was found for the N - 2 frames between, on the CPU, in half precision.
+    """
+    forward = _found(system, lab, range(len(lab)), _whole_estimate)
+    backward = _found(system, lab, range(len(lab) - 1, -1, -1), _estimate)[::-1]
+    both = zip(forward, backward, strict=True)
+    found = [there | {f"backward_{name}": value for name, value in back.items()} for there, back in both]
+    tensors: dict[str, Any] = {name: torch.cat([one[name] for one in found]) for name in found[0]}
+    inner = lab[1:-1].half().cpu()
+    place = torch.arange(1, len(lab) - 1) / (len(lab) - 1)
+    return TwoSidedFrames(luma=inner[:, :1], true_ab=inner[:, 1:], position=place.half(), **tensors)
+
+
+def _found(
+    system: FlowChroma, lab: Tensor, order: range, kept: Callable[[FlowChroma, ColouredFrame], dict[str, Tensor]]
+) -> list[dict[str, Tensor]]:
+    """What is `kept` of each frame but the first and the last, in an order."""
+    ends = [lab[None, None, number] for number in (0, len(lab) - 1)]
+    known = {place: Known(lab[order[place]][None, 1:]) for place in (0, len(lab) - 1)}
+    frames = roll_out(system, (lab[number : number + 1, :1] for number in order), ends, known)
+    return [
+        {name: value.half().cpu() for name, value in kept(system, frame).items()}
+        for place, frame in enumerate(frames)
+        if place not in known
+    ]
+
+
+def _estimate(system: FlowChroma, frame: ColouredFrame) -> dict[str, Tensor]:
+    estimate = Estimate.of(frame, system.fusion.error_model)
+    return {"ab": estimate.ab, "error": estimate.error}
+
+
+def _whole_estimate(system: FlowChroma, frame: ColouredFrame) -> dict[str, Tensor]:
+    assert frame.signals is not None
+    match = frame.signals.match.finest
+    own = {f"forward_{name}": value for name, value in _estimate(system, frame).items()}
+    return {**own, "match_ab": match.ab, "similarity": match.similarity, "difference": match.difference}
+
+
+def _read_span(
+    path: Path, drawing: Drawing, rng: np.random.Generator, size: int, first: bool
+) -> tuple[range, Tensor] | None:
+    """Draw a span without a cut and read it, (N, 3, H, W) in CIELAB; None, and the `first` time a line, without one."""
+    try:
+        film = open_film(path)
+        for _ in range(_ATTEMPTS):
+            numbers = drawing.draw(rng, len(film))
+            if numbers is None:
+                raise UserError(f"{path} has {len(film)} frames, too few for a span of {drawing.length[0]}")
+            frames = film.read(numbers)
+            if len(find_shots(frames)) == 1:
+                return numbers, torch.cat([shrink(rgb_to_lab(to_tensor(frame)), size) for frame in frames])
+        raise UserError(f"{path} has a cut in every span that was drawn")
+    except UserError as error:
+        if first:
+            print(f"flowchroma: left out: {error}", file=sys.stderr)
+        return None
+
+
+def _films(source: str) -> dict[str, Path]:
+    """The films of what was typed, by name."""
+    found: dict[str, Path] = {}
+    for part in parts_of(source):
+        path = Path(part).expanduser()
+        films = find_films(path) if path.is_dir() else {path.stem: path}
+        if not path.exists():
+            raise UserError(f"nothing at {path}: give a film, a folder of frames, or a folder of these as source")
+        if not films:
+            raise UserError(f"no film and no folder of frames lies under {path}: give another source")
+        if shared := sorted(found.keys() & films.keys()):
+            raise UserError(f"two films are named {shared[0]}: give them one by one, each with another output")
+        found |= films
+    return found
+
+
+def _check_kept(output: Path, made_by: str) -> None:
+    """Refuse a folder of what other networks found."""
+    for path in sorted(output.rglob(f"*{SUFFIX}")):
+        if open_span(path).made_by != made_by:
+            raise UserError(f"{output} holds rollouts of other networks: give another output, or their checkpoint")
+
+
+def _whole(config: DictConfig, option: str, least: int) -> int:
+    value = config[option]
+    if not _is_whole(value, least):
+        raise UserError(f"{option} must be a whole number from {least} on, not {value}", code=2)
+    return value
+
+
+def _pair(config: DictConfig, option: str, least: int) -> tuple[int, int]:
+    value: Any = config[option]
+    pair: Any = OmegaConf.to_container(value) if OmegaConf.is_list(value) else [value, value]
+    if len(pair) != 2 or not all(_is_whole(one, least) for one in pair) or pair[0] > pair[1]:
+        raise UserError(f"{option} must be two whole numbers from {least} on, the lower first, not {value}", code=2)
+    return pair[0], pair[1]
+
+
+def _is_whole(value: Any, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
