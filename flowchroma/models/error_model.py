@@ -25,7 +25,7 @@ class ErrorModel:
     most: float = 90.0  # CIELAB units
     noise: float = 0.5  # CIELAB units that the photometric confidence reads out of grain where the flow is right
     matched: float = 3.0  # CIELAB units of a match of similarity 1 and the frame's own luminance
-    per_similarity: float = 20.0  # CIELAB units for each unit by which the similarity's natural logarithm is below 0
+    per_similarity: float = 5.0  # CIELAB units for each unit by which the similarity's natural logarithm is below 0
     per_luma: float = 0.6  # CIELAB units for each of L between what was found and the frame
     recent: float = 1.4  # CIELAB units that the colour of a frame coloured before has on top
     sharpness: float = 0.8  # of `ops.sharp_backward_warp`; 0.1 more: 0.15 % more colourful, 0.02 dB less in 25 frames
