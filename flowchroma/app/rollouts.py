@@ -12,6 +12,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
+from flowchroma import ops
 from flowchroma.app.options import parts_of
 from flowchroma.app.progress import shown_progress
 from flowchroma.app.settings import pick_device
@@ -26,7 +27,6 @@ from flowchroma.film import open_film
 from flowchroma.models import FlowChroma, roll_out
 from flowchroma.models.estimate import Estimate
 from flowchroma.models.state import ColouredFrame, Known
-from flowchroma.plans.shots import find_shots
 from flowchroma.weights.files import fingerprint
 
 _ATTEMPTS = 5  # to draw a span without a cut
@@ -143,9 +143,9 @@ def _read_span(
             numbers = drawing.draw(rng, len(film))
             if numbers is None:
                 raise UserError(f"{path} has {len(film)} frames, too few for a span of {drawing.length[0]}")
-            frames = film.read(numbers)
-            if len(find_shots(frames)) == 1:
-                return numbers, torch.cat([shrink(rgb_to_lab(to_tensor(frame)), size) for frame in frames])
+            lab = torch.cat([shrink(rgb_to_lab(to_tensor(frame)), size) for frame in film.read(numbers)])
+            if not ops.is_cut(lab[1:, :1], lab[:-1, :1]).any():
+                return numbers, lab
         raise UserError(f"{path} has a cut in every span that was drawn")
     except UserError as error:
         if first:
