@@ -14,6 +14,7 @@ from flowchroma.color import rgb_to_lab
 from flowchroma.colorizers.painter import to_tensor
 from flowchroma.errors import UserError
 from flowchroma.film import OpenedFilm
+from flowchroma.film.excerpt import Excerpt
 from flowchroma.models.contracts import Matcher
 from flowchroma.plans import Shot
 from flowchroma.plans.resemblance import closest, describe
@@ -30,13 +31,14 @@ class Assignment:
     keyframes: Mapping[int, Picture]
     references: Sequence[Picture]
     keeps_colour: bool = False  # its frames are passed through
+    numbers: Sequence[int] = ()  # of its frames, where the film is an excerpt
 
     @property
     def key(self) -> str:
         """A hash of all that the shot's frames depend on, but for the options."""
         keyframes = [(number, picture.hash) for number, picture in sorted(self.keyframes.items())]
         references = [picture.hash for picture in self.references]
-        return hash_of(self.shot.start, self.shot.stop, keyframes, references, self.keeps_colour)
+        return hash_of(self.shot.start, self.shot.stop, keyframes, references, self.keeps_colour, *self.numbers)
 
     @property
     def pieces(self) -> list[tuple[int, int]]:
@@ -86,8 +88,9 @@ def assign(
     described: list[Tensor] = []
     made = []
     for shot in shots:
+        numbers = film.numbers[shot.start : shot.stop] if isinstance(film, Excerpt) else ()
         if keep and shot.coloured:
-            made.append(Assignment(shot, {}, (), True))
+            made.append(Assignment(shot, {}, (), True, numbers))
             continue
         own = {number: picture for number, picture in given.items() if shot.start <= number < shot.stop}
         others = pictures.of_shots.get(shot.start, [])
@@ -96,12 +99,12 @@ def assign(
         count = _MOST - min(2, len(own))
         if len(others) > count:
             described = described or _described([picture.rgb for picture in several], matcher, device)
-            numbers = {(shot.start + shot.stop) // 2, shot.start + (shot.stop - shot.start) // 4}
-            frames = _described(_readable(film, sorted(numbers)), matcher, device)
+            looked = {(shot.start + shot.stop) // 2, shot.start + (shot.stop - shot.start) // 4}
+            frames = _described(_readable(film, sorted(looked)), matcher, device)
             places = [next(at for at, p in enumerate(several) if p is other) for other in others]
             nearest = closest(frames, [described[place] for place in places], count) if frames else range(count)
             others = [others[at] for at in nearest]
-        made.append(Assignment(shot, own, others))
+        made.append(Assignment(shot, own, others, numbers=numbers))
     return made
 
 
