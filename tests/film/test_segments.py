@@ -420,6 +420,19 @@ def test_an_output_is_made_by_one_job_or_by_several_that_share(tmp_path, source)
     assert hidden(tmp_path) == []
 
 
+def test_of_processes_that_share_kept_segments_one_joins_them(tmp_path, source):
+    film, target = open_film(source), tmp_path / "out.mp4"
+    with open_segments(target, like=film, shared=True) as one, open_segments(target, like=film, shared=True) as other:
+        fill(one, film, spans())
+        assert one.join(spans(), remove=False) == target
+        made = target.stat().st_ino
+        assert other.join(spans(), remove=False) == target
+        assert target.stat().st_ino == made
+        target.unlink()
+        other.join(spans(), remove=False)
+        assert len(open_film(target)) == len(film)
+
+
 def test_a_job_that_was_killed_after_its_end_leaves_nothing(tmp_path, source, monkeypatch):
     film, target = open_film(source), tmp_path / "out.mp4"
     monkeypatch.setattr("flowchroma.film.segments.work.Work.remove", lambda self: None)
