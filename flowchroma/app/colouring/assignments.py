@@ -1,6 +1,6 @@
 """Which pictures each shot of a film is coloured from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
@@ -20,6 +20,7 @@ from flowchroma.plans import Shot
 from flowchroma.plans.resemblance import closest, describe
 
 _MOST = 3  # references of a shot: each costs time on every frame
+_LOOKED_AT = 448  # short side in pixels, four times that at which pictures are compared
 _PIECE = 240  # frames that a kill may cost, at most
 
 
@@ -83,7 +84,9 @@ def assign(
     given = dict(pictures.keyframes)
     if keep:
         middles = {(shot.start + shot.stop) // 2 for shot in shots if shot.coloured} - given.keys()
-        given |= {middle: Picture(rgb) for middle in sorted(middles) for rgb in _readable(film, [middle])}
+        given |= {
+            middle: Picture(pictures.spool, rgb) for middle in sorted(middles) for rgb in _readable(film, [middle])
+        }
     several = [*pictures.references, *given.values()]
     described: list[Tensor] = []
     made = []
@@ -98,7 +101,7 @@ def assign(
             others = [picture for picture in several if id(picture) not in set(map(id, own.values()))]
         count = _MOST - min(2, len(own))
         if len(others) > count:
-            described = described or _described([picture.rgb for picture in several], matcher, device)
+            described = described or _described((picture.rgb for picture in several), matcher, device)
             looked = {(shot.start + shot.stop) // 2, shot.start + (shot.stop - shot.start) // 4}
             frames = _described(_readable(film, sorted(looked)), matcher, device)
             places = [next(at for at, p in enumerate(several) if p is other) for other in others]
@@ -117,5 +120,13 @@ def _readable(film: OpenedFilm, numbers: Sequence[int]) -> list[np.ndarray]:
     return frames
 
 
-def _described(pictures: Sequence[np.ndarray], matcher: Matcher, device: torch.device) -> list[Tensor]:
-    return [describe(matcher, rgb_to_lab(to_tensor(rgb, device))) for rgb in pictures]
+def _described(pictures: Iterable[np.ndarray], matcher: Matcher, device: torch.device) -> list[Tensor]:
+    return [describe(matcher, rgb_to_lab(to_tensor(_at_most(rgb, _LOOKED_AT), device))) for rgb in pictures]
+
+
+def _at_most(rgb: np.ndarray, side: int) -> np.ndarray:
+    """A picture whose short side is no longer: colours of a large one take long to convert."""
+    import cv2
+
+    scale = side / min(rgb.shape[:2])
+    return cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else rgb

@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from flowchroma.app.colouring.choices import shots_of
 from flowchroma.app.colouring.pictures import Picture, Pictures
+from flowchroma.files.spool import Spool
 from flowchroma.film import OpenedFilm
 from flowchroma.film.cargo import left_behind
 from flowchroma.film.encoding_settings import frame_rate
@@ -45,7 +46,7 @@ def preview_of(
         replace(shot, start=part.number_of(shot.start), stop=part.number_of(shot.stop), head=0, tail=0)
         for shot in shots
     ]
-    small = {n: _shrunk(picture, part.size) for n, picture in pictures.keyframes.items()}
+    small = {n: _shrunk(picture, part.size, pictures.spool) for n, picture in pictures.keyframes.items()}
     others = [picture for n, picture in small.items() if n not in keyframes]  # of frames outside the span
     shown = {id(picture): small[n] for n, picture in pictures.keyframes.items()}
     of_shots = {
@@ -53,11 +54,8 @@ def preview_of(
         for start, given in pictures.of_shots.items()
         if start in {shot.start for shot in shots}
     }
-    return (
-        part,
-        moved,
-        Pictures([*pictures.references, *others], {part.number_of(n): small[n] for n in keyframes}, of_shots),
-    )
+    references, given = [*pictures.references, *others], {part.number_of(n): small[n] for n in keyframes}
+    return part, moved, Pictures(pictures.spool, references, given, of_shots)
 
 
 def _evenly(shots: Sequence[Shot]) -> list[int]:
@@ -70,10 +68,10 @@ def _evenly(shots: Sequence[Shot]) -> list[int]:
     return numbers
 
 
-def _shrunk(picture: Picture, size: tuple[int, int]) -> Picture:
+def _shrunk(picture: Picture, size: tuple[int, int], spool: Spool) -> Picture:
     import cv2
 
-    rgb = cv2.resize(picture.rgb, size[::-1], interpolation=cv2.INTER_AREA)
-    if picture.holds is None:
-        return Picture(rgb)
-    return Picture(rgb, cv2.resize(picture.holds.astype(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST) > 0)
+    rgb, holds = cv2.resize(picture.rgb, size[::-1], interpolation=cv2.INTER_AREA), picture.holds
+    if holds is not None:
+        holds = cv2.resize(holds.astype(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST) > 0
+    return Picture(spool, rgb, holds)
