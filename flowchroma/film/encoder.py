@@ -113,6 +113,10 @@ class Encoder:
             with suppress(OSError):  # of a full disk, which was told already
                 file.close()
 
+    def release(self) -> None:
+        """Free what the encoder itself holds, half a megabyte or more; its stream is of no use then."""
+        self._host.close()
+
     @property
     def part(self) -> Part:
         """What was encoded, after `finish`."""
