@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from flowchroma.errors import UserError
-from flowchroma.film import Film, read_reference
+from flowchroma.film import Film, read_reference, shown_frame
 from flowchroma.film.film import check_indices
 from flowchroma.film.references import has_colour, has_one_hue
 from flowchroma.film.suffixes import FRAME_SUFFIXES
@@ -162,7 +162,7 @@ def _read(path: Path, frame: int, film: Film) -> Keyframe | None:
     if not has_colour(rgb):
         return None
     try:
-        own = film.read([frame])[0]
+        own = shown_frame(film, frame)
     except UserError as error:
         warnings.warn(f"the keyframe {path} is used as a plain reference: {error}", stacklevel=3)
         return Keyframe(frame, rgb, str(path))

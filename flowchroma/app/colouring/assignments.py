@@ -13,7 +13,7 @@ from flowchroma.app.colouring.pictures import Picture, Pictures, hash_of
 from flowchroma.color import rgb_to_lab
 from flowchroma.colorizers.painter import to_tensor
 from flowchroma.errors import UserError
-from flowchroma.film import OpenedFilm
+from flowchroma.film import OpenedFilm, shown_frame
 from flowchroma.film.excerpt import Excerpt
 from flowchroma.models.contracts import Matcher
 from flowchroma.plans import Shot
@@ -116,7 +116,7 @@ def _readable(film: OpenedFilm, numbers: Sequence[int]) -> list[np.ndarray]:
     frames: list[np.ndarray] = []
     for number in numbers:
         with suppress(UserError):
-            frames += film.read([number])
+            frames.append(shown_frame(film, number))
     return frames
 
 
