@@ -9,12 +9,16 @@ import numpy as np
 from omegaconf import DictConfig
 
 from flowchroma.app.options import named_references
+from flowchroma.color import rgb_to_lab
+from flowchroma.colorizers.painter import lay_over, to_array, to_tensor
 from flowchroma.errors import UserError
 from flowchroma.files.spool import Spool
-from flowchroma.film import OpenedFilm, read_reference
+from flowchroma.film import OpenedFilm, read_reference, shown_frame
 from flowchroma.plans.keyframes import fitted_one_by_one, keyframe_files
 from flowchroma.plans.plan_file import Plan, still_name
 from flowchroma.plans.plan_reading import still_files
+
+_TONES = 1.0  # of 255 on average: less is rounding
 
 
 class Picture:
@@ -117,7 +121,25 @@ def _told_apart(named: Mapping[int, Path], film: OpenedFilm, spool: Spool) -> tu
     for keyframe in fitted_one_by_one(named, film):
         if keyframe.fit and keyframe.fits:
             holds = keyframe.fit.holds
-            keyframes[keyframe.frame] = Picture(spool, keyframe.rgb, None if holds.all() else holds)
+            rgb = _in_the_film_s_tones(keyframe.rgb, holds, shown_frame(film, keyframe.frame))
+            keyframes[keyframe.frame] = Picture(spool, rgb, None if holds.all() else holds)
         else:
             references.append(Picture(spool, keyframe.rgb))
     return references, keyframes
+
+
+def _in_the_film_s_tones(rgb: np.ndarray, holds: np.ndarray, frame: np.ndarray) -> np.ndarray:
+    """A keyframe's colour over its frame's luminance, by which frames find it; as it is where it shows something else.
+
+    Args:
+        rgb: The keyframe, (H, W, 3) uint8.
+        holds: (H, W), bool: where it shows what its frame does.
+        frame: The film's, (H, W, 3) uint8.
+    """
+    import cv2
+
+    other = cv2.absdiff(*(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (rgb, frame)))
+    if not holds.any() or other[holds].mean() < _TONES:
+        return rgb
+    luma, ab = rgb_to_lab(to_tensor(frame))[:, :1], rgb_to_lab(to_tensor(rgb))[:, 1:]
+    return np.where(holds[:, :, None], to_array(lay_over(luma, ab)), rgb)
