@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 
-COMMANDS = ("run", "colorize", "evaluate", "prepare", "compare", "demo", "ship")
+COMMANDS = ("run", "colorize", "plan", "evaluate", "prepare", "compare", "demo", "ship")
 ANSWERS = [[command, "--help"] for command in COMMANDS] + [
     ["run", "--hydra-help"],
     ["run", "--nope"],
@@ -16,6 +16,8 @@ ANSWERS = [[command, "--help"] for command in COMMANDS] + [
     ["run", "data.batch_size=0", "hydra.run.dir=outputs/benchmark_answering"],
     ["run", "+experiments=nope"],
     ["colorize", "nope=1"],
+    ["colorize", "-m", "nope=1"],
+    ["plan", "nope=1"],
     ["evaluate", "nope=1"],
     ["evaluate", "method=nope"],
     ["prepare", "data=nope"],

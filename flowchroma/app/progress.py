@@ -14,10 +14,13 @@ _EVERY = 60.0  # seconds from one line to the next
 
 
 @contextmanager
-def shown_progress(what: str, total: int, unit: str = "frames") -> Iterator[Callable[[int], None]]:
-    """Show on stderr how much is done of a `total`; yields a function that is told so, each time that is more."""
+def shown_progress(what: str, total: int, unit: str = "frames", bar: bool = True) -> Iterator[Callable[[int], None]]:
+    """Show on stderr how much is done of a `total`; yields a function that is told so, each time that is more.
+
+    Without `bar` lines are shown on a terminal too, to which other processes write.
+    """
     console = Console(stderr=True)
-    if not console.is_terminal:
+    if not bar or not console.is_terminal:
         yield _lines(what, total, unit)
         return
     speed, left = TextColumn(f"{{task.fields[rate]:.1f}} {unit}/s"), TextColumn("left")

@@ -6,7 +6,7 @@ Importing this room needs neither OpenCV nor PyAV; opening a film does.
 from typing import TYPE_CHECKING, Any
 
 from flowchroma.film.film import Film, OpenedFilm
-from flowchroma.film.held import HeldFilm
+from flowchroma.film.held import HeldFilm, shown_frame
 from flowchroma.film.opening import open_film
 from flowchroma.film.references import read_reference
 from flowchroma.film.writer import FrameWriter, open_writer
@@ -25,6 +25,7 @@ __all__ = [
     "open_film",
     "open_writer",
     "read_reference",
+    "shown_frame",
 ]
 
 

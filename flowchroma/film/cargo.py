@@ -163,8 +163,8 @@ def load(film: VideoFile, container: str, span: tuple[int, int] | None = None) -
     return cargo
 
 
-def left_behind(film: VideoFile) -> list[str]:
-    """A line that says what a folder of frames cannot hold of a film."""
+def left_behind(film: VideoFile, what: str) -> list[str]:
+    """A line that says what a thing that has the picture alone cannot hold of a film."""
     with open_container(film.path) as source:
         counts = {
             "sound": len(source.streams.audio),
@@ -174,7 +174,7 @@ def left_behind(film: VideoFile) -> list[str]:
         chapters = len(source.chapters())
     parts = [f"{count} {kind} track{'s' * (count > 1)}" for kind, count in counts.items() if count]
     parts += [f"{chapters} chapter{'s' * (chapters > 1)}"] if chapters else []
-    return [f"a folder of frames holds no {' and no '.join(parts)} of {film.path}: left out"] if parts else []
+    return [f"{what} holds no {' and no '.join(parts)} of {film.path}: left out"] if parts else []
 
 
 def _place(cargo: Cargo, stream: Any, packets: Packets, has_chapters: bool) -> None:

@@ -10,6 +10,7 @@ import av
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
+from flowchroma.film.excerpt import Excerpt
 from flowchroma.film.film import Film
 from flowchroma.film.picture import ROW, Part, Picture, rows_of
 from flowchroma.film.pixels import EXACT
@@ -29,7 +30,7 @@ class Encoder:
     Args:
         path: Of that file.
         size: (H, W) of the frames.
-        like: Gives frame times and pixel shape, where it is a video file.
+        like: Gives frame times and pixel shape, where it is a video file or some frames of one.
         rate: Frames per second otherwise.
         crf: x264's constant rate factor, or "lossless".
         gop: Frames from one key frame to the next, at most; None leaves it to x264.
@@ -51,7 +52,7 @@ class Encoder:
         self.path, self.size, self.deep, self.first = path, size, deep, first
         self.count = self.written = 0  # frames taken, and frames whose packets are in the file
         self._delay = 0
-        film = like if isinstance(like, VideoFile) else None
+        film = like if isinstance(like, VideoFile | Excerpt) else None
         self.schedule = Schedule(film, rate)
         self._reformatter = VideoReformatter()
         # A short lookahead bounds the frames in memory; at constant quality it costs a few percent of size.
@@ -69,7 +70,7 @@ class Encoder:
         context.time_base = stream.time_base = self.schedule.base
         context.colorspace = context.color_primaries = context.color_trc = _BT709
         context.color_range = ColorRange.MPEG
-        if film:
+        if film and film.pixel_aspect:
             context.sample_aspect_ratio = film.pixel_aspect
         self.stream: av.VideoStream = stream
         self._host.start_encoding()
@@ -111,6 +112,10 @@ class Encoder:
         for file in (self._data, self._rows):
             with suppress(OSError):  # of a full disk, which was told already
                 file.close()
+
+    def release(self) -> None:
+        """Free what the encoder itself holds, half a megabyte or more; its stream is of no use then."""
+        self._host.close()
 
     @property
     def part(self) -> Part:

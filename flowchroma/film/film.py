@@ -1,6 +1,6 @@
 """What every film offers, and how one is opened."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -68,11 +68,14 @@ class Film(Protocol):
 class OpenedFilm(Film, Protocol):
     """A film of a file or a folder, which may be damaged, and of more than 8 bits a sample."""
 
-    def attempt(self, deep: bool = False) -> Iterator[np.ndarray | Mended | UserError]:
+    def attempt(
+        self, deep: bool = False, only: Collection[int] | None = None
+    ) -> Iterator[np.ndarray | Mended | UserError]:
         """Every frame in order, fitted into the film's size, or in its place why it cannot be read.
 
         Args:
             deep: Give uint16 RGB where samples have more than 8 bits.
+            only: Numbers of the frames to give; None for all.
         """
         ...
 

@@ -1,7 +1,7 @@
 """A folder of pictures, one a frame."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -97,9 +97,9 @@ class FrameFolder:
         """Every frame in order."""
         return (self._read(index, 1) for index in range(len(self)))
 
-    def attempt(self, deep: bool = False) -> Iterator[np.ndarray | UserError]:
-        """See `Film.attempt`."""
-        for file in self.files:
+    def attempt(self, deep: bool = False, only: Collection[int] | None = None) -> Iterator[np.ndarray | UserError]:
+        """See `OpenedFilm.attempt`."""
+        for file in self.files if only is None else [self.files[index] for index in sorted(only)]:
             try:
                 yield fit(read_image(file, deep=deep and self.depth > 8), self.size)
             except UserError as error:

@@ -6,9 +6,27 @@ from collections.abc import Iterator
 import numpy as np
 
 from flowchroma.errors import UserError
-from flowchroma.film.film import Mended, OpenedFilm
+from flowchroma.film.film import Film, Mended, OpenedFilm
 
 _NAMED = 5  # frames a film, each in a line of its own; after that they are counted
+
+
+def shown_frame(film: Film, number: int) -> np.ndarray:
+    """A frame as it is coloured, (H, W, 3) uint8 RGB: fitted into the film's size where it has another.
+
+    Raises:
+        UserError: It cannot be read.
+    """
+    try:
+        return film.read([number])[0]
+    except UserError:
+        attempt = getattr(film, "attempt", None)
+        if attempt is None or not 0 <= number < len(film):
+            raise
+    frame = next(attempt(only={number}))  # from the film's beginning
+    if isinstance(frame, UserError):
+        raise frame
+    return frame.rgb if isinstance(frame, Mended) else frame
 
 
 class HeldFilm:

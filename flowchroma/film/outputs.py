@@ -11,8 +11,8 @@ from flowchroma.errors import UserError
 from flowchroma.film.cargo import Cargo, left_behind, load
 from flowchroma.film.encoder import Encoder
 from flowchroma.film.encoding_settings import Settings
+from flowchroma.film.excerpt import Excerpt
 from flowchroma.film.film import OpenedFilm
-from flowchroma.film.folder import FrameFolder
 from flowchroma.film.image_files import write_png
 from flowchroma.film.muxer import differences, fallbacks, mux, prove
 from flowchroma.film.picture import Picture
@@ -211,16 +211,17 @@ class FolderWriter:
 
 def frame_names(like: OpenedFilm | None) -> Callable[[int], str]:
     """Names of PNG frames by number: 00000.png onwards, or those of the frames they are made from."""
-    digits = max(5, len(str(len(like) - 1))) if like is not None else 5
-    stems = [file.stem for file in like.files] if isinstance(like, FrameFolder) else []
-    if len(set(stems)) < len(stems):  # a.jpg and a.png cannot both be a.png
-        stems = []
+    numbers = like.numbers if isinstance(like, Excerpt) else range(len(like) if like is not None else 0)
+    digits = max(5, len(str(max(numbers, default=0))))
+    stems = [file.stem for file in like.files] if like is not None else []
+    if len(set(stems)) < len(stems) or not stems:  # a.jpg and a.png cannot both be a.png
+        stems = [f"{number:0{digits}}" for number in numbers]
     return lambda number: f"{stems[number] if number < len(stems) else f'{number:0{digits}}'}.png"
 
 
 def tell_of_folder(like: OpenedFilm | None, deep: bool) -> None:
     """Warn of what of a film is not in a folder of its frames."""
-    for line in left_behind(like) if isinstance(like, VideoFile) else []:
+    for line in left_behind(like, "a folder of frames") if isinstance(like, VideoFile) else []:
         warnings.warn(line, stacklevel=2)
     if like is not None and like.depth > 8:
         warnings.warn(_on_depth(like, "16-bit PNG" if deep else ""), stacklevel=2)

@@ -4,19 +4,18 @@ from bisect import bisect_left
 from fractions import Fraction
 
 from flowchroma.film.film import Film
-from flowchroma.film.video import VideoFile
 
 
 class Schedule:
     """Times of frames by their number, in units of a time base.
 
     Args:
-        like: Gives them where it is a video file; frames beyond its last follow as long as that one stays.
+        like: Gives them where it has any, as a video file; frames beyond its last follow as long as that one stays.
         rate: Frames per second otherwise.
     """
 
     def __init__(self, like: Film | None, rate: Fraction) -> None:
-        base, times, last = like.times if isinstance(like, VideoFile) else (1 / rate, [0], 1)
+        base, times, last = getattr(like, "times", None) or (1 / rate, [0], 1)
         self.base, self._times, self._last = base, times, max(1, last)
 
     def time(self, index: int) -> int:

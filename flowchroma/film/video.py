@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from fractions import Fraction
 from functools import cached_property, partial
 from itertools import chain
@@ -104,11 +104,16 @@ class VideoFile:
         cursor = _Cursor(self.path, self.index, self.look)
         return (cursor.read(index) for index in range(len(self)))
 
-    def attempt(self, deep: bool = False) -> Iterator[np.ndarray | Mended | UserError]:
-        """See `Film.attempt`. Interlaced frames come deinterlaced."""
+    def attempt(
+        self, deep: bool = False, only: Collection[int] | None = None
+    ) -> Iterator[np.ndarray | Mended | UserError]:
+        """See `OpenedFilm.attempt`. Interlaced frames come deinterlaced."""
         cursor, told = _Cursor(self.path, self.index, self.look), False
-        frames: Iterator[av.VideoFrame | None] = (cursor.attempt(index) for index in range(len(self)))
+        stop = len(self) if only is None else max(only, default=-1) + 1
+        frames: Iterator[av.VideoFrame | None] = (cursor.attempt(index) for index in range(stop))
         for index, frame in enumerate(deinterlaced(frames) if self.look.interlaced else frames):
+            if only is not None and index not in only:
+                continue
             if frame is None:
                 yield cursor.undecodable(index)
                 continue

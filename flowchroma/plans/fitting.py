@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from flowchroma.film import Film
+from flowchroma.film import Film, shown_frame
 from flowchroma.plans.agreement import compare
 from flowchroma.plans.likeness import frames_like
 from flowchroma.plans.placement import covered, distance, is_small, placed, starts
@@ -51,7 +51,7 @@ def fit_keyframe(rgb: np.ndarray, film: Film, number: int) -> Fit:
     Raises:
         UserError: The film has no such frame, or it cannot be read.
     """
-    frame = _gray(film.read([number])[0])
+    frame = _gray(shown_frame(film, number))
     fit = _lay(rgb, frame)
     if fit.differing > _CLEAN and fit.strange > _STRANGE:
         turned = _lay(_turned_over(rgb), frame)

@@ -1,7 +1,7 @@
 """Coloured pictures of a film's frames, each at its frame's number."""
 
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from flowchroma.errors import UserError
-from flowchroma.film import Film, read_reference
+from flowchroma.film import Film, read_reference, shown_frame
 from flowchroma.film.film import check_indices
 from flowchroma.film.references import has_colour, has_one_hue
 from flowchroma.film.suffixes import FRAME_SUFFIXES
@@ -27,6 +27,11 @@ class Keyframe:
     rgb: np.ndarray  # (H, W, 3) uint8, on the frame's grid; where it does not fit, of its own size
     origin: str  # the picture's path, or "frame 240 of street"
     fit: Fit | None = None  # None: nothing to compare, as it is a frame of the film itself, or its frame is damaged
+
+    @property
+    def fits(self) -> bool:
+        """Whether it was compared with its frame, and shows it."""
+        return self.fit is not None and self.fit.fits
 
 
 @dataclass(frozen=True)
@@ -62,19 +67,35 @@ def fit_pictures(named: Mapping[int, Path], film: Film) -> Keyframes:
     fitting: list[Keyframe] = []
     references: list[Keyframe] = []
     gray: list[Path] = []
+    for keyframe in fitted_one_by_one(named, film, gray):
+        (fitting if keyframe.fits else references).append(keyframe)
+    return Keyframes(fitting, references, gray)
+
+
+def fitted_one_by_one(named: Mapping[int, Path], film: Film, gray: list[Path] | None = None) -> Iterator[Keyframe]:
+    """The same, each before the next one is read: those that are dropped take no memory.
+
+    Args:
+        named: The pictures by their frames' numbers.
+        film: The film.
+        gray: Gets those that are still to be coloured.
+
+    Raises:
+        UserError: As `fit_pictures`.
+    """
+    gray = [] if gray is None else gray
     for frame, path in named.items():
         keyframe = _read(path, frame, film)
         if keyframe is None:
             gray.append(path)
         else:
-            (fitting if keyframe.fit and keyframe.fit.fits else references).append(keyframe)
+            yield keyframe
     if gray:
         names = ", ".join(path.name for path in gray[:_NAMED]) + (", ..." if len(gray) > _NAMED else "")
         told = f"{len(gray)} of {len(named)} keyframes in {gray[0].parent} are still gray: {names}"
         if len(gray) == len(named):
             raise UserError(f"{told}: colour one of them first")
         warnings.warn(f"{told}: they are left out", stacklevel=2)
-    return Keyframes(fitting, references, gray)
 
 
 def keyframe_files(
@@ -141,7 +162,7 @@ def _read(path: Path, frame: int, film: Film) -> Keyframe | None:
     if not has_colour(rgb):
         return None
     try:
-        own = film.read([frame])[0]
+        own = shown_frame(film, frame)
     except UserError as error:
         warnings.warn(f"the keyframe {path} is used as a plain reference: {error}", stacklevel=3)
         return Keyframe(frame, rgb, str(path))

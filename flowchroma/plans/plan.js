@@ -15,7 +15,8 @@
     mode: "markers",
     x: data.stills,
     y: data.stills.map(() => 0),
-    marker: { color: "#d55e00", size: 8 },
+    marker: { color: "#d55e00", size: 10 },
+    cliponaxis: false,
     hovertemplate: "frame %{x}<extra>still</extra>",
   };
   const style = layout(

@@ -12,6 +12,7 @@ from flowchroma.color import lab_to_rgb8, rgb_to_lab
 from flowchroma.errors import UserError
 from flowchroma.files.atomic import write_atomically
 from flowchroma.film.film import Film
+from flowchroma.film.held import shown_frame
 
 FILE = "plan.yaml"
 _HEAD = """\
@@ -132,7 +133,7 @@ def write_stills(folder: Path, film: Film, numbers: Sequence[int]) -> None:
         path = folder / still_name(number)
         if path.exists():
             continue
-        gray = gray_of(film.read([number])[0])
+        gray = gray_of(shown_frame(film, number))
         side = path.with_name(f".{path.name}.partial")
         try:
             folder.mkdir(parents=True, exist_ok=True)

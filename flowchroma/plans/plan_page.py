@@ -11,6 +11,7 @@ import numpy as np
 from flowchroma.errors import UserError
 from flowchroma.files.atomic import write_atomically
 from flowchroma.film.film import Film
+from flowchroma.film.held import shown_frame
 from flowchroma.pages import render
 from flowchroma.plans.choosing import Choice
 from flowchroma.plans.plan_file import Plan, PlannedShot, gray_of, still_name
@@ -101,7 +102,7 @@ def still_picture(still: int, film: Film, folder: Path) -> str:
     from flowchroma.film.image_files import read_image
 
     path = folder / still_name(still)
-    rgb = read_image(path) if path.exists() else gray_of(film.read([still])[0])
+    rgb = read_image(path) if path.exists() else gray_of(shown_frame(film, still))
     width = max(1, round(rgb.shape[1] * _HEIGHT / rgb.shape[0]))
     return jpeg_uri(cv2.resize(rgb, (width, _HEIGHT), interpolation=cv2.INTER_AREA))
 

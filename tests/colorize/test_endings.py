@@ -154,7 +154,7 @@ def test_help_is_a_page_about_this_command(run):
     with initialize_config_dir(CONF, version_base="1.3"):
         for option in compose("colorize"):
             assert f"{option}=" in out
-    assert "hydra" not in out.lower()
+    assert "powered by hydra" not in out.lower()
     assert max(map(len, out.splitlines())) <= 120
 
 

@@ -5,13 +5,16 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 
 from flowchroma import plan as plan_command
+from flowchroma.app.colouring.pictures import read_pictures
 from flowchroma.film import open_film
 from flowchroma.plans.plan_reading import read_plan
 
@@ -209,3 +212,38 @@ def test_a_killed_film_goes_on_and_ends_in_the_same_frames(tmp_path, shots, kill
         assert process.wait(300) == 0, process.stderr.read()
     assert np.array_equal(frames(tmp_path / "whole.mp4"), frames(tmp_path / "killed.mp4"))
     assert not list(tmp_path.glob(".killed*"))
+
+
+def test_pictures_wait_on_the_disk(tmp_path):
+    random, path = np.random.default_rng(0), tmp_path / "big.png"
+    cv2.imwrite(str(path), cv2.resize(random.integers(0, 256, (20, 30, 3), dtype=np.uint8), (1500, 1000)))
+    (tmp_path / "in").mkdir()
+    cv2.imwrite(str(tmp_path / "in" / "0.png"), np.zeros((64, 96, 3), np.uint8))
+    config = OmegaConf.create({"keyframes": None, "reference": f"[{','.join([str(path)] * 6)}]"})
+    film = open_film(tmp_path / "in")
+    tracemalloc.start()
+    pictures = read_pictures(config, film)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(pictures.references) == 6
+    assert held < 1500 * 1000 * 3  # less than one of them
+    assert np.array_equal(pictures.references[5].rgb, cv2.imread(str(path))[:, :, ::-1])
+
+
+def test_a_keyframe_of_other_tones_takes_the_film_s_where_it_shows_its_frame(tmp_path, shots):
+    coloured(shots, 4, tmp_path / "keys" / "4.png")
+    exact = cv2.imread(str(tmp_path / "keys" / "4.png"))
+    frame = cv2.imread(str(shots / "0004.png"))
+    config = OmegaConf.create({"keyframes": str(tmp_path / "keys"), "reference": None})
+    toned = (255 * (exact / 255) ** 1.4).round().astype(np.uint8)
+    toned[20:44, 10:40] = np.random.default_rng(3).integers(0, 255, (24, 30, 3))  # retouched
+    cv2.imwrite(str(tmp_path / "keys" / "4.png"), toned)
+    with pytest.warns(UserWarning, match="where it gives no colour"):
+        picture = read_pictures(config, open_film(shots)).keyframes[4]
+    assert not picture.holds.all()
+    lightness = [
+        cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB)[..., 0].astype(int) for rgb in (picture.rgb, frame, toned[..., ::-1])
+    ]
+    assert np.abs(lightness[0] - lightness[1])[picture.holds].mean() < 2
+    assert np.abs(lightness[2] - lightness[1])[picture.holds].mean() > 10
+    assert np.array_equal(picture.rgb[~picture.holds], toned[..., ::-1][~picture.holds])

@@ -292,6 +292,20 @@ def test_a_report_that_fails_costs_no_film(tmp_path, run, system, monkeypatch, s
     assert len(open_film(tmp_path / "d.mp4")) == 12
 
 
+@pytest.mark.filterwarnings("ignore:.*differs in size from the first.*")
+def test_a_film_of_changing_size_is_told_of(tmp_path, run, system, shots, picture):
+    shots(tmp_path / "in", (24,))
+    picture(tmp_path / "ref.png")
+    for number in range(1, 24):
+        path = tmp_path / "in" / f"{number:04}.png"
+        cv2.imwrite(str(path), cv2.resize(cv2.imread(str(path)), (48, 32)))
+    code, out, _ = run("source=in", "reference=ref.png", "output=out.mp4", "report=true")
+    assert (code, "unsure of: out.report.html" in out) == (0, True)
+    stills = list((tmp_path / "out.stills").iterdir())
+    assert stills
+    assert {cv2.imread(str(still)).shape for still in stills} == {cv2.imread(str(tmp_path / "in/0000.png")).shape}
+
+
 def test_part_of_a_film_is_told_by_the_film_s_own_numbers(tmp_path, run, system, kept, shots, picture):
     shots(tmp_path / "in")
     picture(tmp_path / "ref.png")

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from flowchroma.errors import UserError
-from flowchroma.film import open_film
+from flowchroma.film import open_film, shown_frame
 
 
 def save(folder, name, rgb):
@@ -108,3 +108,17 @@ def test_there_is_no_such_frame(tmp_path):
     save(tmp_path / "film", "0.png", gray(1))
     with pytest.raises(UserError, match="0 to 0"):
         open_film(tmp_path / "film").read([1])
+
+
+def test_a_frame_of_another_size_is_shown_as_it_is_coloured(tmp_path):
+    for number, size in enumerate([(40, 60), (20, 30), (40, 40)]):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((*size, 3), 50 * number + 50, np.uint8))
+    (tmp_path / "3.png").write_bytes(b"torn")
+    film = open_film(tmp_path)
+    wanted = [frame for frame in film.attempt() if not isinstance(frame, UserError)]
+    for number in range(3):
+        assert np.array_equal(shown_frame(film, number), wanted[number])
+    assert (shown_frame(film, 2)[:, :10] == 0).all()  # a bar
+    for number, said in ((3, "cannot read"), (4, "0 to 3")):
+        with pytest.raises(UserError, match=said):
+            shown_frame(film, number)

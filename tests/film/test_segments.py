@@ -3,6 +3,8 @@
 import errno
 import json
 import shutil
+import subprocess
+import sys
 import warnings
 from collections import namedtuple
 from contextlib import suppress
@@ -21,6 +23,7 @@ from flowchroma.film.segments import TakenError, open_segments, require_space
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 CUTS = [0, 1, 8, 9, 20, 36, 40]
 KEY = "a1"
+ROOT = Path(__file__).parents[2]
 
 
 def spans(cuts=CUTS):
@@ -420,6 +423,19 @@ def test_an_output_is_made_by_one_job_or_by_several_that_share(tmp_path, source)
     assert hidden(tmp_path) == []
 
 
+def test_of_processes_that_share_kept_segments_one_joins_them(tmp_path, source):
+    film, target = open_film(source), tmp_path / "out.mp4"
+    with open_segments(target, like=film, shared=True) as one, open_segments(target, like=film, shared=True) as other:
+        fill(one, film, spans())
+        assert one.join(spans(), remove=False) == target
+        made = target.stat().st_ino
+        assert other.join(spans(), remove=False) == target
+        assert target.stat().st_ino == made
+        target.unlink()
+        other.join(spans(), remove=False)
+        assert len(open_film(target)) == len(film)
+
+
 def test_a_job_that_was_killed_after_its_end_leaves_nothing(tmp_path, source, monkeypatch):
     film, target = open_film(source), tmp_path / "out.mp4"
     monkeypatch.setattr("flowchroma.film.segments.work.Work.remove", lambda self: None)
@@ -472,3 +488,33 @@ def test_names_as_long_as_a_system_takes(tmp_path, source):
     made = segmented(source, tmp_path / ("x" * 250 + ".mp4"))
     assert len(made) == 40
     assert hidden(tmp_path) == []
+
+
+MEMORY = """
+import sys
+import numpy as np
+from flowchroma.film import open_film
+from flowchroma.film.segments import open_segments
+
+
+def resident():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmRSS")) / 1024
+
+
+frames = open_film(sys.argv[1]).read(range(40))
+with open_segments(sys.argv[2], like=open_film(sys.argv[1])) as store:
+    for n in range(160):
+        with store.segment(n % 40, n % 40 + 1, f"k{n // 40}") as writer:
+            writer.write(frames[n % 40])
+        if n == 20:
+            before = resident()
+    print(resident() - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
+def test_memory_does_not_grow_with_the_number_of_segments(tmp_path, source):
+    command = [sys.executable, "-c", MEMORY, str(source), str(tmp_path / "out.mp4")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 10  # MB; an encoder that lives on takes half of one

@@ -27,6 +27,8 @@ def check_options(config: DictConfig) -> None:
             raise UserError(f"no {option}: give source=FILM reference=IMAGE output=FILM.mp4, or --help")
     if config.plan and any(config[option] is not None for option in ("reference", "keyframes")):
         raise UserError("plan=PLAN names all pictures: leave reference= and keyframes= out", code=2)
+    if config.parts is not None:
+        raise UserError("parts=N shares a film among the jobs of a Hydra launcher: add -m, see --help", code=2)
     if not isinstance(config.size, int) or config.size < 16:
         raise UserError(f"size must be a whole number of pixels from 16 on, not {config.size}", code=2)
     if config.directions not in ("both", "forward"):
@@ -51,18 +53,22 @@ def frames_of(typed: object, length: int) -> tuple[int, int] | None:
 
 
 def shots_of(
-    film: OpenedFilm, folder: Path, config: DictConfig, span: tuple[int, int], plan: Plan | None
+    film: OpenedFilm, folder: Path | None, config: DictConfig, span: tuple[int, int], plan: Plan | None
 ) -> list[Shot]:
-    """The shots of a part of a film; one where it is to be coloured forward alone, as it comes, by no plan."""
+    """The shots of a part of a film; one where it is to be coloured forward alone, as it comes, by no plan.
+
+    Those that are found are kept in the folder, if there is one.
+    """
     if plan:
         return _within([Shot(shot.start, shot.stop, shot.keep_colour) for shot in plan.shots], span)
     if config.directions == "forward" and not config.keep_colour:
         return [Shot(*span)]
-    shots = load_shots(folder, film)
+    shots = load_shots(folder, film) if folder else None
     if shots is None:
         with shown_progress("looking for cuts", len(film)) as show:
             shots = find_shots(HeldFilm(film, strict=config.strict, quiet=True), show)
-        save_shots(folder, film, shots)
+        if folder:
+            save_shots(folder, film, shots)
     return _within(shots, span)
 
 

@@ -3,7 +3,9 @@
 import sys
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from flowchroma.app.colouring.choices import check_options, frames_of, shots_of,
 from flowchroma.app.colouring.film import FilmPainter, is_done
 from flowchroma.app.colouring.frames import FrameReader
 from flowchroma.app.colouring.pictures import read_pictures, read_planned
+from flowchroma.app.colouring.previewing import preview_of, preview_options
 from flowchroma.app.colouring.reporting import report
 from flowchroma.app.colouring.uncertainty import read_uncertainty
 from flowchroma.app.progress import shown_progress
@@ -22,15 +25,69 @@ from flowchroma.app.settings import pick_device
 from flowchroma.app.systems import load_system
 from flowchroma.colorizers.estimate_files import EstimateFiles
 from flowchroma.film import OpenedFilm, open_film
-from flowchroma.film.segments import SegmentStore, open_segments, require_space
+from flowchroma.film.segments import SegmentStore, TakenError, open_segments, require_space
 from flowchroma.models import FlowChroma
-from flowchroma.plans import read_plan
+from flowchroma.plans import Shot, read_plan
 
 _LOUD = 1_000_000_000  # bytes in the working folder from which on they are told
 
 
+@dataclass(frozen=True)
+class Job:
+    """A film that is being coloured."""
+
+    config: DictConfig
+    film: OpenedFilm
+    device: torch.device
+    store: SegmentStore  # keeps what is done
+    system: FlowChroma
+    assignments: Sequence[Assignment]  # all of the film's shots
+
+    def frames_to_do(self, assignments: Sequence[Assignment]) -> int:
+        """Frames of some shots that are to be coloured, those of the way back counted as well."""
+        total = 0
+        for assignment in assignments:
+            left = [piece for piece in assignment.pieces if not self.store.has(*piece, assignment.key)]
+            total += sum(stop - start for start, stop in left)
+            if left and self.config.directions == "both":
+                total += assignment.frames_back
+        return total
+
+
 def run(config: DictConfig) -> None:
     """Colour a film as the options say."""
+    with begun(config) as job:
+        store, assignments, before = job.store, job.assignments, job.store.frames
+        seconds = paint(job)
+        if not store.is_joined and not is_done(store, assignments):
+            print(f"shots {config.shots} of {len(assignments)} are coloured: the film is joined when the others are")
+            return
+        unsure = None
+        if not store.is_joined:
+            unsure = read_uncertainty(store, assignments) if job.config.report else None
+            pieces = [(*piece, a.key) for a in assignments for piece in a.pieces]
+            try:
+                store.join(pieces, remove=config.preview or config.plan is None)
+            except TakenError:  # by a process that has coloured other shots
+                unsure = None
+    length = store.span[1] - store.span[0]
+    pace = f", {seconds / (length - before):.2f} s a frame" if length > before else ""
+    print(f"{length} frames{pace}: {config.output}")
+    if unsure is not None:
+        report(job.config, job.film, assignments, unsure, job.system.matcher, job.device)
+
+
+@contextmanager
+def begun(config: DictConfig, shared: bool = False) -> Iterator[Job]:
+    """Open a film's source and what is done of it, with what each shot is coloured from.
+
+    Args:
+        config: The options.
+        shared: Other processes colour shots of it as well, as they do where the options name shots.
+
+    Raises:
+        UserError: it cannot be coloured as the options say.
+    """
     check_options(config)
     device, folder = pick_device(config.device), Path(config.plan or "").expanduser()
     film = open_film(config.source or read_plan(folder, pictures=False).film.path)
@@ -39,69 +96,53 @@ def run(config: DictConfig) -> None:
     pictures = read_planned(folder, plan, film) if plan else read_pictures(config, film)
     for line in film.notes:
         warnings.warn(line, stacklevel=1)
+    shots: list[Shot] | None = None
+    if config.preview:
+        config = preview_options(config)
+        film, shots, pictures = preview_of(film, pictures, config, span or (0, len(film)), plan)
+        span = None
     job = {name: config[name] for name in ("checkpoint", "size", "directions", "keep_colour", "strict")}
+    if config.preview:
+        job["preview"] = True
     if plan is None:  # what changes in a plan changes some shots, and leaves the others
         job["reference and keyframes"] = pictures.hash
+    shared = shared or config.shots is not None
     settings = {"fps": config.fps, "crf": config.quality, "overwrite": config.overwrite, "deep": True}
-    with open_segments(
-        config.output, like=film, job=job, span=span, shared=config.shots is not None, **settings
-    ) as store:
-        shots = shots_of(film, store.folder, config, span or (0, len(film)), plan)
+    with open_segments(config.output, like=film, job=job, span=span, shared=shared, **settings) as store:
+        shots = shots or shots_of(film, store.folder, config, span or (0, len(film)), plan)
         system = load_system(config.checkpoint).to(device)
         assignments = assign(shots, pictures, film, system.matcher, config.keep_colour or plan is not None, device)
-        done = _paint(config, film, system, store, assignments, device)
-        if done is None:
-            print(f"shots {config.shots} of {len(assignments)} are coloured: the film is joined when the others are")
-            return
-        unsure = None
-        if not store.is_joined:
-            unsure = read_uncertainty(store, assignments) if config.report else None
-            store.join([(*piece, a.key) for a in assignments for piece in a.pieces], remove=plan is None)
-    print(done)
-    if unsure is not None:
-        report(config, film, assignments, unsure, system.matcher, device)
+        yield Job(config, film, device, store, system, assignments)
 
 
-def _paint(
-    config: DictConfig,
-    film: OpenedFilm,
-    system: FlowChroma,
-    store: SegmentStore,
-    assignments: Sequence[Assignment],
-    device: torch.device,
-) -> str | None:
-    """Colour the shots that the options ask for; a line on it, or None where others of the film are not done."""
-    mine, both = some_of(assignments, config.shots), config.directions == "both"
+def paint(job: Job, alone: bool = True) -> float:
+    """Colour the shots that the options ask for, and wait for those of them that other processes colour.
+
+    Args:
+        job: The film.
+        alone: No other process of this command writes to the terminal.
+
+    Returns:
+        The seconds that it took.
+    """
+    config, store = job.config, job.store
+    mine, both = some_of(job.assignments, config.shots), config.directions == "both"
     if both:
-        _require_room(store, mine, film, config.size)
-    frames, ahead = (FrameReader(film, config.strict, store.deep, device, quiet) for quiet in (False, True))
-    started, total, before = time.perf_counter(), _frames_to_do(store, mine, both), store.frames
-    with shown_progress("colouring", total) as show:
+        _require_room(store, mine, job.film, config.size)
+    frames, ahead = (FrameReader(job.film, config.strict, store.deep, job.device, quiet) for quiet in (False, True))
+    started, total = time.perf_counter(), job.frames_to_do(mine)
+    what = "colouring" if alone else f"colouring shots {config.shots}"
+    with shown_progress(what, total, bar=alone) as show:
         number = count(1)
         painter = FilmPainter(
-            system, config.size, store, frames, ahead if both else None, device, lambda: show(next(number))
+            job.system, config.size, store, frames, ahead if both else None, job.device, lambda: show(next(number))
         )
         painter.paint(mine)
         if config.shots is not None:
             painter.wait(mine)
-    seconds = time.perf_counter() - started
-    if not store.is_joined and not is_done(store, assignments):
-        return None
-    length = store.span[1] - store.span[0]
     if summary := frames.film.summary():
         print(f"flowchroma: {summary}", file=sys.stderr)
-    return f"{length} frames, {seconds / max(1, length - before):.2f} s a frame: {config.output}"
-
-
-def _frames_to_do(store: SegmentStore, assignments: Sequence[Assignment], both: bool) -> int:
-    """Frames to be coloured, those of the way back counted as well."""
-    total = 0
-    for assignment in assignments:
-        left = [piece for piece in assignment.pieces if not store.has(*piece, assignment.key)]
-        total += sum(stop - start for start, stop in left)
-        if left and both:
-            total += assignment.frames_back
-    return total
+    return time.perf_counter() - started
 
 
 def _require_room(store: SegmentStore, assignments: Sequence[Assignment], film: OpenedFilm, size: int) -> None:

@@ -9,33 +9,50 @@ import numpy as np
 from omegaconf import DictConfig
 
 from flowchroma.app.options import named_references
+from flowchroma.color import rgb_to_lab
+from flowchroma.colorizers.painter import lay_over, to_array, to_tensor
 from flowchroma.errors import UserError
-from flowchroma.film import OpenedFilm, read_reference
-from flowchroma.plans.keyframes import Keyframe, Keyframes, fit_pictures, read_keyframes
+from flowchroma.files.spool import Spool
+from flowchroma.film import OpenedFilm, read_reference, shown_frame
+from flowchroma.plans.keyframes import fitted_one_by_one, keyframe_files
 from flowchroma.plans.plan_file import Plan, still_name
 from flowchroma.plans.plan_reading import still_files
 
+_TONES = 1.0  # of 255 on average: less is rounding
 
-@dataclass(frozen=True)
+
 class Picture:
-    """A coloured picture."""
+    """A coloured picture, on the disk: those of a long film do not fit into memory.
 
-    rgb: np.ndarray  # (h, w, 3) uint8, of any size; of a keyframe that of the film
-    holds: np.ndarray | None = None  # (H, W), bool: where it shows what its frame does; None for everywhere
+    Args:
+        spool: Where it is kept.
+        rgb: (h, w, 3) uint8, of any size; of a keyframe that of the film.
+        holds: (H, W), bool: where it shows what its frame does; None for everywhere.
+    """
+
+    def __init__(self, spool: Spool, rgb: np.ndarray, holds: np.ndarray | None = None) -> None:
+        self._rgb, self._holds = spool.keep(rgb), None if holds is None else spool.keep(holds)
+        digest = hashlib.sha256(repr((rgb.shape, holds is None)).encode())
+        digest.update(np.ascontiguousarray(rgb).data)
+        digest.update(b"" if holds is None else np.ascontiguousarray(holds).data)
+        self.hash = digest.hexdigest()[:16]  # other pictures have others
 
     @property
-    def hash(self) -> str:
-        """Of letters and digits; other pictures have others."""
-        digest = hashlib.sha256(repr((self.rgb.shape, self.holds is None)).encode())
-        digest.update(self.rgb.tobytes())
-        digest.update(b"" if self.holds is None else self.holds.tobytes())
-        return digest.hexdigest()[:16]
+    def rgb(self) -> np.ndarray:
+        """The picture, read anew."""
+        return self._rgb()
+
+    @property
+    def holds(self) -> np.ndarray | None:
+        """Where it shows what its frame does, read anew."""
+        return self._holds() if self._holds else None
 
 
 @dataclass(frozen=True)
 class Pictures:
     """What a film takes its colours from."""
 
+    spool: Spool  # where they are kept
     references: Sequence[Picture]  # of something else
     keyframes: Mapping[int, Picture]  # of the film's frames, by number
     of_shots: Mapping[int, Sequence[Picture]] = field(default_factory=dict)  # a plan's references, by a shot's start
@@ -53,20 +70,21 @@ def read_pictures(config: DictConfig, film: OpenedFilm) -> Pictures:
     Raises:
         UserError: there are none, or one of them cannot be used.
     """
+    spool = Spool()
     references: list[Picture] = []
     keyframes: dict[int, Picture] = {}
     if config.keyframes:
-        references, keyframes = _told_apart(read_keyframes(str(config.keyframes), film))
+        references, keyframes = _told_apart(keyframe_files(str(config.keyframes), film), film, spool)
     if config.reference is not None or not config.keyframes:
         for name in named_references(str(config.reference or "first")):
             rgb, frame = read_reference(name, film)
             if frame is None:
-                references.append(Picture(rgb))
+                references.append(Picture(spool, rgb))
             elif frame in keyframes:
                 raise UserError(f"frame {frame} is given by reference={name} and by a keyframe: leave one of them out")
             else:
-                keyframes[frame] = Picture(rgb)
-    return Pictures(references, keyframes)
+                keyframes[frame] = Picture(spool, rgb)
+    return Pictures(spool, references, keyframes)
 
 
 def read_planned(folder: Path, plan: Plan, film: OpenedFilm) -> Pictures:
@@ -75,11 +93,12 @@ def read_planned(folder: Path, plan: Plan, film: OpenedFilm) -> Pictures:
     Raises:
         UserError: there are none, or one of them cannot be used.
     """
+    spool = Spool()
     references: list[Picture] = []
     keyframes: dict[int, Picture] = {}
     if plan.stills:
-        references, keyframes = _told_apart(fit_pictures(still_files(folder, plan, film), film))
-    others = {path: Picture(read_reference(str(path), film)[0]) for path in plan.others}
+        references, keyframes = _told_apart(still_files(folder, plan, film), film, spool)
+    others = {path: Picture(spool, read_reference(str(path), film)[0]) for path in plan.others}
     if not (references or keyframes or others):
         raise UserError(f"the plan {folder} has neither stills nor references: run the plan again, or add some")
     stills = {folder / still_name(number): picture for number, picture in keyframes.items()}
@@ -88,7 +107,7 @@ def read_planned(folder: Path, plan: Plan, film: OpenedFilm) -> Pictures:
         shot.start: [named[path.absolute()] for path in shot.references if path.absolute() in named]
         for shot in plan.shots
     }
-    return Pictures([*references, *others.values()], keyframes, of_shots)
+    return Pictures(spool, [*references, *others.values()], keyframes, of_shots)
 
 
 def hash_of(*told: object) -> str:
@@ -96,11 +115,31 @@ def hash_of(*told: object) -> str:
     return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
 
 
-def _told_apart(found: Keyframes) -> tuple[list[Picture], dict[int, Picture]]:
-    """Plain references, and keyframes."""
+def _told_apart(named: Mapping[int, Path], film: OpenedFilm, spool: Spool) -> tuple[list[Picture], dict[int, Picture]]:
+    """Plain references, and keyframes, of the pictures of frames."""
+    references, keyframes = [], {}
+    for keyframe in fitted_one_by_one(named, film):
+        if keyframe.fit and keyframe.fits:
+            holds = keyframe.fit.holds
+            rgb = _in_the_film_s_tones(keyframe.rgb, holds, shown_frame(film, keyframe.frame))
+            keyframes[keyframe.frame] = Picture(spool, rgb, None if holds.all() else holds)
+        else:
+            references.append(Picture(spool, keyframe.rgb))
+    return references, keyframes
 
-    def picture(keyframe: Keyframe) -> Picture:
-        holds = keyframe.fit.holds if keyframe.fit else None
-        return Picture(keyframe.rgb, None if holds is None or holds.all() else holds)
 
-    return [Picture(k.rgb) for k in found.references], {k.frame: picture(k) for k in found.fitting}
+def _in_the_film_s_tones(rgb: np.ndarray, holds: np.ndarray, frame: np.ndarray) -> np.ndarray:
+    """A keyframe's colour over its frame's luminance, by which frames find it; as it is where it shows something else.
+
+    Args:
+        rgb: The keyframe, (H, W, 3) uint8.
+        holds: (H, W), bool: where it shows what its frame does.
+        frame: The film's, (H, W, 3) uint8.
+    """
+    import cv2
+
+    other = cv2.absdiff(*(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (rgb, frame)))
+    if not holds.any() or other[holds].mean() < _TONES:
+        return rgb
+    luma, ab = rgb_to_lab(to_tensor(frame))[:, :1], rgb_to_lab(to_tensor(rgb))[:, 1:]
+    return np.where(holds[:, :, None], to_array(lay_over(luma, ab)), rgb)

@@ -90,7 +90,7 @@ class Pictures:
 class _PictureWriter:
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
-        self.write, self.close = encoder.write, encoder.close
+        self.write = encoder.write
 
     def finish(self) -> dict[str, Any]:
         self._encoder.finish()
@@ -100,6 +100,10 @@ class _PictureWriter:
             "codec": _codec(self._encoder), "picture": part.path.name, "header": part.header,
             "first": part.first, "count": part.count, "delay": part.delay,
         }  # fmt: skip
+
+    def close(self) -> None:
+        self._encoder.close()
+        self._encoder.release()
 
 
 class Frames:

@@ -148,7 +148,10 @@ class SegmentStore:
             raise ValueError(f"the segments do not make up frames {self.span[0]} to {self.span[1] - 1}: {segments}")
         found = [self._found(*segment) for segment in segments]
         target, side = self._work.target, self._work.path / "joined"
+        names = [segment_name(*segment) for segment in segments]
         with self._work.lock("all frames"), writing(target):
+            if self._shared and self._work.has_joined(names):
+                return target
             shutil.rmtree(side, ignore_errors=True)
             side.mkdir()
             made = self._kind.join(found, side)
@@ -160,6 +163,8 @@ class SegmentStore:
             sync(target.parent)
             if remove:
                 self._work.remove()
+            else:
+                self._work.note_joined(names)
         return target
 
     def _found(self, start: int, stop: int, key: str) -> "Kept":

@@ -7,7 +7,7 @@ import re
 import shutil
 import warnings
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ _LONGEST = 255  # bytes of a file's name
 _OPENING = 10.0  # seconds that a process may take to open the folder before another gives up
 _CHUNK = 1 << 20
 _NAME = re.compile(r"([0-9]+)-([0-9]+)-([A-Za-z0-9_-]+)")
-_JOB, _INDEX, _DONE = "job.json", "index.json", "done.json"
+_JOB, _INDEX, _DONE, _JOINED = "job.json", "index.json", "done.json", "joined.json"
 _SEGMENTS, _LOCKS, _OLD = "segments", "locks", ".old"
 
 
@@ -147,6 +147,17 @@ class Work:
     def note_done(self, made: Path) -> None:
         """Keep which film is about to be moved to the output's place."""
         write_durably(self.path / _DONE, json.dumps(_identity(made)))
+
+    def note_joined(self, names: Sequence[str]) -> None:
+        """Keep of which segments the film was made that is in the output's place, while they stay."""
+        write_durably(self.path / _JOINED, json.dumps({"film": _identity(self.target), "segments": list(names)}))
+
+    def has_joined(self, names: Sequence[str]) -> bool:
+        """Whether what is in the output's place was made of these segments."""
+        joined = _read_json(self.path / _JOINED)
+        if joined is None or not self.target.exists():
+            return False
+        return joined == {"film": _identity(self.target), "segments": list(names)}
 
     def forget_done(self) -> None:
         """Remove the folder where the output came to its place, and the process was killed before it could do so."""
