@@ -1,7 +1,7 @@
 """The coloured pictures that the options name."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,8 +69,19 @@ def read_pictures(config: DictConfig, film: OpenedFilm) -> Pictures:
     return Pictures(references, keyframes)
 
 
-def read_planned(folder: Path, plan: Plan, film: OpenedFilm) -> Pictures:
+def read_planned(
+    folder: Path,
+    plan: Plan,
+    film: OpenedFilm,
+    fitted: Callable[[Mapping[int, Path], OpenedFilm], Keyframes] = fit_pictures,
+) -> Pictures:
     """Read the pictures of a plan.
+
+    Args:
+        folder: The plan's.
+        plan: What it says.
+        film: The film that it is of.
+        fitted: Reads and fits its stills; another one than `fit_pictures` may remember those of before.
 
     Raises:
         UserError: there are none, or one of them cannot be used.
@@ -78,7 +89,7 @@ def read_planned(folder: Path, plan: Plan, film: OpenedFilm) -> Pictures:
     references: list[Picture] = []
     keyframes: dict[int, Picture] = {}
     if plan.stills:
-        references, keyframes = _told_apart(fit_pictures(still_files(folder, plan, film), film))
+        references, keyframes = _told_apart(fitted(still_files(folder, plan, film), film))
     others = {path: Picture(read_reference(str(path), film)[0]) for path in plan.others}
     if not (references or keyframes or others):
         raise UserError(f"the plan {folder} has neither stills nor references: run the plan again, or add some")
