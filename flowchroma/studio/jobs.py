@@ -51,7 +51,7 @@ class Status:
     kind: Kind | None = None
     state: State = "none"
     progress: Progress | None = None
-    line: str = ""  # of one that has ended: what it made, or what was wrong
+    line: str = ""  # of one that has ended: how it went, or what was wrong
     notes: Sequence[str] = field(default_factory=tuple)
 
     @property
@@ -86,7 +86,7 @@ class Jobs:
         if held["state"] == "failed":
             line = said.pop() if said else f"it ended without a word: see {self._folder / _LOG}"
         else:
-            line = next((line for line in reversed(lines) if not line.startswith(_SAYS)), "")
+            line = next((line.rpartition(": ")[0] for line in lines if not line.startswith(_SAYS)), "")
         return Status(held["kind"], held["state"], progress, line, tuple(dict.fromkeys(said)))
 
     def start(self, kind: Kind, options: Sequence[str]) -> None:

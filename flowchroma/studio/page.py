@@ -52,18 +52,21 @@ def _keep_shown(page: gr.Blocks, studio: Studio, made: Sequence[Screen], own: Se
         status = studio.jobs.status
         return [progress_of(status, "plan"), progress_of(status, "colorize")]
 
+    def state(at: int | None) -> str:
+        return f"{at} {studio.project.version}"
+
     def shown(at: int | None) -> list[Any]:
-        version, values, line = studio.project.version, list[Any](), said("")
+        now, values, line = state(at), list[Any](), said("")
         for screen in made:
             try:
                 values += screen.show(at)
             except UserError as error:  # the folder was edited by hand, or the film has moved
                 values += [gr.skip() for _ in screen.parts]
                 line = wrong(str(error))
-        return [version, line, *how_far(), *values]
+        return [now, line, *how_far(), *values]
 
     def looked(before: str, at: int | None) -> list[Any]:
-        if studio.project.version != before:
+        if state(at) != before:
             return shown(at)
         told = how_far() if studio.jobs.status.active else [gr.skip() for _ in jobs]
         return [gr.skip(), gr.skip(), *told, *(gr.skip() for screen in made for _ in screen.parts)]

@@ -3,13 +3,11 @@
   const byId = (id) => document.getElementById(id);
   const films = () => document.querySelector(".films");
 
-  // The gray film is the coloured one without its colour: drawn from it, it cannot run ahead or behind.
+  // The gray film is the coloured one without its colour, by a filter: drawn from it, it cannot run ahead or behind.
   const draw = (video) => {
     const canvas = byId("film-gray");
     if (!canvas || !video.videoWidth) return;
-    const pen = canvas.getContext("2d");
-    pen.filter = "grayscale(1)";
-    pen.drawImage(video, 0, 0, canvas.width, canvas.height);
+    canvas.getContext("2d").drawImage(video, 0, 0, canvas.width, canvas.height);
     const { rate, frames } = films().dataset;
     const frame = Math.min(frames - 1, Math.floor(video.currentTime * rate + 0.01));
     byId("film-moment").value = frame;

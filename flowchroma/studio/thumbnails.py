@@ -23,11 +23,11 @@ def thumbnail(project: Project, number: int) -> Path:
     return path
 
 
-def still_thumbnail(project: Project, still: Path) -> Path:
+def still_thumbnail(project: Project, still: Path, long_side: int = _LONG) -> Path:
     """A still as it lies in the project, coloured or not."""
-    path = _place(project, f"still-{still.stem}-{stamp(still)[0]}")
+    path = _place(project, f"still-{still.stem}-{stamp(still)[0]}-{long_side}")
     if not path.exists():
-        path.write_bytes(encode_jpeg(shrunk(read_image(still), _LONG), _QUALITY))
+        path.write_bytes(encode_jpeg(shrunk(read_image(still), long_side), _QUALITY))
     return path
 
 

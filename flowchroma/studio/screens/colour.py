@@ -22,7 +22,7 @@ class ColourScreen(Screen):
     def __init__(self, studio: Studio, refresh: Refresh, chosen: Any) -> None:
         self._studio = studio
         gr.HTML(title(4, "Colour", _LEAD))
-        with gr.Row(equal_height=True):
+        with gr.Row():
             quality = gr.Radio([*SIZES], value="full", label="Quality", elem_id="colour-quality")
             self._start = gr.Button("Colour the film", variant="primary", elem_id="colour-start")
             self._pause = gr.Button("Pause", elem_id="colour-pause")
@@ -55,8 +55,7 @@ class ColourScreen(Screen):
         if before is not None and before != size:
             return said(f"Colouring anew: what was done in {_NAMES.get(before, 'another')} quality is replaced.")
         gray = sum(not still.coloured for still in self._studio.stills.all())
-        told = f" {gray} of the stills are gray still: their shots take colours from the others." if gray else ""
-        return said(f"Colouring.{told}")
+        return said(f"{gray} of the stills are gray still: their shots take colours from the others." if gray else "")
 
     def _hold(self) -> str:
         self._studio.jobs.pause()

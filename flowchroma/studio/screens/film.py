@@ -27,12 +27,12 @@ class FilmScreen(Screen):
         gr.HTML(title(1, "Film", _LEAD))
         line = gr.HTML(said(""), elem_id="film-line", elem_classes="line")
         with gr.Row(elem_id="film-choice") as choice:
-            drop = gr.File(label="Drop a film here", elem_id="film-drop", height=130)
+            drop = gr.File(label="Drop a film here", elem_id="film-drop", height=150)
             with gr.Column(visible=studio.is_local):
                 path = gr.Textbox(label="Or its path", placeholder="/films/street.mp4", elem_id="film-path")
                 use = gr.Button("Use this film", elem_id="film-use")
         facts = gr.HTML(elem_id="film-facts")
-        with gr.Row(elem_id="film-plan", equal_height=True) as planning:
+        with gr.Row(elem_id="film-plan") as planning:
             count = gr.Number(
                 0, label="Stills in all (0: as many as pay)", precision=0, minimum=0, elem_id="film-count"
             )
@@ -79,7 +79,7 @@ class FilmScreen(Screen):
 
     def _find(self, count: float | None) -> str:
         self._studio.plan(int(count or 0))
-        return said("Looking for shots and stills: this takes a twentieth of the time that colouring does.")
+        return said("")
 
     def _facts(self) -> str:
         try:

@@ -30,7 +30,7 @@ class MoreStills(Screen):
                     add = gr.Button("Add this frame", elem_id="add-add")
             with gr.Accordion("Use a picture of something else", open=False, elem_id="other"), gr.Row():
                 drop = gr.File(label="Drop a coloured picture that shows the same things", file_types=PICTURES,
-                               height=130, elem_id="other-drop")  # fmt: skip
+                               height=150, elem_id="other-drop")  # fmt: skip
                 with gr.Column():
                     self._shots = gr.CheckboxGroup([], label="For these shots (none: all)", elem_id="other-shots")
                     self._listed = gr.HTML(elem_id="other-list")

@@ -23,7 +23,7 @@ class PreviewScreen(Screen):
     def __init__(self, studio: Studio, refresh: Refresh, chosen: Any) -> None:
         self._studio = studio
         gr.HTML(title(3, "Preview", _LEAD))
-        with gr.Row(equal_height=True):
+        with gr.Row():
             frame = gr.Slider(0, 1, 0, step=1, label="Frame", elem_id="preview-frame", scale=4)
             quality = gr.Radio([*SIZES], value="quick", label="Quality", elem_id="preview-quality", scale=2)
             go = gr.Button("Preview this frame", variant="primary", elem_id="preview-go", scale=1, min_width=190)

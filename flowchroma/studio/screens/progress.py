@@ -5,7 +5,7 @@ from flowchroma.studio.html import fragment
 from flowchroma.studio.jobs import NAMES, Kind, Status
 from flowchroma.studio.screens.screen import wrong
 
-_ENDED = {"done": "Done.", "cancelled": "Cancelled. What is done is kept, and it goes on from there."}
+_CANCELLED = "Cancelled. What is done is kept, and it goes on from there."
 
 
 def progress_of(status: Status, kind: Kind) -> str:
@@ -15,7 +15,8 @@ def progress_of(status: Status, kind: Kind) -> str:
     if status.state == "failed":
         return wrong(status.line)
     if not status.active:
-        return fragment("job", "", False, 0, 0, _ENDED[status.state], status.notes)
+        words = f"Done: {status.line}." if status.state == "done" else _CANCELLED
+        return fragment("job", "", False, 0, 0, words, status.notes)
     held, at = ("Paused. " if status.state == "paused" else ""), status.progress
     if at is None:
         return fragment("job", NAMES[kind], True, 0, 0, f"{held}Getting ready: {NAMES[kind]}.", status.notes)

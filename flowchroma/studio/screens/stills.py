@@ -1,5 +1,6 @@
 """The stills: which frames to colour, and their pictures out and in."""
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ PICTURES = [".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp"]
 _LEAD = (
     "Colour these frames by hand in a program of your own, and drop them back: each shot takes its colours from them."
 )
+_LONG = 960  # pixels of the chosen still on the page
 
 
 class StillsScreen(Screen):
@@ -29,17 +31,17 @@ class StillsScreen(Screen):
         self._none = gr.HTML(said("There are no stills yet: find shots and stills first."), elem_id="stills-none")
         with gr.Column(elem_id="stills-there") as there:
             self._gallery = gr.Gallery(
-                label="Choose a still", columns=5, height=230, allow_preview=False, fit_columns=False, buttons=[],
+                label="Choose a still", columns=6, height=214, allow_preview=False, fit_columns=False, buttons=[],
                 elem_id="stills-gallery", elem_classes="strip",
             )  # fmt: skip
             line = gr.HTML(said(""), elem_id="stills-line", elem_classes="line")
             with gr.Row(elem_id="still"):
-                self._picture = gr.Image(label="The still", interactive=False, height=290, buttons=[],
+                self._picture = gr.Image(label="The still", interactive=False, height=330, buttons=[],
                                          elem_id="still-picture")  # fmt: skip
                 with gr.Column():
                     self._words = gr.HTML(elem_id="still-words")
                     self._download = gr.DownloadButton("Download", elem_id="still-download")
-                    self._drop = gr.File(label="Drop it here", file_types=PICTURES, height=120, elem_id="still-drop")
+                    self._drop = gr.File(label="Drop it here", file_types=PICTURES, height=150, elem_id="still-drop")
                     with gr.Row():
                         self._gray = gr.Button("Take its colour out", elem_id="still-gray")
                         leave = gr.Button("Leave this still out", elem_id="still-leave")
@@ -71,16 +73,16 @@ class StillsScreen(Screen):
             gr.update(visible=False),
             gr.update(visible=True),
             gr.update(value=small, selected_index=stills.index(still)),
-            str(still_thumbnail(self._studio.project, still.path)),
+            str(still_thumbnail(self._studio.project, still.path, _LONG)),
             _words(still),
             gr.update(value=str(still.path), label=f"Download {still_name(still.frame)}"),
             gr.update(label=f"Drop the coloured picture of frame {still.frame} here"),
             gr.update(interactive=still.coloured),
         ]
 
-    def _choose(self, event: gr.SelectData) -> int | None:
-        frames = [still.frame for still in self._studio.stills.all() if still.path.exists()]
-        return frames[event.index] if event.index < len(frames) else None
+    def _choose(self, event: gr.SelectData) -> int:
+        # Not by its place: another tab may have added a still before it.
+        return int(re.findall("[0-9]+", event.value["caption"])[0])
 
     def _accept(self, file: str | None, chosen: int | None) -> tuple[str, None]:
         if file is None:
