@@ -12,7 +12,6 @@ from omegaconf import DictConfig
 
 from flowchroma.app.settings import pick_device
 from flowchroma.errors import UserError
-from flowchroma.film import open_film
 from flowchroma.studio.guard import Guard
 
 _LOCAL = frozenset(("127.0.0.1", "localhost", "::1"))
@@ -22,6 +21,11 @@ def run(config: DictConfig) -> None:
     """Open the studio, until it is ended."""
     _check(config)
     folder = _folder(config)
+    with _alone(folder):
+        _open(config, folder)
+
+
+def _open(config: DictConfig, folder: Path) -> None:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["GRADIO_TEMP_DIR"] = str(folder / ".studio" / "served")  # nothing outside the project is served
     os.environ["HF_HUB_OFFLINE"] = "1"
@@ -31,18 +35,17 @@ def run(config: DictConfig) -> None:
         raise UserError("the studio needs Gradio: pip install 'flowchroma[studio]'") from error
     from flowchroma.studio.studio import Studio
 
-    device = pick_device(config.device)
-    with _alone(folder):
-        studio = Studio.open(folder, config.checkpoint, device, config.host in _LOCAL)
-        if config.source:
-            studio.project.choose(Path(config.source))
-        try:
-            with _served(studio, config) as address:
-                print(f"The studio of {folder} is open: {address} (Ctrl-C ends it)", flush=True)
-                studio.jobs.go_on_from_before()
-                threading.Event().wait()
-        finally:
-            studio.jobs.close()
+    studio = Studio.open(folder, config.checkpoint, pick_device(config.device), config.host in _LOCAL)
+    if config.source:
+        studio.project.choose(Path(config.source))
+    try:
+        with _served(studio, config) as address:
+            print(f"The studio of {folder} is open: {address} (Ctrl-C ends it)", flush=True)
+            studio.jobs.go_on_from_before()
+            threading.Thread(target=lambda: studio.colours.system, daemon=True).start()  # the first preview waits less
+            threading.Event().wait()
+    finally:
+        studio.jobs.close()
 
 
 def _check(config: DictConfig) -> None:
@@ -61,6 +64,8 @@ def _folder(config: DictConfig) -> Path:
     if config.project:
         folder = Path(config.project).expanduser()
     elif config.source:
+        from flowchroma.film import open_film  # slow to import: an option that is wrong does not wait for it
+
         film = Path(config.source).expanduser()
         open_film(film)
         folder = film.with_name(f"{film.stem if film.is_file() else film.name}_plan")
