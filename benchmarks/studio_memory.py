@@ -62,7 +62,6 @@ def preview_all(address: str, pid: int, count: int, quality: str) -> tuple[list[
         page.check(f"#preview-quality input[value={quality}]")
         for frame in np.random.default_rng(0).permutation(np.arange(count) % (2 * LENGTH)).tolist():
             page.fill("#preview-frame input[type=number]", str(frame))
-            page.keyboard.press("Enter")
             started = time.perf_counter()
             page.click("#preview-go")
             wanted = rf"Frame {frame}\b(?!.*…)"

@@ -50,7 +50,10 @@ def _keep_shown(page: gr.Blocks, studio: Studio, made: Sequence[Screen], own: Se
 
     def how_far() -> list[str]:
         status = studio.jobs.status
-        return [progress_of(status, "plan"), progress_of(status, "colorize")]
+        return [
+            progress_of(status, "plan"),
+            progress_of(status, "colorize", studio.shots_done if status.active else ""),
+        ]
 
     def state(at: int | None) -> str:
         return f"{at} {studio.project.version}"

@@ -10,6 +10,7 @@ import numpy as np
 from flowchroma.errors import UserError
 from flowchroma.files.atomic import write_atomically
 from flowchroma.film import OpenedFilm, open_film
+from flowchroma.film.segments.work import Work
 from flowchroma.film.suffixes import FRAME_SUFFIXES
 from flowchroma.plans import Plan, read_plan
 from flowchroma.plans.gain_file import PLANNED, PROPOSED
@@ -31,6 +32,7 @@ class Project:
         self.folder = folder.expanduser().absolute()
         self.own = self.folder / _OWN  # for what is the studio's alone
         self.output = self.folder / "film.mp4"
+        self._segments = Work(self.output).path / "segments"
         self.lock = threading.RLock()  # of the film's decoder, and of what is remembered
         self._film: OpenedFilm | None = None
         self._frames: OrderedDict[int, np.ndarray] = OrderedDict()
@@ -117,7 +119,7 @@ class Project:
     @property
     def version(self) -> str:
         """A text that changes with whatever the page shows but for a job's progress."""
-        watched = [self.own / "job.json", self.folder / PLANNED, self.folder / PROPOSED, self.output]
+        watched = [self.own / "job.json", self.folder / PLANNED, self.folder / PROPOSED, self.output, self._segments]
         return f"{self.pictures_version} {[stamp(file) for file in watched]}"
 
     @property

@@ -28,6 +28,10 @@
   for (const name of ["loadeddata", "seeked", "play"]) {
     document.addEventListener(name, (event) => event.target.id === "film-video" && follow(event.target), true);
   }
+  document.addEventListener("error", (event) => {
+    if (event.target.id !== "film-video") return;
+    event.target.nextElementSibling.textContent = "This browser cannot play the film: download it below.";
+  }, true);
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-seek]");
     if (button) seek(Number(button.dataset.seek));

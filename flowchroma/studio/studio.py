@@ -49,6 +49,15 @@ class Studio:
         """Whether something heavy is being computed."""
         return self._turns.locked()
 
+    @property
+    def shots_done(self) -> str:
+        """How many shots are coloured, in words; nothing where that cannot be said."""
+        assignments = self.colours.known()
+        frames = self.colours.done(assignments)
+        lengths = [assignment.shot.stop - assignment.shot.start for assignment in assignments]
+        whole = sum(done == length for done, length in zip(frames, lengths, strict=True))
+        return f"{whole} of {len(assignments)} shots are done." if assignments else ""
+
     def plan(self, count: int) -> None:
         """Look for shots and stills: as many as pay, or so many in all.
 

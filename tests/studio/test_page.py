@@ -149,6 +149,7 @@ def coloured(coloured_stills: Way) -> Way:
     page.check("#colour-quality input[value=quick]")
     page.click("#colour-start")
     way.line("job-colour", "Colouring: ")
+    way.line("job-colour", "of 2 shots are done.")
     page.click("#colour-pause")
     way.line("colour-line", "Paused")
     page.goto("about:blank")

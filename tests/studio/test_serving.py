@@ -62,7 +62,7 @@ def place(tmp_path_factory, film) -> Path:
 
 @pytest.fixture(scope="module")
 def asked(place: Path, film):
-    with served(str(film.path), "project=plan", "upload=0.0001", folder=place) as studio:
+    with served(str(film.path), "project=plan", "upload=0.0001", folder=place, attacked=True) as studio:
         yield Asked(studio.address)
 
 
@@ -123,6 +123,21 @@ def test_uploads_are_bounded(asked: Asked, place: Path) -> None:
     assert not list(place.glob("**/escaped.png")) or Path(json.loads(data)[0]).is_relative_to(
         place / "plan" / ".studio"
     )
+
+
+def test_a_path_that_was_not_uploaded_is_no_upload(asked: Asked, place: Path, film) -> None:
+    """A film that is dropped is moved: one that lies elsewhere must not be said to have been."""
+    (place / "elsewhere.mp4").write_bytes(film.path.read_bytes())
+    config = json.loads(asked("GET", "/config")[1])
+    (drop,) = [part["id"] for part in config["components"] if part["props"].get("elem_id") == "film-drop"]
+    (event,) = [each["id"] for each in config["dependencies"] if each["inputs"] == [drop]]
+    for path in (place / "elsewhere.mp4", place / "plan" / "link.txt", place / "plan" / "linked" / "elsewhere.mp4"):
+        data = [{"path": str(path), "orig_name": path.name, "meta": {"_type": "gradio.FileData"}}]
+        body = json.dumps({"data": data, "fn_index": event, "session_hash": "tests"}).encode()
+        status, told, _ = asked("POST", "/gradio_api/run/predict", body, Content_Type="application/json")
+        assert status >= 400 or b"error" in told, told
+    assert (place / "elsewhere.mp4").exists()
+    assert not (place / "plan" / "source").exists()
 
 
 def test_the_page_has_no_programs_interface(asked: Asked) -> None:

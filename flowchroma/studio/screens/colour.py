@@ -37,12 +37,13 @@ class ColourScreen(Screen):
     def show(self, chosen: int | None) -> Sequence[Any]:
         """See `Screen`."""
         status = self._studio.jobs.status
+        colours = status.kind == "colorize"
         begun = self._studio.colours.size is not None and status.state != "done"
         name = "Go on" if status.state == "paused" or begun else "Colour the film"
         return [
-            gr.update(value=name, interactive=status.state != "running"),
-            gr.update(interactive=status.state == "running"),
-            gr.update(interactive=status.active),
+            gr.update(value=name, interactive=not status.active or (colours and status.state == "paused")),
+            gr.update(interactive=colours and status.state == "running"),
+            gr.update(interactive=colours and status.active),
             self._table(),
         ]
 

@@ -11,7 +11,7 @@ from flowchroma.errors import UserError
 from flowchroma.film import open_film
 from flowchroma.studio.film_facts import facts_of
 from flowchroma.studio.html import fragment
-from flowchroma.studio.screens.screen import HEAVY, Refresh, Screen, said, tells, title, wrong
+from flowchroma.studio.screens.screen import HEAVY, QUIET, Refresh, Screen, said, tells, title, wrong
 from flowchroma.studio.studio import Studio
 from flowchroma.studio.thumbnails import thumbnail
 
@@ -37,22 +37,27 @@ class FilmScreen(Screen):
                 0, label="Stills in all (0: as many as pay)", precision=0, minimum=0, elem_id="film-count"
             )
             find = gr.Button("Find shots and stills", variant="primary", elem_id="film-find")
+            cancel = gr.Button("Cancel", elem_id="film-cancel")
         shots = gr.Gallery(label="Shots", columns=6, height=190, allow_preview=False, fit_columns=False,
                            elem_id="film-shots", elem_classes="strip", buttons=[])  # fmt: skip
-        self.parts = [choice, facts, planning, find, shots]
+        self.parts = [choice, facts, planning, find, cancel, shots]
         refresh(drop.upload(tells(self._drop, (None,)), drop, [line, drop], **HEAVY))
         for event in (use.click, path.submit):
             refresh(event(tells(self._name), path, line, **HEAVY))
         refresh(find.click(tells(self._find), count, line, **HEAVY))
+        refresh(cancel.click(self._cancel, None, line, **QUIET))
 
     def show(self, chosen: int | None) -> Sequence[Any]:
         """See `Screen`."""
+        status = self._studio.jobs.status
+        looks = status.kind == "plan" and status.active
         plan, there = self._studio.project.plan, self._studio.project.film_path is not None
         return [
             gr.update(visible=plan is None),
             self._facts(),
             gr.update(visible=there),
-            gr.update(value="Find more stills" if plan else "Find shots and stills"),
+            gr.update(value="Find more stills" if plan else "Find shots and stills", interactive=not status.active),
+            gr.update(interactive=looks),
             gr.update(value=self._shots(), visible=plan is not None),
         ]
 
@@ -79,6 +84,10 @@ class FilmScreen(Screen):
 
     def _find(self, count: float | None) -> str:
         self._studio.plan(int(count or 0))
+        return said("")
+
+    def _cancel(self) -> str:
+        self._studio.jobs.cancel()
         return said("")
 
     def _facts(self) -> str:

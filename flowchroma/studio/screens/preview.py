@@ -34,8 +34,10 @@ class PreviewScreen(Screen):
         self.parts = [frame]
         for event in (go.click, frame.release):
             event(self._announce, None, line, **QUIET)
-            kept = (gr.skip(), gr.skip())
-            event(tells(self._preview, kept), [frame, quality], [line, both, told], show_progress_on=[both], **HEAVY)
+            act = tells(self._preview, (gr.skip(), gr.skip()))
+            event(
+                act, [frame, quality], [line, both, told], trigger_mode="always_last", show_progress_on=[both], **HEAVY
+            )
 
     def show(self, chosen: int | None) -> Sequence[Any]:
         """See `Screen`."""
