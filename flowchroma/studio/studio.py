@@ -11,6 +11,7 @@ import torch
 from flowchroma.errors import UserError
 from flowchroma.studio.colours import Colours
 from flowchroma.studio.jobs import Jobs
+from flowchroma.studio.memory import give_back
 from flowchroma.studio.previews import Preview, Previewer
 from flowchroma.studio.project import Project
 from flowchroma.studio.stills import Stills
@@ -86,4 +87,7 @@ class Studio:
         """
         if self.jobs.status.state == "running" and self.colours.finished(number) is None:
             raise UserError("the film is being worked on: pause it to preview this frame, or wait until it is done")
-        return self.previewer.preview(number, size)
+        try:
+            return self.previewer.preview(number, size)
+        finally:
+            give_back()
