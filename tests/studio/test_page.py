@@ -45,10 +45,13 @@ class Way:
     wrong: list[str]  # errors of the browser's console
 
     def line(self, name: str, text: str) -> None:
-        """Wait for a line that has this text."""
-        self.page.wait_for_function(
-            "([id, text]) => document.getElementById(id).innerText.includes(text)", arg=[name, text], timeout=LONG
-        )
+        """Wait for a part of the page that has this text."""
+        script = "([id, text]) => document.getElementById(id).innerText.includes(text)"
+        try:
+            self.page.wait_for_function(script, arg=[name, text], timeout=LONG)
+        except Exception as error:
+            told = self.page.inner_text(f"#{name}")
+            raise AssertionError(f"{name} says {told!r}, and not {text!r}; {self.wrong}") from error
 
     def keep(self, screen: str) -> None:
         """Keep a picture of a screen, if that is asked for, and see that there is something on it."""
@@ -72,9 +75,15 @@ class Way:
         self.page.locator("#stills-gallery button.thumbnail-item", has_text=f"frame {frame},").click()
         self.line("still-words", f"Frame {frame},")
 
+    def leave(self, frame: int) -> None:
+        """Leave a still out."""
+        self.choose(frame)
+        self.page.click("#still-leave")
+        self.line("stills-line", f"Frame {frame} is no still any more")
+        self.page.locator("#stills-gallery .thumbnail-item", has_text=f"frame {frame},").wait_for(state="detached")
+
     def preview(self, frame: int) -> None:
         self.page.fill("#preview-frame input[type=number]", str(frame))
-        self.page.keyboard.press("Enter")
         self.page.click("#preview-go")
         self.line("preview-line", f"Frame {frame}")
 
@@ -132,7 +141,6 @@ def coloured_stills(planned: Way, tmp_path_factory) -> Way:
         way.line("still-words", "It is coloured")
     way.page.click("#add .label-wrap")
     way.page.fill("#add-frame input[type=number]", "3")
-    way.page.keyboard.press("Enter")
     way.page.wait_for_selector("#add-picture img", timeout=LONG)
     way.page.click("#add-add")
     way.line("more-line", "Frame 3 is a still now")
@@ -271,11 +279,9 @@ def test_two_tabs_see_the_same(planned: Way, chromium) -> None:
     if not page.locator("#add-frame").is_visible():
         page.click("#add .label-wrap")
     page.fill("#add-frame input[type=number]", "20")
-    page.keyboard.press("Enter")
     page.click("#add-add")
     other.wait_for_selector("#stills-gallery .thumbnail-item:has-text('frame 20,')", timeout=LONG)
-    planned.choose(20)
-    page.click("#still-leave")
+    planned.leave(20)
     other.wait_for_function(
         f"document.querySelectorAll('#stills-gallery .thumbnail-item').length == {count}", timeout=LONG
     )
@@ -324,10 +330,8 @@ def test_what_would_help_most_leads_back_to_the_stills(coloured: Way) -> None:
     assert page.locator("#stills").is_visible()
     way.line("still-words", "Frame 17,")
     way.keep("stills")
-    for frame in (17, 30):
-        way.choose(frame)
-        page.click("#still-leave")
-        way.line("stills-line", f"Frame {frame} is no still any more")
+    way.leave(17)
+    way.leave(30)
 
 
 def test_the_way_is_gone_with_keys_alone(coloured: Way, chromium) -> None:

@@ -37,8 +37,7 @@ class MoreStills(Screen):
         self.parts = [more, self._frame, self._shots, self._listed]
         refresh(add.click(tells(self._add, (gr.skip(),)), self._frame, [line, chosen], **HEAVY))
         refresh(drop.upload(tells(self._refer, (None,)), [drop, self._shots], [line, drop], **HEAVY))
-        quiet = {**QUIET, "queue": True, "trigger_mode": "always_last"}
-        self._frame.change(self._scrub, self._frame, scrubbed, **quiet)
+        self._frame.change(self._scrub, self._frame, scrubbed, trigger_mode="always_last", **QUIET)
 
     def show(self, chosen: int | None) -> Sequence[Any]:
         """See `Screen`."""
