@@ -4,7 +4,7 @@ BIN := .venv/bin
 DEMO := outputs/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow docs bench-answering bench-data bench-flow bench-training cases fuzz table ablation lint setup clean
+.PHONY: help demo test test-slow test-browser docs bench-answering bench-data bench-flow bench-training cases fuzz table ablation lint setup clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -31,6 +31,10 @@ test-slow: .venv/ready ## the tests that take minutes
 
 bench-answering: .venv/ready ## how long each command takes to print its help, or to say that an option is wrong
 	$(BIN)/python benchmarks/answering.py
+
+test-browser: .venv/ready ## the studio in a real browser, which is installed by apt-get where there is none (2 minutes)
+	.ci/chromium
+	$(BIN)/python -m pytest tests/studio
 
 docs: .venv/ready ## build the site of the docs and of the API into outputs/site, strictly and without a network
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build

@@ -20,6 +20,7 @@ from flowchroma.film.references import has_colour
 from flowchroma.film.suffixes import FRAME_SUFFIXES
 from flowchroma.models.contracts import Matcher
 from flowchroma.plans.choosing import Choice, choose
+from flowchroma.plans.gain_file import PLANNED, write_gains
 from flowchroma.plans.keyframes import keyframe_files
 from flowchroma.plans.plan_file import FILE, FilmIdentity, Plan, PlannedShot, still_name, write_plan, write_stills
 from flowchroma.plans.plan_page import write_page
@@ -52,6 +53,7 @@ def run(config: DictConfig) -> None:
     write_plan(folder, plan)  # first: pictures without a plan are somebody else's
     write_stills(folder, film, choice.stills)
     write_page(folder, plan, choice, film)
+    write_gains(folder / PLANNED, dict(zip(choice.stills, choice.gains, strict=True)))
     _report(config, choice, plan, given, coloured)
 
 

@@ -1,16 +1,21 @@
-"""How far a long job is: a bar on a terminal, a line a minute elsewhere, as in a log."""
+"""How far a long job is: a bar on a terminal, a line a minute elsewhere, as in a log; a file, for other programs."""
 
 import itertools
+import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+FILE = "FLOWCHROMA_PROGRESS"  # an environment variable: where a job that another program started says how far it is
 _EVERY = 60.0  # seconds from one line to the next
+_OFTEN = 0.3  # from one writing of the file to the next
 
 
 @contextmanager
@@ -19,6 +24,9 @@ def shown_progress(what: str, total: int, unit: str = "frames", bar: bool = True
 
     Without `bar` lines are shown on a terminal too, to which other processes write.
     """
+    if path := os.environ.get(FILE):
+        yield _file(Path(path), what, total)
+        return
     console = Console(stderr=True)
     if not bar or not console.is_terminal:
         yield _lines(what, total, unit)
@@ -41,6 +49,25 @@ def _lines(what: str, total: int, unit: str) -> Callable[[int], None]:
         left = (total - done) / rate / 60 if rate else 0
         say(f"{what}: {done} of {total} {unit}, {rate:.2f} a second, {left:.0f} minutes left")
 
+    return show
+
+
+def _file(path: Path, what: str, total: int) -> Callable[[int], None]:
+    """A function that keeps in a file what is being done, how much of it is done, and for how many seconds."""
+    started = last = time.monotonic()
+
+    def show(done: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last < _OFTEN and 0 < done < total:
+            return
+        last = now
+        side = path.with_name(f"{path.name}.partial")
+        with suppress(OSError):  # a full disk ends the job elsewhere
+            side.write_text(json.dumps({"what": what, "done": done, "total": total, "seconds": now - started}))
+            side.replace(path)
+
+    show(0)
     return show
 
 

@@ -1,6 +1,7 @@
 """Arrays that lie on the disk while nobody looks at them."""
 
 import tempfile
+import threading
 from collections.abc import Callable
 
 import numpy as np
@@ -13,6 +14,7 @@ class Spool:
 
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile(prefix="flowchroma-")  # noqa: SIM115 (closed with the object)
+        self._place = threading.Lock()  # of the file's one position
 
     def keep(self, array: np.ndarray) -> Callable[[], np.ndarray]:
         """Write an array; a function that reads it.
@@ -22,9 +24,10 @@ class Spool:
         """
         shape, kind, count = array.shape, array.dtype, array.size
         try:
-            start = self._file.seek(0, 2)
-            self._file.write(np.ascontiguousarray(array).data)
-            self._file.flush()
+            with self._place:
+                start = self._file.seek(0, 2)
+                self._file.write(np.ascontiguousarray(array).data)
+                self._file.flush()
         except OSError as error:
             raise UserError(
                 f"cannot keep pictures in {tempfile.gettempdir()}: {error.strerror}; make room, or name another folder"
@@ -32,7 +35,9 @@ class Spool:
             ) from error
 
         def read() -> np.ndarray:
-            self._file.seek(start)
-            return np.frombuffer(self._file.read(count * kind.itemsize), kind).reshape(shape).copy()
+            with self._place:
+                self._file.seek(start)
+                held = self._file.read(count * kind.itemsize)
+            return np.frombuffer(held, kind).reshape(shape).copy()
 
         return read

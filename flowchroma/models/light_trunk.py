@@ -45,10 +45,9 @@ class LightTrunk(FrozenTrunk):
             RuntimeError: one has another shape.
         """
         with torch.no_grad():
-            for conv, name, norm in self.lite.named():
-                _load(conv, lite, name, norm, _LITE_EPS)
-            for conv, name, norm in self.xfeat.named():
-                _load(conv, xfeat, name, norm, _XFEAT_EPS)
+            for network, state, eps in ((self.lite, lite, _LITE_EPS), (self.xfeat, xfeat, _XFEAT_EPS)):
+                for conv, name, norm in network.named():
+                    _load(conv, state, name, norm, eps)
 
 
 class _Lite0(nn.Module):
@@ -74,7 +73,7 @@ class _Lite0(nn.Module):
                 found[_NAMES[place]] = x
         return found
 
-    def named(self) -> Iterator[tuple[nn.Conv2d, str, str]]:
+    def named(self) -> Iterator[tuple[nn.Conv2d, str, str | None]]:
         """Each convolution, with the official names of it and of its normalization."""
         yield self.stem, "_conv_stem", "_bn0"
         blocks = [block for stage in self.stages for block in stage.children()]

@@ -16,6 +16,7 @@ from flowchroma.weights.cache import read_file
 from flowchroma.weights.published_checkpoints import published_extras, published_files
 
 WEIGHTS = "weights.safetensors"
+_PARTS = ("flow", "matcher", "fusion", "bidirectional")  # of a system
 
 
 def learned_state(network: nn.Module) -> dict[str, Tensor]:
@@ -79,7 +80,7 @@ def load_weights(network: nn.Module, where: str | Path, part: str | None = None)
     else:
         path = find_weights(where)
         state = _read(path)
-    if part and any(key.startswith(f"{part}.") for key in state):
+    if part and any(key.partition(".")[0] in _PARTS for key in state):  # a part may have no weights
         state = {k.removeprefix(f"{part}."): v for k, v in state.items() if k.startswith(f"{part}.")}
     trunk = network.state_dict().keys() - learned_state(network).keys()
     extras = published_extras(network, state)

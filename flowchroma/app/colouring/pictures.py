@@ -1,7 +1,7 @@
 """The coloured pictures that the options name."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from flowchroma.colorizers.painter import lay_over, to_array, to_tensor
 from flowchroma.errors import UserError
 from flowchroma.files.spool import Spool
 from flowchroma.film import OpenedFilm, read_reference, shown_frame
-from flowchroma.plans.keyframes import fitted_one_by_one, keyframe_files
+from flowchroma.plans.keyframes import Keyframe, fitted_one_by_one, keyframe_files
 from flowchroma.plans.plan_file import Plan, still_name
 from flowchroma.plans.plan_reading import still_files
 
@@ -74,7 +74,8 @@ def read_pictures(config: DictConfig, film: OpenedFilm) -> Pictures:
     references: list[Picture] = []
     keyframes: dict[int, Picture] = {}
     if config.keyframes:
-        references, keyframes = _told_apart(keyframe_files(str(config.keyframes), film), film, spool)
+        named = keyframe_files(str(config.keyframes), film)
+        references, keyframes = _told_apart(fitted_one_by_one(named, film), film, spool)
     if config.reference is not None or not config.keyframes:
         for name in named_references(str(config.reference or "first")):
             rgb, frame = read_reference(name, film)
@@ -87,8 +88,19 @@ def read_pictures(config: DictConfig, film: OpenedFilm) -> Pictures:
     return Pictures(spool, references, keyframes)
 
 
-def read_planned(folder: Path, plan: Plan, film: OpenedFilm) -> Pictures:
+def read_planned(
+    folder: Path,
+    plan: Plan,
+    film: OpenedFilm,
+    fitted: Callable[[Mapping[int, Path], OpenedFilm], Iterable[Keyframe]] = fitted_one_by_one,
+) -> Pictures:
     """Read the pictures of a plan.
+
+    Args:
+        folder: The plan's.
+        plan: What it says.
+        film: The film that it is of.
+        fitted: Reads and fits its stills; another function than `fitted_one_by_one` may remember those of before.
 
     Raises:
         UserError: there are none, or one of them cannot be used.
@@ -97,7 +109,7 @@ def read_planned(folder: Path, plan: Plan, film: OpenedFilm) -> Pictures:
     references: list[Picture] = []
     keyframes: dict[int, Picture] = {}
     if plan.stills:
-        references, keyframes = _told_apart(still_files(folder, plan, film), film, spool)
+        references, keyframes = _told_apart(fitted(still_files(folder, plan, film), film), film, spool)
     others = {path: Picture(spool, read_reference(str(path), film)[0]) for path in plan.others}
     if not (references or keyframes or others):
         raise UserError(f"the plan {folder} has neither stills nor references: run the plan again, or add some")
@@ -115,10 +127,10 @@ def hash_of(*told: object) -> str:
     return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
 
 
-def _told_apart(named: Mapping[int, Path], film: OpenedFilm, spool: Spool) -> tuple[list[Picture], dict[int, Picture]]:
+def _told_apart(found: Iterable[Keyframe], film: OpenedFilm, spool: Spool) -> tuple[list[Picture], dict[int, Picture]]:
     """Plain references, and keyframes, of the pictures of frames."""
     references, keyframes = [], {}
-    for keyframe in fitted_one_by_one(named, film):
+    for keyframe in found:
         if keyframe.fit and keyframe.fits:
             holds = keyframe.fit.holds
             rgb = _in_the_film_s_tones(keyframe.rgb, holds, shown_frame(film, keyframe.frame))

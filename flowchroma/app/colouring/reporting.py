@@ -19,6 +19,7 @@ from flowchroma.film import OpenedFilm
 from flowchroma.film.targets import target_of
 from flowchroma.models.contracts import Matcher
 from flowchroma.plans.choosing import choose
+from flowchroma.plans.gain_file import PROPOSED, write_gains
 from flowchroma.plans.plan_file import write_stills
 from flowchroma.plans.still_errors import StillModel
 
@@ -40,6 +41,8 @@ def report(
     try:
         stills = next_stills(film, assignments, unsure, matcher, device)
         write_stills(folder, film, sorted(stills.gains))
+        if config.get("plan"):
+            write_gains(Path(config.plan).expanduser() / PROPOSED, stills.gains)
         write_page(page, film, assignments, unsure, stills, folder, how_to(config, folder))
     except KeyboardInterrupt as error:
         print(f"flowchroma: interrupted: {config.output} is whole, {page} is not written", file=sys.stderr)
