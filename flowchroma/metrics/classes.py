@@ -54,27 +54,13 @@ class MeanPSNR(Mean):
         self._add(psnr(prediction, target, self.data_range))
 
 
-class RatioOfMeans(Metric):
-    """Mean of one map divided by that of another, over all images, in float64; not a number before the first."""
-
-    full_state_update = False
-    is_differentiable = False
-    one: Tensor
-    other: Tensor
-
-    def __init__(self, **kwargs) -> None:
-        super().__init__(**kwargs)
-        for name in ("one", "other"):
-            self.add_state(name, torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+class RatioOfMeans(Mean):
+    """Mean of one map divided by that of another, over all images."""
 
     def update(self, one: Tensor, other: Tensor) -> None:
         """Add maps of one shape."""
-        self.one += one.double().sum()
-        self.other += other.double().sum()
-
-    def compute(self) -> Tensor:
-        """Return the ratio, a scalar."""
-        return self.one / self.other
+        self.total += one.double().sum()
+        self.count += other.double().sum()
 
 
 class MeanOfMasked(Mean):

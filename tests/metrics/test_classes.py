@@ -113,7 +113,16 @@ def test_nothing_seen_is_not_a_number():
 
 def test_every_class_is_covered():
     classes = {name for name, found in vars(metrics).items() if isinstance(found, type)}
-    assert classes == {*CASES, "FID", "CdcStream"}
+    assert classes == {*CASES, "RatioOfMeans", "FID", "CdcStream"}
+
+
+@pytest.mark.filterwarnings("ignore:The ``compute`` method")
+def test_a_ratio_is_of_means_and_no_mean_of_ratios():
+    metric = metrics.RatioOfMeans()
+    assert torch.isnan(metric.compute())
+    for one, other in ((1.0, 1.0), (2.0, 5.0)):
+        metric.update(torch.full((1, 1, 4, 4), one), torch.full((1, 1, 4, 4), other))
+    assert metric.compute() == 0.5
 
 
 @pytest.mark.parametrize("name", ["image", "color_difference", "temporal", "flow", "fid", "classes"])
