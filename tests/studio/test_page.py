@@ -157,13 +157,17 @@ def coloured(coloured_stills: Way) -> Way:
     page.check("#colour-quality input[value=quick]")
     page.click("#colour-start")
     way.line("job-colour", "Colouring: ")
-    way.line("job-colour", "of 2 shots are done.")
+    page.wait_for_function(
+        "/Colouring: [3-9][0-9]%.* of 2 shots are done/.test(document.getElementById('job-colour').innerText)",
+        timeout=LONG,
+    )
     page.click("#colour-pause")
     way.line("colour-line", "Paused")
     page.goto("about:blank")
     page.goto(way.address)
     page.wait_for_selector("body.ready", timeout=LONG)
     way.line("job-colour", "Paused. Colouring: ")
+    assert page.locator("#colour-quality input[value=quick]").is_checked()
     assert page.locator("#stills-gallery .thumbnail-item", has_text=": coloured").count() == 3
     way.keep("colour")
     page.click("#colour-start")
