@@ -9,7 +9,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parents[1]
-SHOWN = ("*.md", "docs/*.md", "docs/*.jpg", "docs/*.png", "experiments/*.md", "flowchroma/weights/*.md")
+SHOWN = ("*.md", "docs/*.md", "docs/*.jpg", "docs/*/*.jpg", "docs/*.png", "experiments/*.md", "flowchroma/weights/*.md")
 COPIED = ("LICENSE", "NOTICE", "CITATION.cff")
 API = "api/"
 

@@ -4,7 +4,6 @@ import json
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -100,17 +99,17 @@ class Colours:
 
     @property
     def size(self) -> int | None:
-        """The short side at which what is done was coloured; None where nothing is."""
+        """The short side at which colouring was begun; None where it was not."""
         try:
             held = json.loads((self._work.path / "job.json").read_text(encoding="utf-8"))
-            return int(held["job"]["size"]) if self._work.frames() else None
+            return int(held["job"]["size"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
     @property
-    def folder(self) -> Path:
-        """Where frames that are done are kept."""
-        return self._work.path
+    def frames(self) -> int:
+        """How many frames are kept, also of pictures of before."""
+        return self._work.frames()
 
     def _kept(self, assignment: Assignment) -> list[Segment]:
         pieces = [(*piece, self._keys[id(assignment)]) for piece in assignment.pieces]

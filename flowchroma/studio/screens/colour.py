@@ -29,7 +29,7 @@ class ColourScreen(Screen):
             self._cancel = gr.Button("Cancel", elem_id="colour-cancel")
         line = gr.HTML(said(""), elem_id="colour-line", elem_classes="line")
         self._shots = gr.HTML(elem_id="colour-shots")
-        self.parts = [self._start, self._pause, self._cancel, self._shots]
+        self.parts = [quality, self._start, self._pause, self._cancel, self._shots]
         refresh(self._start.click(tells(self._begin), quality, line, **HEAVY))
         refresh(self._pause.click(tells(self._hold), None, line, **QUIET))
         refresh(self._cancel.click(tells(self._end), None, line, **QUIET))
@@ -38,9 +38,11 @@ class ColourScreen(Screen):
         """See `Screen`."""
         status = self._studio.jobs.status
         colours = status.kind == "colorize"
-        begun = self._studio.colours.size is not None and status.state != "done"
+        begun = self._studio.colours.frames > 0 and status.state != "done"
+        quality = _NAMES.get(self._studio.colours.size or 0) if status.active else None
         name = "Go on" if status.state == "paused" or begun else "Colour the film"
         return [
+            gr.update(value=quality) if quality else gr.skip(),
             gr.update(value=name, interactive=not status.active or (colours and status.state == "paused")),
             gr.update(interactive=colours and status.state == "running"),
             gr.update(interactive=colours and status.active),
@@ -53,7 +55,7 @@ class ColourScreen(Screen):
             return said("Going on.")
         size, before = SIZES[quality], self._studio.colours.size
         self._studio.colour(size)
-        if before is not None and before != size:
+        if before is not None and before != size and self._studio.colours.frames:
             return said(f"Colouring anew: what was done in {_NAMES.get(before, 'another')} quality is replaced.")
         gray = sum(not still.coloured for still in self._studio.stills.all())
         return said(f"{gray} of the stills are gray still: their shots take colours from the others." if gray else "")
