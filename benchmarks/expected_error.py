@@ -2,11 +2,11 @@
 
     python benchmarks/expected_error.py FILMS [FILMS ...] [--frames 40] [--size 112] [--page docs/confidence.md]
 
-FILMS are films in colour, folders of frames, or folders of these. Each is coloured in two ways: from its first and last
-frame as keyframes; and, its first half alone, from its last frame as a mere reference. Errors are means over the frame,
-in CIELAB units of ab, at the size at which colour is computed: as the system weighs colours by them, as they are told
-to people (`app.colouring.error_files.told`), and true ones. The scale that is printed last is the best for these
-films with keyframes; it is not to be fitted to films that it is judged on. With --page, what stands between
+FILMS are films in colour, folders of frames, or folders of these. Each is coloured in three ways: from its first and
+last frame as keyframes; from its first alone; and, its first half alone, from its last frame as a mere reference.
+Errors are means over the frame, in CIELAB units of ab, at the size at which colour is computed: as they are told to
+people, and true ones. The scale that is printed last (`models.estimate.SCALE`) is the best for these films with the
+first frame alone; it is not to be fitted to films that it is judged on. With --page, what stands between
 <!-- expected --> and <!-- end of expected --> there is replaced by the table.
 """
 
@@ -24,7 +24,6 @@ from scipy.optimize import brentq
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from flowchroma.app.colouring.error_files import LIMIT, told
 from flowchroma.app.systems import load_system
 from flowchroma.color import rgb_to_lab
 from flowchroma.colorizers.estimate_files import EstimateFiles
@@ -32,6 +31,7 @@ from flowchroma.colorizers.painter import shrink
 from flowchroma.colorizers.shot_painter import ShotPainter
 from flowchroma.film import open_film
 from flowchroma.models import FlowChroma
+from flowchroma.models.estimate import LIMIT, SCALE
 
 MARKS = "<!-- expected -->", "<!-- end of expected -->"
 EDGES = np.geomspace(0.25, 90.0, 41)  # CIELAB units of expected error, of the bins that a fit sees
@@ -42,10 +42,9 @@ class Errors:
     """Of a film's frames but for keyframes, means over each, CIELAB units."""
 
     name: str
-    weighed: np.ndarray  # (T,)
     told: np.ndarray  # (T,)
     true: np.ndarray  # (T,)
-    shares: np.ndarray  # (T, K) of the pixels whose weighed error is in each bin
+    shares: np.ndarray  # (T, K) of the pixels whose error, as it is weighed, is in each bin
 
     @property
     def rank(self) -> float:
@@ -54,10 +53,14 @@ class Errors:
 
 
 def read(system: FlowChroma, path: Path, frames: int, size: int) -> list[Errors]:
-    """Colour the first frames of a film both ways."""
+    """Colour the first frames of a film all ways."""
     film = [torch.from_numpy(rgb.copy()).permute(2, 0, 1)[None] for rgb in islice(open_film(path), frames)]
     ends = {0: film[0], len(film) - 1: film[-1]}
-    ways = {"keyframes": (film, ends, []), "reference": (film[: len(film) // 2], {}, [film[-1]])}
+    ways = {
+        "keyframes": (film, ends, []),
+        "first frame": (film, {0: film[0]}, []),
+        "reference": (film[: len(film) // 2], {}, [film[-1]]),
+    }
     return [Errors(f"{path.stem}, {way}", *_errors(system, size, *given)) for way, given in ways.items()]
 
 
@@ -81,15 +84,16 @@ def _errors(
             if number in keyframes:
                 continue
             off = (estimate.ab - shrink(rgb_to_lab(rgb), size)[:, 1:]).norm(dim=1)
-            shares = np.histogram(estimate.error.clamp(EDGES[0], EDGES[-1]).numpy(), EDGES)[0] / off.numel()
-            rows.append([*(float(x.mean()) for x in (estimate.error, told(estimate.error), off)), *shares])
-    weighed, shown, true, *shares = np.array(rows).T
-    return weighed, shown, true, np.stack(shares, axis=1)
+            weighed = estimate.error / (1 - estimate.error.clamp(max=0.99 * LIMIT) / LIMIT) / SCALE
+            shares = np.histogram(weighed.clamp(EDGES[0], EDGES[-1]).numpy(), EDGES)[0] / off.numel()
+            rows.append([float(estimate.error.mean()), float(off.mean()), *shares])
+    shown, true, *shares = np.array(rows).T
+    return shown, true, np.stack(shares, axis=1)
 
 
 def fit(films: list[Errors]) -> float:
-    """The scale with which `told` has the mean of the truth over films with keyframes, each counting alike."""
-    own = [film for film in films if film.name.endswith("keyframes")]
+    """The scale with which errors have the mean of the truth over films from the first frame, each counting alike."""
+    own = [film for film in films if film.name.endswith("first frame")]
     centres = np.sqrt(EDGES[1:] * EDGES[:-1])
 
     def excess(scale: float) -> float:
@@ -101,22 +105,21 @@ def fit(films: list[Errors]) -> float:
 
 def table(films: list[Errors]) -> str:
     """A row a film, and their means, in markdown."""
-    lines = ["| film, coloured from | frames | weighed | told | true | told / true | rank |", "|---" * 7 + "|"]
+    lines = ["| film, coloured from | frames | told | true | told / true | rank |", "|---" * 6 + "|"]
     for film in films:
-        means = [float(x.mean()) for x in (film.weighed, film.told, film.true)]
+        means = [float(x.mean()) for x in (film.told, film.true)]
         lines.append(_row(film.name, str(len(film.true)), *means, film.rank))
     for way in dict.fromkeys(film.name.rpartition(", ")[2] for film in films):
         own = [film for film in films if film.name.endswith(way)]
         means = [
-            float(np.mean([x.mean() for x in part]))
-            for part in zip(*((f.weighed, f.told, f.true) for f in own), strict=True)
+            float(np.mean([x.mean() for x in part])) for part in zip(*((f.told, f.true) for f in own), strict=True)
         ]
         lines.append(_row(f"mean, {way}", "", *means, float(np.mean([film.rank for film in own]))))
     return "\n".join(lines)
 
 
-def _row(name: str, frames: str, weighed: float, shown: float, true: float, rank: float) -> str:
-    return f"| {name} | {frames} | {weighed:.2f} | {shown:.2f} | {true:.2f} | {shown / true:.2f} | {rank:.2f} |"
+def _row(name: str, frames: str, shown: float, true: float, rank: float) -> str:
+    return f"| {name} | {frames} | {shown:.2f} | {true:.2f} | {shown / true:.2f} | {rank:.2f} |"
 
 
 @torch.inference_mode()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from flowchroma.app.colouring.error_files import LIMIT, told
+from flowchroma.models.estimate import LIMIT, Estimate
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 
@@ -21,17 +21,17 @@ def benchmark(monkeypatch) -> dict:
     return found
 
 
-def test_the_scale_that_made_the_truth_is_found_from_films_with_keyframes(benchmark) -> None:
+def test_the_scale_that_made_the_truth_is_found_from_films_with_a_first_frame(benchmark) -> None:
     edges, random = benchmark["EDGES"], np.random.default_rng(0)
     centres = np.sqrt(edges[1:] * edges[:-1])
     shares = random.dirichlet(np.full(len(centres), 0.2), 30)
     true = shares @ (3.3 * centres / (1 + 3.3 * centres / LIMIT))
-    shown = shares @ told(torch.from_numpy(centres)).numpy()
+    shown = shares @ Estimate(torch.zeros(2), torch.from_numpy(centres)).told().error.numpy()
     films = [
-        benchmark["Errors"]("a, keyframes", shares @ centres, shown, true, shares),
-        benchmark["Errors"]("a, reference", shares @ centres, shown, true / 5, shares),
+        benchmark["Errors"]("a, first frame", shown, true, shares),
+        benchmark["Errors"]("a, reference", shown, true / 5, shares),
     ]
     assert benchmark["fit"](films) == pytest.approx(3.3, abs=0.01)
     lines = benchmark["table"](films).splitlines()
-    assert lines[2].startswith(f"| a, keyframes | 30 | {(shares @ centres).mean():.2f} | {shown.mean():.2f} | ")
-    assert lines[-2].split("|")[6].strip() == f"{shown.mean() / true.mean():.2f}"
+    assert lines[2].startswith(f"| a, first frame | 30 | {shown.mean():.2f} | ")
+    assert lines[-2].split("|")[5].strip() == f"{shown.mean() / true.mean():.2f}"

@@ -69,8 +69,8 @@ class ShotPainter:
             rgb: (1, 3, H, W) uint8; float in [0, 1] for one of more than 8 bits.
 
         Returns:
-            The frame, (1, 3, H, W) uint8, or int32 in [0, 65535]; and its colour with the expected error, at the size
-            at which it was computed.
+            The frame, (1, 3, H, W) uint8, or int32 in [0, 65535]; and its colour with the expected error, as
+            `Estimate.told`, at the size at which it was computed.
         """
         luma, number = rgb_to_lab(rgb)[:, :1], self.next
         small = shrink(luma, self._size)
@@ -79,7 +79,7 @@ class ShotPainter:
         given = self._keyframes.get(number)
         frame = self._advance(small, self.state, number)
         self.state, self.next = frame.state, number + 1
-        estimate = Estimate.of(frame, self._system.fusion.error_model)
+        estimate = Estimate.of(frame, self._system.fusion.error_model).told()
         if given is not None:
             ab = rgb_to_lab(given)[:, 1:]
             if number in self._holds:
@@ -87,9 +87,8 @@ class ShotPainter:
             return lay_over(luma, ab, deep=rgb.dtype != torch.uint8), estimate
         if self._has_backward(number):
             assert self._files is not None
-            estimate = self._system.fuse_directions(
-                frame, self._files.get(number, small.device), self._position(number)
-            )
+            backward = self._files.get(number, small.device)
+            estimate = self._system.fuse_directions(frame, backward, self._position(number))
         return lay_over(luma, estimate.ab, deep=rgb.dtype != torch.uint8), estimate
 
     def _advance(self, luma: Tensor, state: State, number: int) -> ColouredFrame:

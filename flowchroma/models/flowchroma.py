@@ -97,10 +97,13 @@ class FlowChroma(nn.Module):
             frame: on the way forward, its colour not given.
             backward: of the same frame.
             position: of the frame, between 0 at the keyframe before it and 1 at the next; None where none is before it.
+
+        Returns:
+            The colour, and the error expected of it, as `Estimate.told`.
         """
         forward = Estimate.of(frame, self.fusion.error_model)
         if self.bidirectional is None or position is None or frame.signals is None:
-            return combine([forward, backward])
+            return combine([forward, backward]).told()
         place = frame.luma.new_full((len(frame.luma),), position)
         return self.bidirectional(TwoSided(frame.luma, forward, backward, frame.signals.match.finest, place))
 

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from flowchroma.app.colouring.assignments import Assignment
-from flowchroma.app.colouring.error_files import told
 from flowchroma.app.colouring.pictures import Picture
 from flowchroma.color import rgb_to_lab
 from flowchroma.colorizers.painter import enlarge, lay_over, shrink, to_array, to_tensor
@@ -85,8 +84,8 @@ class Previewer:
         memories = [self._memory(picture, size) for _, picture in pictures]
         frame = system.advance(small, State(memories[0] if len(memories) == 1 else ReferenceMemory.join(memories)))
         assert frame.signals is not None
-        estimate = Estimate.of(frame, system.fusion.error_model)
-        source, error = frame.signals.match.source, told(estimate.error)
+        estimate = Estimate.of(frame, system.fusion.error_model).told()
+        source, error = frame.signals.match.source, estimate.error
         ab = enlarge(estimate.ab, luma.shape[-2:])
         given = assignment.keyframes.get(number)
         if given is not None:

@@ -19,11 +19,11 @@ from omegaconf import OmegaConf
 from torch.nn import functional
 
 from flowchroma.app.colouring import assignments, job, report_page
-from flowchroma.app.colouring.error_files import told
 from flowchroma.app.colouring.reporting import how_to, places
 from flowchroma.app.colouring.uncertainty import read_uncertainty
 from flowchroma.film import open_film
 from flowchroma.film.segments import SegmentStore
+from flowchroma.models.estimate import SCALE, Estimate
 from flowchroma.models.state import ReferenceMemory
 
 ROOT = Path(__file__).parents[2]
@@ -348,10 +348,10 @@ def test_the_page_and_the_stills_lie_beside_the_film(output: str, page: str) -> 
 
 def test_errors_that_are_told_keep_the_order_of_those_that_weigh() -> None:
     weighed = torch.linspace(0.3, 90, 200)
-    shown = told(weighed)
+    shown = Estimate(torch.zeros(200, 2), weighed).told().error
     assert (shown.diff() > 0).all()
     assert float(shown.max()) < 19
-    assert float(told(torch.tensor(0.3))) == pytest.approx(2.2 * 0.3, rel=0.05)
+    assert float(shown[0]) == pytest.approx(SCALE * 0.3, rel=0.05)
 
 
 def test_a_film_coloured_as_typed_is_told_of(tmp_path, shots) -> None:

@@ -23,7 +23,7 @@ def found(height: int = 33, width: int = 47) -> TwoSided:
 def test_untrained_it_weighs_by_expected_errors() -> None:
     frame = found()
     fused, expected = BidirectionalFusion().eval()(frame), combine([frame.forward, frame.backward])
-    weight = torch.exp(torch.tensor(-2.0)) / ErrorModel().most ** 2  # of the match, which all speaks against
+    weight = torch.exp(torch.tensor(-2.0)) / ErrorModel().matched_error(frame.match).square()
     share = weight * expected.error.square()
     torch.testing.assert_close(fused.ab, (expected.ab + share * frame.match.ab) / (1 + share), rtol=1e-4, atol=1e-3)
     torch.testing.assert_close(fused.error, expected.error)

@@ -39,7 +39,7 @@ def system(build) -> FlowChroma:
     ("name", "least", "most"),
     [
         ("memflow_small", 200_000, 1_200_000),
-        ("swintexco_small", 7_600_000, 7_800_000),
+        ("swintexco_small", 1_300_000, 1_500_000),
         ("simple", 45_000, 55_000),
         ("blend", 700_000, 900_000),
         ("placeholder", 0, 0),

@@ -12,23 +12,10 @@ from torch import Tensor
 
 from flowchroma.colorizers.painter import shrink
 from flowchroma.film.segments.store import Segment
-from flowchroma.plans.still_errors import StillModel
 
-SCALE = 2.2  # of `told`: docs/confidence.md says how it was fitted
-LIMIT = StillModel.most  # CIELAB units
 _WORST = 2  # frames of a piece that are kept, each the worst of as many frames
 _MAP, _PICTURE = 120, 135  # short sides in pixels
 _STEP = 0.1  # CIELAB units to which maps are rounded; the most that they hold are 25.5
-
-
-def told(error: Tensor) -> Tensor:
-    """Expected errors as they are told to people: on average as large as those that colours turn out to have.
-
-    Those that colours are weighed by are too low; of these only the ratios matter, and they are left as they are. Large
-    ones come near those of colours of something else.
-    """
-    larger = SCALE * error.float()
-    return larger / (1 + larger / LIMIT)
 
 
 @dataclass(frozen=True)
@@ -57,7 +44,7 @@ class PieceErrors:
         """Take the next frame.
 
         Args:
-            error: (1, 1, h, w), that its colours were weighed by; None where the frame keeps its own.
+            error: (1, 1, h, w), expected, CIELAB units; None where the frame keeps its own.
             rgb: (H, W, 3) uint8 or uint16, coloured.
         """
         number = self._start + len(self._means)
@@ -65,7 +52,6 @@ class PieceErrors:
         if error is None:
             self._means.append(0.0)
             return
-        error = told(error)
         self._means.append(round(float(error.mean()), 3))
         if run not in self._worst or self._means[-1] > self._means[self._worst[run][0] - self._start]:
             coded = (shrink(error, _MAP)[0, 0] / _STEP).round().clamp(0, 255)
