@@ -129,7 +129,8 @@ def _served(studio: Any, config: DictConfig) -> Iterator[str]:
             head=f"<script>{SCRIPT.read_text(encoding='utf-8')}</script>",
         )
     except OSError as error:
-        raise UserError(f"cannot listen on {config.host}, port {config.port}: {error}; give another port") from error
+        where = f"{config.host}, port {config.port}"
+        raise UserError(f"cannot listen on {where}: it is taken, or not of this machine; give another port") from error
     try:
         yield address
     finally:

@@ -16,6 +16,8 @@ from flowchroma.studio.runner import can_pause
 
 from .conftest import command, served
 
+pytest.importorskip("gradio", reason="no Gradio: pip install 'flowchroma[studio]'")
+
 
 @pytest.fixture(scope="module")
 def planned(film, tmp_path_factory) -> Path:

@@ -3,6 +3,7 @@
 import base64
 import http.client
 import json
+import socket
 import urllib.parse
 import uuid
 from pathlib import Path
@@ -12,6 +13,7 @@ from filelock import FileLock
 
 from flowchroma.studio.__main__ import main
 
+from .conftest import command as run_command
 from .conftest import served
 
 pytest.importorskip("gradio", reason="no Gradio: pip install 'flowchroma[studio]'")
@@ -193,3 +195,14 @@ def test_a_second_studio_of_a_project_is_refused(command, tmp_path: Path) -> Non
         code, _, err = command(main)("project=plan", "port=0", "browser=false")
     assert code == 1
     assert "is open already: end that one, or give another project" in err
+
+
+def test_a_port_that_is_taken_is_told_in_a_line(tmp_path: Path, film) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = run_command("studio", str(film.path), "project=plan", f"port={port}", "browser=false", folder=tmp_path)
+    assert done.returncode == 1
+    assert f"port {port}: it is taken, or not of this machine; give another port" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
