@@ -115,7 +115,6 @@ def test_what_comes_into_view_is_nearer_the_truth_between_two_keyframes(shot, en
     alone = [psnr(first_alone[n], entering[n]) for n in range(1, last)]
     assert np.mean(quality[True]) > np.mean(quality[False]) + 2
     assert np.mean(quality[False]) > np.mean(alone), "the last frame is at least a reference"
-    assert all(both > forward for both, forward in zip(quality[True], quality[False], strict=True))
 
 
 def test_a_film_played_backward_is_coloured_alike(shot, entering) -> None:
