@@ -11,9 +11,9 @@ def test_projections_are_fitted_once_and_in_no_other_network(build, compose) -> 
     data.setup("fit")
     matcher = build("swintexco_small")
     trainer, module = SimpleNamespace(datamodule=data), SimpleNamespace(network=matcher, device=torch.device("cpu"))
-    before = matcher.embed.levels["relu4_3"].weight.clone()
+    before = matcher.embed.levels["lite16"].weight.clone()
     FitProjections(clips=3).on_fit_start(trainer, module)
-    fitted = matcher.embed.levels["relu4_3"].weight.clone()
+    fitted = matcher.embed.levels["lite16"].weight.clone()
     assert matcher.embed.fitted
     assert (fitted - before).abs().max() > 0.01
     torch.testing.assert_close(fitted[..., 0, 0] @ fitted[..., 0, 0].T, torch.eye(64), atol=1e-4, rtol=0)
@@ -22,7 +22,7 @@ def test_projections_are_fitted_once_and_in_no_other_network(build, compose) -> 
     data.seed = 5  # other clips would give other projections
     module.network = again
     FitProjections(clips=3).on_fit_start(trainer, module)
-    assert torch.equal(again.embed.levels["relu4_3"].weight, fitted)
+    assert torch.equal(again.embed.levels["lite16"].weight, fitted)
     module.network = torch.nn.Linear(2, 2)
     FitProjections().on_fit_start(trainer, module)
 
@@ -35,5 +35,5 @@ def test_the_same_run_fits_the_same_projections(build, compose) -> None:
         data.setup("fit")
         module = SimpleNamespace(network=matcher, device=torch.device("cpu"))
         FitProjections(clips=2).on_fit_start(SimpleNamespace(datamodule=data), module)
-        found.append(matcher.embed.levels["relu3_3"].weight)
+        found.append(matcher.embed.levels["xfeat8"].weight)
     assert torch.equal(*found)

@@ -74,7 +74,7 @@ def test_the_whole_loss_trains_all_but_the_trunk(build, build_loss, clip: Clip) 
     trunk = stage.train().model.embed.trunk
     assert not trunk.training
     assert not any(p.requires_grad for p in trunk.parameters())
-    assert stage.loss.trunk_used == "the matching network's own, 3 levels"
+    assert stage.loss.trunk_used == "the matching network's own, 4 levels"
 
 
 @torch.no_grad()
