@@ -24,7 +24,7 @@ demo: .venv/ready ## train the three stages on made clips and colour an unseen f
 	$(BIN)/python -m flowchroma.demo run=$(DEMO)/fusion output=$(DEMO)
 
 test: lint ## check style, types and import rules, then run the tests (9 minutes on two free cores)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: .venv/ready ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow

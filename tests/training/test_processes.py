@@ -1,6 +1,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -71,8 +72,10 @@ def test_a_sweep_of_runs_of_two_processes_each(rows, tiny, tmp_path: Path) -> No
     ]  # fmt: skip
 
 
-def test_several_processes_are_refused_where_they_cannot_be_started(compose) -> None:
-    """This is pytest, as a launcher's own processes are something else than flowchroma.run."""
+def test_several_processes_are_refused_where_they_cannot_be_started(compose, monkeypatch) -> None:
+    """A launcher's own processes are something else than flowchroma.run."""
+    launched = SimpleNamespace(__spec__=SimpleNamespace(name="joblib.externals.loky.backend.popen_loky_posix"))
+    monkeypatch.setitem(sys.modules, "__main__", launched)
     trainer = instantiate(OmegaConf.merge(compose("trainer=ddp_cpu").trainer, {"default_root_dir": None}))
     with pytest.raises(UserError, match="use submitit_slurm with trainer=slurm"):
         check_launchable(trainer)
