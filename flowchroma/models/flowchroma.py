@@ -11,7 +11,7 @@ from flowchroma.models.bidirectional import BidirectionalFusion, TwoSided
 from flowchroma.models.contracts import FlowNetwork, Fusion, Matcher
 from flowchroma.models.error_model import ErrorModel
 from flowchroma.models.estimate import Estimate, combine
-from flowchroma.models.state import ColouredFrame, Known, ReferenceMemory, Signals, State
+from flowchroma.models.state import ColouredFrame, Known, RecentFrames, ReferenceMemory, Signals, State
 from flowchroma.types import Flow, Propagation
 
 
@@ -86,7 +86,7 @@ class FlowChroma(nn.Module):
                 ab, confidence = known.fill(ab, known.ab), known.fill(confidence, 1.0)
         # A film's first frame is not kept: where it is known it is nearly always the reference.
         keep = self.recent and state.frames and (known is not None or state.frames % self.every == 0)
-        recent = self._keep(state, luma, ab) if keep else state.recent
+        recent = self._keep(state, luma, ab, signals) if keep else state.recent
         after = State(state.references, flow_state, ab, luma, confidence, recent, state.frames + 1)
         return ColouredFrame(luma, ab, signals, after)
 
@@ -111,15 +111,18 @@ class FlowChroma(nn.Module):
         """What both networks find for the next frame (B, 1, H, W), before it is fused."""
         flow, flow_state = self.flow.step(luma, state.flow)
         memories = [state.references]
-        if state.recent:
-            memories.append(ReferenceMemory.join(state.recent))
+        if state.recent.joined is not None:
+            memories.append(state.recent.joined)
         match, *recent = self.matcher.match(luma, memories, state.last)
         carried = propagate(state.ab, state.confidence, flow, luma, self.fusion.error_model)
         return Signals(luma, carried, match, recent[0] if recent else None, flow, flow_state)
 
-    def _keep(self, state: State, luma: Tensor, ab: Tensor) -> tuple[ReferenceMemory, ...]:
-        lab = torch.cat([luma, ab.detach()], dim=1)
-        return (*state.recent, self._memory(self.matcher.encode_references(lab[:, None])))[-self.recent :]
+    def _keep(self, state: State, luma: Tensor, ab: Tensor, signals: Signals | None) -> RecentFrames:
+        lab = torch.cat([luma, ab.detach()], dim=1)[:, None]
+        features = None if signals is None else signals.match.features
+        encode = self.matcher.encode_references
+        memory = encode(lab) if features is None else encode(lab, features)
+        return RecentFrames((*state.recent, self._memory(memory))[-self.recent :])
 
     def _memory(self, memory: ReferenceMemory) -> ReferenceMemory:
         """Without patches for a fusion that does not read votes: they would be counted for nothing."""

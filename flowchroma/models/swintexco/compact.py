@@ -13,11 +13,10 @@ from flowchroma import ops
 from flowchroma.color import scale_ab, scale_luma, unscale_ab
 from flowchroma.models.frozen import FrozenTrunk
 from flowchroma.models.state import ReferenceMemory
-from flowchroma.models.swintexco.tokens import STRIDE, from_cells, normalized, reference_memory, to_cells
+from flowchroma.models.swintexco.tokens import STRIDE, from_cells, normalized, reference_memory, to_cells, tokens
 from flowchroma.types import Match
 
 MULTIPLE = 16  # the deepest level is a sixteenth of the frame
-_CHUNK = 4096  # positions whose patches are compared at a time
 _WIDTHS = {"relu2_2": 32, "relu3_3": 64, "relu4_3": 64}  # of VGG16
 
 
@@ -145,14 +144,17 @@ class SwinTExCoSmall(nn.Module):
         self.cells, self.top = cells, top
         self.votes, self.noise = votes, noise
 
-    def encode_references(self, references: Tensor) -> ReferenceMemory:
-        """Encode references (B, R, 3, H, W), CIELAB, of any size: every position of all of them as one memory."""
+    def encode_references(self, references: Tensor, features: Tensor | None = None) -> ReferenceMemory:
+        """Encode references (B, R, 3, H, W), CIELAB, of any size: every position of all of them as one memory.
+
+        `features` are `Match.features` of a frame that is a reference now, where a match gave them; R is 1 then.
+        """
         count = references.shape[1]
         lab, _ = ops.pad_to_multiple(references.flatten(0, 1), MULTIPLE)
-        memory = reference_memory(self.embed(lab[:, :1]), lab, count, to_cells)
+        memory = reference_memory(self.embed(lab[:, :1]) if features is None else features, lab, count, to_cells)
         patches = to_cells(ops.extract_patches(lab, STRIDE)).unflatten(0, (-1, count)).flatten(1, 2)
         # To half precision L is still known to 1 / 32.
-        return replace(memory, patches=patches.half())
+        return replace(memory, patches=patches.half(), cells=ops.cell_keys(memory.keys))
 
     def forward(self, luma: Tensor, memory: ReferenceMemory, last: Tensor | None = None) -> Match:
         """Find colour for frames (B, 1, H, W), L in [0, 100], of any size; `last` is not used."""
@@ -163,11 +165,11 @@ class SwinTExCoSmall(nn.Module):
         """`forward` for each of several memories, `Match.voted` for those with patches; the frame is encoded once."""
         frame = self._encode(luma)
         voting = any(memory.patches is not None for memory in memories)
-        patches = to_cells(ops.extract_patches(frame.luma, STRIDE)) if voting else None
+        patches = tokens(ops.extract_patches(frame.luma, STRIDE)) if voting else None
         found = []
         for memory in memories:
             matches = self._matches(frame, memory)
-            match = self._averaged(frame, memory, matches)
+            match = replace(self._averaged(frame, memory, matches), features=frame.features)
             if patches is not None and memory.patches is not None:
                 match = replace(match, voted=self._voted(frame, patches, memory.patches, matches, match.source))
             found.append(match)
@@ -175,14 +177,16 @@ class SwinTExCoSmall(nn.Module):
 
     def _encode(self, luma: Tensor) -> "_EncodedFrame":
         padded, padding = ops.pad_to_multiple(luma, MULTIPLE)
-        return _EncodedFrame(padded, padding, to_cells(self.embed(padded)))
+        features = self.embed(padded)
+        return _EncodedFrame(padded, padding, features, to_cells(features))
 
     @property
     def _temperature(self) -> Tensor:
         return self.log_temperature.exp().clamp(min=0.005)
 
     def _matches(self, frame: "_EncodedFrame", memory: ReferenceMemory) -> ops.Matches:
-        return ops.match_coarse_to_fine(frame.queries, memory.keys, memory.lab, self._temperature, self.cells, self.top)
+        how = (self._temperature, self.cells, self.top)
+        return ops.match_coarse_to_fine(frame.queries, memory.keys, memory.lab, *how, coarse=memory.cells)
 
     def _averaged(self, frame: "_EncodedFrame", memory: ReferenceMemory, matches: ops.Matches) -> Match:
         """The weighted mean of the matches' colours."""
@@ -201,10 +205,11 @@ class SwinTExCoSmall(nn.Module):
         self, frame: "_EncodedFrame", patches: Tensor, of_references: Tensor, matches: ops.Matches, source: Tensor
     ) -> Match:
         """Colour that the patches around the best matches vote for, pixel by pixel."""
-        best = (matches.place[..., : self.votes], matches.similarity[..., : self.votes])
-        parts = zip(*(x.split(_CHUNK, dim=1) for x in (patches, *best)), strict=True)
-        votes = [ops.patch_votes(a, of_references, b, c, self._temperature, self.noise) for a, b, c in parts]
-        ab, similarity, difference = ops.merge_votes(from_cells(torch.cat(votes, dim=1), frame.grid), STRIDE)
+        best = (x[..., : self.votes] for x in (matches.place, matches.similarity))
+        place, similarity = (tokens(from_cells(x, frame.grid)) for x in best)
+        votes = ops.patch_votes(patches, of_references, place, similarity, self._temperature, self.noise)
+        grid = votes.transpose(1, 2).unflatten(2, frame.grid)
+        ab, similarity, difference = ops.merge_votes(grid, STRIDE)
         crop = frame.padding.crop
         return Match(crop(ab), crop(similarity.clamp(min=0)), crop(difference), source)
 
@@ -214,7 +219,8 @@ class _EncodedFrame(NamedTuple):
 
     luma: Tensor  # (B, 1, H', W'), padded
     padding: ops.Padding
-    queries: Tensor  # (B, N, C), in the order of `to_cells`
+    features: Tensor  # (B, C, H' / 4, W' / 4), of unit length
+    queries: Tensor  # the same, (B, N, C), in the order of `to_cells`
 
     @property
     def grid(self) -> tuple[int, int]:
