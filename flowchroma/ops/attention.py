@@ -132,7 +132,7 @@ def match_coarse_to_fine(
         cells: key cells whose positions are compared.
         top: keys that a query reads, the best of those compared.
         chunk: query cells compared at a time.
-        coarse: `cell_keys` of the keys, where they are known.
+        coarse: `cell_keys` of the keys, where they are known; in half precision, if cells are to be compared in it.
 
     Returns:
         As `match`.
@@ -140,10 +140,10 @@ def match_coarse_to_fine(
     with torch.autocast(queries.device.type, enabled=False):
         dtype = torch.promote_types(queries.dtype, torch.float32)
         queries, keys, values = (x.to(dtype) for x in (queries, keys, values))
-        coarse = cell_keys(keys) if coarse is None else coarse.to(dtype)
+        coarse = cell_keys(keys) if coarse is None else coarse
         squares = queries.unflatten(1, (-1, 4))
         with torch.no_grad():
-            asking = F.normalize(squares.mean(dim=2), dim=-1).split(chunk, dim=1)
+            asking = F.normalize(squares.mean(dim=2), dim=-1).to(coarse.dtype).split(chunk, dim=1)
             chosen = [largest(part @ coarse.transpose(1, 2), min(cells, coarse.shape[1])) for part in asking]
         parts = zip(squares.split(chunk, dim=1), chosen, strict=True)
         found = [_match_cells(part, cells, keys, values, temperature, top) for part, cells in parts]
