@@ -99,6 +99,7 @@ class Match:
     source: Tensor  # (B, 1, H, W), int64: which of the memory's images the best position is of
     # The same by votes of single pixels (`ops.patch_votes`): sharper, and further off where wrong. None if not read.
     voted: "Match | None" = None
+    features: Tensor | None = None  # (B, C, h, w), of unit length: what the frame was compared by; None if not kept
 
     @property
     def finest(self) -> "Match":

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from flowchroma.data import RolloutDataModule, SidesAugmentation
+from flowchroma.data import RolloutDataModule, RolloutAugmentation
 from flowchroma.data.rollouts.frames import TENSORS, TwoSidedFrames
 from flowchroma.data.rollouts.span_file import find_spans
 from flowchroma.errors import UserError
 
 SMALL = {"size": (16, 24), "batch_size": 2, "num_workers": 0}
-STILL = SidesAugmentation(flip=0, swap=0, turn=0, scale=(1, 1))
+STILL = RolloutAugmentation(flip=0, swap=0, turn=0, scale=(1, 1))
 
 
 def everything(module: RolloutDataModule, epoch: int = 0) -> list[TwoSidedFrames]:
@@ -71,11 +71,11 @@ def test_the_first_frames_are_skipped_once(write_rollouts) -> None:
 def test_what_varies_is_colour_and_direction_and_nothing_else(write_rollouts) -> None:
     frame = find_spans(write_rollouts(films=["a"]))[0].read(1)
     assert same(STILL.vary(frame, np.random.default_rng(0)), frame)
-    swapped = SidesAugmentation(flip=1, swap=1, turn=0, scale=(1, 1)).vary(frame, np.random.default_rng(0))
+    swapped = RolloutAugmentation(flip=1, swap=1, turn=0, scale=(1, 1)).vary(frame, np.random.default_rng(0))
     torch.testing.assert_close(swapped.forward_ab.flip(-1), frame.backward_ab)
     torch.testing.assert_close(swapped.forward_error.flip(-1), frame.backward_error)
     torch.testing.assert_close(swapped.position, 1 - frame.position)
-    turned = SidesAugmentation(flip=0, swap=0, scale=(2, 2)).vary(frame, np.random.default_rng(0))
+    turned = RolloutAugmentation(flip=0, swap=0, scale=(2, 2)).vary(frame, np.random.default_rng(0))
     torch.testing.assert_close(turned.luma, frame.luma)
     torch.testing.assert_close(turned.forward_error, frame.forward_error)
     for one, other in (("true_ab", "forward_ab"), ("match_ab", "backward_ab")):  # all by one turn and one factor

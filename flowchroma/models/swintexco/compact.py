@@ -154,6 +154,10 @@ class SwinTExCoSmall(nn.Module):
         # To half precision L is still known to 1 / 32.
         return replace(memory, patches=patches.half())
 
+    def features(self, luma: Tensor) -> Tensor:
+        """What a frame (B, 1, H, W), L in [0, 100], is compared by: (B, C, H / 4, W / 4), of unit length."""
+        return self.embed(ops.pad_to_multiple(luma, MULTIPLE)[0])
+
     def forward(self, luma: Tensor, memory: ReferenceMemory, last: Tensor | None = None) -> Match:
         """Find colour for frames (B, 1, H, W), L in [0, 100], of any size; `last` is not used."""
         frame = self._encode(luma)
@@ -167,7 +171,7 @@ class SwinTExCoSmall(nn.Module):
         found = []
         for memory in memories:
             matches = self._matches(frame, memory)
-            match = self._averaged(frame, memory, matches)
+            match = replace(self._averaged(frame, memory, matches), features=frame.features)
             if patches is not None and memory.patches is not None:
                 match = replace(match, voted=self._voted(frame, patches, memory.patches, matches, match.source))
             found.append(match)
@@ -175,7 +179,8 @@ class SwinTExCoSmall(nn.Module):
 
     def _encode(self, luma: Tensor) -> "_EncodedFrame":
         padded, padding = ops.pad_to_multiple(luma, MULTIPLE)
-        return _EncodedFrame(padded, padding, to_cells(self.embed(padded)))
+        features = self.embed(padded)
+        return _EncodedFrame(padded, padding, features, to_cells(features))
 
     @property
     def _temperature(self) -> Tensor:
@@ -214,7 +219,8 @@ class _EncodedFrame(NamedTuple):
 
     luma: Tensor  # (B, 1, H', W'), padded
     padding: ops.Padding
-    queries: Tensor  # (B, N, C), in the order of `to_cells`
+    features: Tensor  # (B, C, H' / 4, W' / 4), of unit length
+    queries: Tensor  # the same, (B, N, C), in the order of `to_cells`
 
     @property
     def grid(self) -> tuple[int, int]:
