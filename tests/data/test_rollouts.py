@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from flowchroma.data import RolloutDataModule, RolloutAugmentation
+from flowchroma.data import RolloutAugmentation, RolloutDataModule
 from flowchroma.data.rollouts.frames import TENSORS, TwoSidedFrames
 from flowchroma.data.rollouts.span_file import find_spans
 from flowchroma.errors import UserError

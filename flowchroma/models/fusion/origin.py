@@ -17,7 +17,6 @@ _BASE = 14
 _DIFFERENCE = 20.0  # units of L that become 1
 _DISTANCE = 10.0  # CIELAB units between two colours that become 1
 _CHANGE = 4.0  # most that the logarithm of the expected error changes
-_NEVER = 1e4  # CIELAB units, expected error of a colour that is not there
 
 
 class OriginFusion(AdditiveUNet, Fusion):
@@ -67,7 +66,7 @@ class OriginFusion(AdditiveUNet, Fusion):
         """See `Fusion.fuse`; the confidence is learnt."""
         base, match, recent = candidate_colours(signals)
         colours = torch.stack([base, match.ab, recent.ab], dim=1)
-        errors = self._errors(signals)
+        errors = self.error_model.all_errors(signals)
         out = self.compute(self._read(signals, colours, errors)).float()
         weights = torch.softmax(out[:, :3] - 2 * errors.log(), dim=1)
         independent = errors.square().reciprocal().sum(dim=1, keepdim=True).rsqrt()
@@ -75,14 +74,6 @@ class OriginFusion(AdditiveUNet, Fusion):
         confidence = self.error_model.confidence_of(error.clamp(self.error_model.least, self.error_model.most))
         ab = (weights.to(colours.dtype)[:, :, None] * colours).sum(dim=1)
         return Fused(ab, confidence, weights[:, :1])
-
-    def _errors(self, signals: Signals) -> Tensor:
-        """(B, 3, H, W), CIELAB units: of the carried colour, the matched one, and that of frames coloured before."""
-        carried, matched, *recent = (error.float() for error in self.error_model.errors(signals))
-        never = torch.full_like(carried, _NEVER)
-        if signals.recent is not None:
-            never = torch.where(signals.recent.finest.similarity > 0, recent[0], never)
-        return torch.cat([carried, matched, never], dim=1)
 
     def _read(self, signals: Signals, colours: Tensor, errors: Tensor) -> Tensor:
         """What the network reads, (B, C, H, W), about [-1, 1]."""
