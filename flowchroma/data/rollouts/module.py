@@ -21,7 +21,7 @@ class RolloutDataModule(LightningDataModule):
     that are held out. Which film is, its name decides, as for `Films`.
 
     Args:
-        root: the folder that holds the files, or several.
+        root: the folder that holds the files, also in folders of its own.
         size: height and width of crops.
         batch_size: frames in a training batch.
         num_workers: processes that read.
@@ -37,7 +37,7 @@ class RolloutDataModule(LightningDataModule):
 
     def __init__(
         self,
-        root: str | Path | Sequence[str | Path] | None = None,
+        root: str | Path | None = None,
         size: Sequence[int] = (96, 96),
         batch_size: int = 8,
         num_workers: int = 2,

@@ -68,25 +68,20 @@ def open_span(path: Path) -> SpanFile:
         raise _damaged(path, error) from error
 
 
-def find_spans(root: str | Path | Sequence[str | Path] | None) -> list[SpanFile]:
-    """All spans under a folder or several, by name.
+def find_spans(root: str | Path | None) -> list[SpanFile]:
+    """All spans under a folder, by name.
 
     Raises:
         UserError: there is none, one is damaged, or they are of two kinds or made by different networks; those for a
             fusion may be made by different fusions.
     """
-    spans: list[SpanFile] = []
-    for one in [root] if root is None or isinstance(root, str | Path) else root:
-        folder = existing_root(one, "the rollouts that flowchroma.rollouts made")
-        found = [open_span(path) for path in sorted(folder.rglob(f"*{SUFFIX}"))]
-        if not found:
-            raise UserError(
-                f"{folder} holds no rollouts: make them by flowchroma.rollouts source=FILMS output={folder}"
-            )
-        spans += found
+    folder = existing_root(root, "the rollouts that flowchroma.rollouts made")
+    spans = [open_span(path) for path in sorted(folder.rglob(f"*{SUFFIX}"))]
+    if not spans:
+        raise UserError(f"{folder} holds no rollouts: make them by flowchroma.rollouts source=FILMS output={folder}")
     first = spans[0]
     if other := next((span for span in spans if span.trains != first.trains), None):
-        raise UserError(f"{first.path} is for stage={first.trains} and {other.path} for stage={other.trains}: give one")
+        raise UserError(f"{first.path} trains the {first.trains}, {other.path} the {other.trains}: give one kind")
     if other := next((span for span in spans if not first.made_by.fits(span.made_by, span.trains)), None):
         raise UserError(f"{first.path} and {other.path} were made by different networks: make them anew")
     return spans
