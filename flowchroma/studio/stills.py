@@ -152,7 +152,7 @@ class Stills:
     def _plan(self) -> Plan:
         plan = self._project.plan
         if plan is None:
-            raise UserError("there is no plan yet: look for shots and stills first")
+            raise UserError("there are no shots yet: find shots and stills first")
         return plan
 
     def _put(self, path: Path, rgb: np.ndarray) -> None:
