@@ -79,7 +79,7 @@ WEIGHTS_RUN = test -f $(WEIGHTS)/$(1)/weights.safetensors || \
 	$(BIN)/python -m flowchroma.run +experiments=small_$(2) hydra.run.dir=$(WEIGHTS)/$(1) $(3) $(SHORT)
 WEIGHTS_ROLLOUTS = $(BIN)/python -m flowchroma.rollouts source=$(FILMS) made=10 output=$(WEIGHTS)/rollouts/$(1) \
 	checkpoint=$(WEIGHTS)/$(2) $(3) $(SHORT_ROLLOUTS)
-weights: .venv/ready ## train the weights that ship, from nothing: FILMS=folder PHOTOS=folder (4 hours on two free cores)
+weights: .venv/ready ## train the weights that ship, from nothing: FILMS=folder PHOTOS=folder (some hours on two free cores)
 	test -n '$(FILMS)' -a -n '$(PHOTOS)' || { echo 'give FILMS=folder PHOTOS=folder'; exit 1; }
 	$(call WEIGHTS_RUN,memflow,memflow,data.root.videvo=$(FILMS))
 	$(call WEIGHTS_RUN,swintexco,swintexco,data.root.videvo=$(FILMS) data.root.images=$(PHOTOS))
