@@ -21,13 +21,14 @@ def slow(tmp_path: Path) -> Path:
     """A project whose film is so large, and has so many stills, that a preview in full quality takes seconds."""
     truth, folder = MadeFilm(tmp_path / "large", (240, 426)), tmp_path / "plan"
     truth.path.mkdir()
-    for number in range(8):
+    frames = 16
+    for number in range(frames):
         cv2.imwrite(str(truth.path / f"{number:06}.png"), gray_of(truth.truth(number)))
     folder.mkdir()
-    stills = (0, 1, 6, 7)
+    stills = tuple(number for number in range(frames) if number not in (2, 4))
     for still in stills:
         truth.coloured(still, folder / still_name(still))
-    write_plan(folder, Plan(FilmIdentity.of(open_film(truth.path)), (PlannedShot(0, 8, stills),)))
+    write_plan(folder, Plan(FilmIdentity.of(open_film(truth.path)), (PlannedShot(0, frames, stills),)))
     return folder
 
 
@@ -66,7 +67,6 @@ def test_a_second_tab_waits_while_something_is_computed_says_so_and_is_served_af
         first.page.wait_for_timeout(300)  # it has begun
         second.page.click("#preview-go")
         second.line("preview-line", "Waiting: what was asked for before is computed first")
-        assert first.page.inner_text("#preview-line") == "Computing the preview …"
         first.line("preview-line", "Frame 2, by matching alone")
         second.line("preview-line", "Frame 4, by matching alone")
         for tab in tabs:
