@@ -4,7 +4,7 @@ BIN := .venv/bin
 DEMO := outputs/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-browser docs bench-answering bench-data bench-flow bench-training cases fuzz table ablation lint setup clean
+.PHONY: help demo test test-slow test-browser docs bench-answering bench-data bench-flow bench-training cases fuzz table ablation weights lint setup clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -73,6 +73,25 @@ ablation: .venv/ready ## rebuild the ablation of experiments/README.md: DAVIS=fo
 	$(BIN)/python -m flowchroma.evaluate "method=[fusion$(subst $(SPACE),,$(ROWS:%=,outputs/ablation/%)$(SIZES:%=,outputs/ablation/memory_%))]" \
 	    data=davis data.root=$(DAVIS) preset=fast output=outputs/ablation/scores
 	$(BIN)/python benchmarks/table.py outputs/ablation/scores/report.json experiments/README.md ablation
+
+WEIGHTS := outputs/weights
+WEIGHTS_RUN = test -f $(WEIGHTS)/$(1)/weights.safetensors || \
+	$(BIN)/python -m flowchroma.run +experiments=small_$(2) hydra.run.dir=$(WEIGHTS)/$(1) $(3) $(SHORT)
+WEIGHTS_ROLLOUTS = $(BIN)/python -m flowchroma.rollouts source=$(FILMS) made=10 output=$(WEIGHTS)/rollouts/$(1) \
+	checkpoint=$(WEIGHTS)/$(2) $(3) $(SHORT_ROLLOUTS)
+weights: .venv/ready ## train the weights that ship, from nothing: FILMS=folder PHOTOS=folder (some hours on two free cores)
+	test -n '$(FILMS)' -a -n '$(PHOTOS)' || { echo 'give FILMS=folder PHOTOS=folder'; exit 1; }
+	$(call WEIGHTS_RUN,memflow,memflow,data.root.videvo=$(FILMS))
+	$(call WEIGHTS_RUN,swintexco,swintexco,data.root.videvo=$(FILMS) data.root.images=$(PHOTOS))
+	$(call WEIGHTS_RUN,rule,rule,weights.flow=$(WEIGHTS)/memflow weights.matcher=$(WEIGHTS)/swintexco)
+	$(call WEIGHTS_ROLLOUTS,fusion/first,rule)
+	$(call WEIGHTS_RUN,first,fusion,data.root=$(WEIGHTS)/rollouts/fusion/first weights.system=$(WEIGHTS)/rule)
+	$(call WEIGHTS_ROLLOUTS,fusion/second,first,seed=1)
+	$(call WEIGHTS_RUN,second,fusion,data.root=$(WEIGHTS)/rollouts/fusion \
+	    weights.system=$(WEIGHTS)/first weights.model=$(WEIGHTS)/first optimizer.lr=1e-3)
+	$(call WEIGHTS_ROLLOUTS,bidirectional,second,trains=bidirectional seed=2)
+	$(call WEIGHTS_RUN,both,bidirectional,data.root=$(WEIGHTS)/rollouts/bidirectional weights.system=$(WEIGHTS)/second)
+	$(BIN)/python -m flowchroma.ship $(WEIGHTS)/both $(SHIP)
 
 lint: .venv/ready
 	$(BIN)/ruff check .

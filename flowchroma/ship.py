@@ -1,4 +1,4 @@
-"""Make a run of stage fusion or bidirectional the system that ships with the package: python -m flowchroma.ship RUN."""
+"""Make a run of a whole system the one that ships with the package: python -m flowchroma.ship RUN."""
 
 import sys
 from pathlib import Path
@@ -18,14 +18,17 @@ def main() -> None:
     """Take a run's directory."""
     if asks_for_help(sys.argv[1:]):
         print(
-            "FlowChroma makes a run of stage fusion or bidirectional the system that ships with the package.\n\n"
-            "  python -m flowchroma.ship RUN"
+            "FlowChroma makes a run of stage fusion, fusion_rollouts or bidirectional the system that ships with the"
+            " package.\n\n"
+            "  python -m flowchroma.ship RUN\n"
+            "  python -m flowchroma.ship RUN FOLDER     into another folder"
         )
         return
     with report_user_error():
-        if len(sys.argv) != 2:
-            raise UserError("give the directory of one run of stage fusion or bidirectional", code=2)
-        ship(Path(sys.argv[1]), SHIPPED_SYSTEM)
+        if len(sys.argv) not in (2, 3):
+            raise UserError("give the directory of one run of a whole system", code=2)
+        target = Path(sys.argv[2], SHIPPED_SYSTEM.name) if len(sys.argv) == 3 else SHIPPED_SYSTEM
+        ship(Path(sys.argv[1]), target)
 
 
 def ship(run: Path, target: Path) -> None:

@@ -137,8 +137,11 @@ def write_rollouts(tmp_path):
     """Write rollouts of made colours: a span a film, found a little off on the way forward and more on the way back."""
     from flowchroma.data.rollouts.frames import TwoSidedFrames
     from flowchroma.data.rollouts.span_file import write_span
+    from flowchroma.weights.files import Fingerprint
 
-    def written(made_by: str = "nobody", films: Sequence[str] = ("a", "b", "c", "d"), size=(48, 64), frames: int = 5):
+    def written(
+        made_by: Fingerprint | None = None, films: Sequence[str] = ("a", "b", "c", "d"), size=(48, 64), frames: int = 5
+    ):
         for film in films:
             torch.manual_seed(sum(film.encode()))
             luma = 20 + 60 * torch.rand(frames, 1, *size)
@@ -149,7 +152,7 @@ def write_rollouts(tmp_path):
             known |= {"backward_ab": backward, "backward_error": errors[1], "match_ab": true + 9}
             known |= {"similarity": torch.full_like(luma, 0.5), "difference": torch.full_like(luma, 4.0)}
             place = torch.arange(1, frames + 1) / (frames + 1)
-            numbers = range(10, 10 + 2 * (frames + 1) + 1, 2)
+            numbers = range(12, 12 + 2 * frames, 2)
             write_span(
                 tmp_path / "rollouts" / f"{film}_0.safetensors",
                 TwoSidedFrames(position=place, **known), film, numbers, made_by,

@@ -11,7 +11,7 @@ from flowchroma.app.settings import CONF, HOME
 from flowchroma.data import ClipDataModule, RolloutDataModule
 from flowchroma.models import ErrorModel
 
-STAGES = ("memflow", "swintexco", "fusion", "bidirectional")
+STAGES = ("memflow", "swintexco", "fusion", "fusion_rollouts", "bidirectional")
 # What has a file of its own test elsewhere, or is a command's whole configuration.
 GROUPS = ("loss", "optimizer", "scheduler", "trainer", "logger", "callbacks", "data", "model", "stage")
 
@@ -50,8 +50,9 @@ def test_a_stage_picks_what_fits_it(compose, stage: str) -> None:
     config = compose(f"stage={stage}")
     assert config.stage.name == stage
     fitting = {"memflow": "MemFlowSmall", "swintexco": "SwinTExCoSmall", "fusion": "SimpleFusion"}
+    fitting |= {"fusion_rollouts": "OriginFusion"}
     assert config.model._target_.endswith(fitting.get(stage, "BidirectionalFusion"))
-    assert ("Rollout" in config.data._target_) == (stage == "bidirectional")
+    assert ("Rollout" in config.data._target_) == (stage in ("fusion_rollouts", "bidirectional"))
 
 
 def test_what_the_user_names_wins_over_the_stage_and_the_experiment(compose) -> None:

@@ -13,7 +13,7 @@ from flowchroma import colorize, run
 from flowchroma.app.systems import load_part, load_run, load_system
 from flowchroma.models import FlowChroma
 from flowchroma.ship import ship
-from flowchroma.weights.files import fingerprint
+from flowchroma.weights.files import Fingerprint
 
 TINY = [
     "stage=bidirectional", "model.width=4", "model.depth=1", "data.size=[32,32]", "data.batch_size=2",
@@ -28,7 +28,7 @@ def trained(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
 
 @pytest.fixture
 def rollouts(write_rollouts) -> Path:
-    return write_rollouts(fingerprint(load_system()))
+    return write_rollouts(Fingerprint.of(load_system()))
 
 
 @pytest.fixture
@@ -56,14 +56,14 @@ def test_a_run_is_a_whole_system(monkeypatch, tmp_path: Path, rollouts: Path, fi
     for name, value in before.state_dict().items():
         if not name.startswith("bidirectional."):
             assert torch.equal(system.state_dict()[name], value), name
-    assert fingerprint(system) == fingerprint(before)
+    assert Fingerprint.of(system) == Fingerprint.of(before)
     assert load_part("matcher", made).state_dict().keys() == before.matcher.state_dict().keys()
     assert any(p.any() for p in system.bidirectional.leave.parameters())
 
     ship(made, tmp_path / "shipped" / "weights.safetensors")
     shipped = load_system(tmp_path / "shipped" / "weights.safetensors")
     assert shipped.bidirectional is not None
-    assert fingerprint(shipped) == fingerprint(before)
+    assert Fingerprint.of(shipped) == Fingerprint.of(before)
     text = (tmp_path / "shipped" / "config.yaml").read_text()
     assert str(tmp_path) not in text
 
@@ -93,7 +93,7 @@ def test_a_run_is_a_whole_system(monkeypatch, tmp_path: Path, rollouts: Path, fi
     [
         (["model=unet"], "model=unet is not of stage=bidirectional: use model=bidirectional"),
         (["data=sample"], "stage=bidirectional is trained on rollouts: give data=rollouts data.root=DIR"),
-        (["stage=fusion", "data=rollouts"], "data=rollouts is not of stage=fusion: it is of stage=bidirectional"),
+        (["stage=fusion", "data=rollouts"], "data=rollouts is not of stage=fusion: it is of stage=fusion_rollouts"),
         (
             ["stage=fusion", "data=sample", "model=bidirectional"],
             "model=bidirectional is not of stage=fusion: use model=",
@@ -116,7 +116,7 @@ def test_what_does_not_fit_is_one_line(monkeypatch, capsys, tmp_path: Path, argu
 
 def test_rollouts_of_another_system_are_refused(monkeypatch, capsys, tmp_path: Path, write_rollouts) -> None:
     with pytest.raises(SystemExit):
-        trained(monkeypatch, *TINY, f"data.root={write_rollouts('another')}", f"hydra.run.dir={tmp_path / 'run'}")
+        trained(monkeypatch, *TINY, f"data.root={write_rollouts()}", f"hydra.run.dir={tmp_path / 'run'}")
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("flowchroma:")]
     assert len(lines) == 1
     assert "were made by other networks" in lines[0]

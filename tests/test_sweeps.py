@@ -207,7 +207,7 @@ def test_an_interrupted_sweep_has_its_table(monkeypatch, tmp_path, quick):
     [
         (["model=nope"], "no model=nope: choose from bidirectional, blend, inverse_variance, memflow"),
         (["hydra/launcher=nope"], "pip install 'flowchroma[sweeps]'"),
-        (["loss=[l1,nope]"], "no loss=nope: choose from bidirectional, flow, flow_self, flowchroma"),
+        (["loss=[l1,nope]"], "no loss=nope: choose from flow, flow_self, flowchroma"),
         (["model=3"], "needs the name of a choice"),
         (["logger=null"], "needs the name of a choice"),
         (["--nope"], "unrecognized arguments: --nope"),

@@ -1,4 +1,4 @@
-"""What `python -m flowchroma.rollouts` does: colour spans of films from both ends, and write what was found."""
+"""What `python -m flowchroma.rollouts` does: colour spans of films, and write what was found for their frames."""
 
 import sys
 import zlib
@@ -19,15 +19,16 @@ from flowchroma.app.settings import pick_device
 from flowchroma.app.systems import load_system
 from flowchroma.color import rgb_to_lab
 from flowchroma.colorizers.painter import shrink, to_tensor
-from flowchroma.data.rollouts.frames import TwoSidedFrames
+from flowchroma.data.made.sample import SampleFilm
+from flowchroma.data.rollouts.frames import KeptFrames, SignalFrames, TwoSidedFrames
 from flowchroma.data.rollouts.span_file import SUFFIX, open_span, write_span
 from flowchroma.data.sources.films import find_films
 from flowchroma.errors import UserError
-from flowchroma.film import open_film
+from flowchroma.film import OpenedFilm, open_film
 from flowchroma.models import FlowChroma, roll_out
 from flowchroma.models.estimate import Estimate
 from flowchroma.models.state import ColouredFrame, Known
-from flowchroma.weights.files import fingerprint
+from flowchroma.weights.files import Fingerprint
 
 _ATTEMPTS = 5  # to draw a span without a cut
 _LEAST = 3  # frames of a span
@@ -58,7 +59,8 @@ class Drawing:
 
 def run(config: DictConfig) -> None:
     """Colour spans of films as the options say."""
-    for option in ("source", "output"):
+    made_films = _whole(config, "made", 0)
+    for option in ("output",) if made_films else ("source", "output"):
         if config[option] in (None, ""):
             raise UserError(f"no {option}: give source=FILMS output=DIR, or --help")
     drawing = Drawing(_pair(config, "length", _LEAST), _pair(config, "stride", 1), _whole(config, "seed", 0))
@@ -66,10 +68,16 @@ def run(config: DictConfig) -> None:
     device, output = pick_device(config.device), Path(config.output).expanduser()
     if output.exists() and not output.is_dir():
         raise UserError(f"{output} is no folder: give another output")
-    films = _films(config.source)
+    colour = _COLOURING.get(config.trains)
+    if colour is None:
+        raise UserError(f"trains must be {' or '.join(_COLOURING)}, not {config.trains}", code=2)
+    films: dict[str, Path | SampleFilm] = {} if config.source in (None, "") else {**_films(config.source)}
+    films |= {f"made/{seed}": _made_film(seed, drawing, size) for seed in range(made_films)}
     system = load_system(config.checkpoint).to(device)
-    made_by = fingerprint(system)
-    _check_kept(output, made_by)
+    if config.trains == SignalFrames.trains and not system.fusion.reads_origin:
+        raise UserError("trains=fusion keeps origins, which this fusion does not read: give a run of model=origin")
+    made_by = Fingerprint.of(system)
+    _check_kept(output, made_by, config.trains)
     made, kept = 0, 0
     with shown_progress("colouring spans", len(films) * spans, "spans") as show:
         for done, (name, path, number) in enumerate(((*film, n) for film in films.items() for n in range(spans)), 1):
@@ -78,7 +86,8 @@ def run(config: DictConfig) -> None:
                 kept += 1
             elif found := _read_span(path, drawing, drawing.generator(name, number), size, first=number == 0):
                 numbers, lab = found
-                write_span(target, colour_span(system, lab.to(device)), name, numbers, made_by)
+                frames = colour(system, lab.to(device), number)
+                write_span(target, frames, name, _kept_numbers(numbers, len(frames.luma)), made_by)
                 made += 1
             show(done)
     if not made + kept:
@@ -87,12 +96,37 @@ def run(config: DictConfig) -> None:
 
 
 @torch.inference_mode()
-def colour_span(system: FlowChroma, lab: Tensor) -> TwoSidedFrames:
+def colour_forward(system: FlowChroma, lab: Tensor, number: int = 0) -> SignalFrames:
+    """Colour a span from its first frame.
+
+    Args:
+        system: the networks.
+        lab: (N, 3, H, W), CIELAB, of at least three frames.
+        number: of the span; where it is odd the last frame is a reference too.
+
+    Returns:
+        The signals of all frames but the first, and but the last where it is a reference; on the CPU, in half
+        precision.
+    """
+    ends = (0, len(lab) - 1) if number % 2 else (0,)
+    known = {place: Known(lab[None, place, 1:]) for place in ends}
+    references = [lab[None, None, place] for place in ends]
+    kept = []
+    for place, frame in enumerate(roll_out(system, (lab[n : n + 1, :1] for n in range(len(lab))), references, known)):
+        if frame.signals is not None:
+            one = SignalFrames.of(frame.signals, lab[place : place + 1, 1:])
+            kept.append(one.map(lambda _, value: value.half().cpu()))
+    return SignalFrames.join(kept)
+
+
+@torch.inference_mode()
+def colour_both_ways(system: FlowChroma, lab: Tensor, number: int = 0) -> TwoSidedFrames:
     """Colour a span from its first and last frame, forward and backward.
 
     Args:
         system: the networks.
         lab: (N, 3, H, W), CIELAB, of at least three frames.
+        number: of the span; it changes nothing.
 
     Returns:
         What was found for the N - 2 frames between, on the CPU, in half precision.
@@ -133,20 +167,29 @@ def _whole_estimate(system: FlowChroma, frame: ColouredFrame) -> dict[str, Tenso
     return {**own, "match_ab": match.ab, "similarity": match.similarity, "difference": match.difference}
 
 
+def _made_film(seed: int, drawing: Drawing, size: int) -> SampleFilm:
+    frames = (drawing.length[1] - 1) * drawing.stride[1] + 1
+    return SampleFilm(seed, frames, (size, size * 16 // 9 // 2 * 2), motion=1 / drawing.stride[1])
+
+
+def _open(source: Path | SampleFilm) -> OpenedFilm | SampleFilm:
+    return source if isinstance(source, SampleFilm) else open_film(source)
+
+
 def _read_span(
-    path: Path, drawing: Drawing, rng: np.random.Generator, size: int, first: bool
+    source: Path | SampleFilm, drawing: Drawing, rng: np.random.Generator, size: int, first: bool
 ) -> tuple[range, Tensor] | None:
     """Draw a span without a cut and read it, (N, 3, H, W) in CIELAB; None, and the `first` time a line, without one."""
     try:
-        film = open_film(path)
+        film = _open(source)
         for _ in range(_ATTEMPTS):
             numbers = drawing.draw(rng, len(film))
             if numbers is None:
-                raise UserError(f"{path} has {len(film)} frames, too few for a span of {drawing.length[0]}")
+                raise UserError(f"{source} has {len(film)} frames, too few for a span of {drawing.length[0]}")
             lab = torch.cat([shrink(rgb_to_lab(to_tensor(frame)), size) for frame in film.read(numbers)])
             if not ops.is_cut(lab[1:, :1], lab[:-1, :1]).any():
                 return numbers, lab
-        raise UserError(f"{path} has a cut in every span that was drawn")
+        raise UserError(f"{source} has a cut in every span that was drawn")
     except UserError as error:
         if first:
             print(f"flowchroma: left out: {error}", file=sys.stderr)
@@ -169,11 +212,25 @@ def _films(source: str) -> dict[str, Path]:
     return found
 
 
-def _check_kept(output: Path, made_by: str) -> None:
-    """Refuse a folder of what other networks found."""
+_COLOURING: dict[str, Callable[[FlowChroma, Tensor, int], KeptFrames]] = {
+    SignalFrames.trains: colour_forward,
+    TwoSidedFrames.trains: colour_both_ways,
+}
+
+
+def _kept_numbers(numbers: range, kept: int) -> range:
+    """Of the frames of a span those that are kept: the first is given."""
+    return numbers[1 : 1 + kept]
+
+
+def _check_kept(output: Path, made_by: Fingerprint, trains: str) -> None:
+    """Refuse a folder of what other networks found, or of what is kept for another part."""
     for path in sorted(output.rglob(f"*{SUFFIX}")):
-        if open_span(path).made_by != made_by:
+        span = open_span(path)
+        if span.made_by != made_by:
             raise UserError(f"{output} holds rollouts of other networks: give another output, or their checkpoint")
+        if span.trains != trains:
+            raise UserError(f"{output} holds rollouts that train the {span.trains}: give another output")
 
 
 def _whole(config: DictConfig, option: str, least: int) -> int:

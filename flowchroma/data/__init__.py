@@ -7,7 +7,7 @@ from flowchroma.data.clips.augmentation import Augmentation
 from flowchroma.data.made.sample import Sample, SampleFilm
 from flowchroma.data.module import ClipDataModule
 from flowchroma.data.prepare import Archive
-from flowchroma.data.rollouts.datasets import SidesAugmentation
+from flowchroma.data.rollouts.datasets import RolloutAugmentation
 from flowchroma.data.rollouts.module import RolloutDataModule
 from flowchroma.data.sources.films import Films
 from flowchroma.data.sources.frame_folders import FrameFolders

@@ -5,6 +5,7 @@ from flowchroma.models.error_model import ErrorModel
 from flowchroma.models.flowchroma import FlowChroma
 from flowchroma.models.fusion.blend import BlendFusion
 from flowchroma.models.fusion.inverse_variance import InverseVarianceFusion, PlaceholderFusion
+from flowchroma.models.fusion.origin import OriginFusion
 from flowchroma.models.fusion.simple import SimpleFusion
 from flowchroma.models.fusion.unet import UNetFusion
 from flowchroma.models.memflow import MemFlow, MemFlowSmall
@@ -20,6 +21,7 @@ __all__ = [
     "InverseVarianceFusion",
     "MemFlow",
     "MemFlowSmall",
+    "OriginFusion",
     "PlaceholderFusion",
     "SimpleFusion",
     "SwinTExCo",

@@ -4,6 +4,7 @@ L is (B, 1, H, W) in [0, 100], ab (B, 2, H, W) in CIELAB units; any frame size, 
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
@@ -44,12 +45,27 @@ class Matcher(Protocol):
     def __call__(self, luma: Tensor, memory: ReferenceMemory, last: Tensor | None = None) -> Match:
         """Find colour for a frame in one memory; as `match`, without votes."""
 
+    def features(self, luma: Tensor) -> Tensor:
+        """What a frame (B, 1, H, W) is compared by: (B, C, h, w), of unit length, as `Match.features`.
+
+        The grid has a quarter of the frame's size, after `ops.pad_to_multiple`.
+        """
+
     def match(self, luma: Tensor, memories: Sequence[ReferenceMemory], last: Tensor | None = None) -> list[Match]:
         """Find colour for a frame (B, 1, H, W) in each of several memories.
 
         A memory has patches where the match is wanted from single pixels as well. `last` is the frame before as
         coloured, (B, 3, H, W), CIELAB; None where there was none.
         """
+
+
+@dataclass(frozen=True)
+class Fused:
+    """A frame's colour as a fusion made it."""
+
+    ab: Tensor  # (B, 2, H, W), CIELAB units
+    confidence: Tensor  # (B, 1, H, W), in [0, 1], as `ErrorModel` reads it: what it is carried on with
+    carried: Tensor | None = None  # (B, 1, H, W), in [0, 1], share of the carried colour; None where it is not told
 
 
 class Fusion(nn.Module):
@@ -60,6 +76,7 @@ class Fusion(nn.Module):
     Attributes:
         reads_recent: whether it reads `Signals.recent`, the match with frames coloured before; not computed else.
         reads_votes: whether it reads `Match.voted`; not computed else.
+        reads_origin: whether it reads `Signals.origin`, and so tells `Fused.carried`; not computed else.
 
     Args:
         error_model: gives the confidence that colour is carried with; None takes the shipped constants.
@@ -67,6 +84,7 @@ class Fusion(nn.Module):
 
     reads_recent = False
     reads_votes = False
+    reads_origin = False
 
     def __init__(self, error_model: ErrorModel | None = None) -> None:
         super().__init__()
@@ -75,6 +93,10 @@ class Fusion(nn.Module):
     def forward(self, signals: Signals) -> Tensor:
         """Fuse the colours of a frame: (B, 2, H, W), CIELAB units."""
         raise NotImplementedError
+
+    def fuse(self, signals: Signals) -> Fused:
+        """`forward`, and how sure the colour is: as sure as all that was found for it, weighed by expected errors."""
+        return Fused(self(signals), self.error_model.fused_confidence(signals))
 
 
 @runtime_checkable

@@ -8,6 +8,8 @@ from torch import Tensor
 from flowchroma.models.state import Signals
 from flowchroma.types import Match
 
+_NEVER = 1e4  # CIELAB units
+
 
 @dataclass(frozen=True)
 class ErrorModel:
@@ -27,6 +29,7 @@ class ErrorModel:
     matched: float = 3.0  # CIELAB units of a match of similarity 1 and the frame's own luminance
     per_similarity: float = 5.0  # CIELAB units for each unit by which the similarity's natural logarithm is below 0
     per_luma: float = 0.6  # CIELAB units for each of L between what was found and the frame
+    origin: float = 0.7  # share of the look at its origin in the logarithm of a carried colour's expected error
     recent: float = 1.4  # CIELAB units that the colour of a frame coloured before has on top
     sharpness: float = 0.8  # of `ops.sharp_backward_warp`; 0.1 more: 0.15 % more colourful, 0.02 dB less in 25 frames
 
@@ -54,8 +57,25 @@ class ErrorModel:
         Returns:
             (B, 1, H, W), CIELAB units, at most `most`.
         """
-        unlike = -self.per_similarity * torch.log(match.similarity.clamp(0.01, 1))
-        return (self.matched + unlike + self.per_luma * match.difference).clamp(max=self.most)
+        return self._unlike(match.similarity, match.difference)
+
+    def carried_error(self, signals: Signals) -> Tensor:
+        """Expected error of the carried colour: way^(1 - origin) look^origin, the way's alone where there is no origin.
+
+        `way` is the expected error of the flow it came along, `look` that of a match as like this frame as its origin.
+
+        Returns:
+            (B, 1, H, W), CIELAB units, from `least` to `most`.
+        """
+        way, found = self.error_of(signals.propagation.confidence), signals.origin
+        if found is None:
+            return way
+        look = self._unlike(found.similarity, found.difference.abs())
+        return torch.where(signals.propagation.confidence > 0, way ** (1 - self.origin) * look**self.origin, way)
+
+    def _unlike(self, similarity: Tensor, difference: Tensor) -> Tensor:
+        unlike = -self.per_similarity * torch.log(similarity.clamp(0.01, 1))
+        return (self.matched + unlike + self.per_luma * difference).clamp(max=self.most)
 
     def errors(self, signals: Signals) -> list[Tensor]:
         """Expected errors of the carried colour, the matched one, and that of frames coloured before, if there are any.
@@ -63,10 +83,18 @@ class ErrorModel:
         Returns:
             Two or three of (B, 1, H, W), CIELAB units.
         """
-        found = [self.error_of(signals.propagation.confidence), self.matched_error(signals.match.finest)]
+        found = [self.carried_error(signals), self.matched_error(signals.match.finest)]
         if signals.recent is not None:
             found.append((self.matched_error(signals.recent.finest).square() + self.recent**2).sqrt())
         return found
+
+    def all_errors(self, signals: Signals) -> Tensor:
+        """The three of `errors` in float32, (B, 3, H, W), CIELAB units; very large where there is no such colour."""
+        carried, matched, *recent = (error.float() for error in self.errors(signals))
+        never = torch.full_like(carried, _NEVER)
+        if signals.recent is not None:
+            never = torch.where(signals.recent.finest.similarity > 0, recent[0], never)
+        return torch.cat([carried, matched, never], dim=1)
 
     @torch.no_grad()
     def fused_confidence(self, signals: Signals) -> Tensor:

@@ -11,7 +11,17 @@ from flowchroma.models.bidirectional import BidirectionalFusion, TwoSided
 from flowchroma.models.contracts import FlowNetwork, Fusion, Matcher
 from flowchroma.models.error_model import ErrorModel
 from flowchroma.models.estimate import Estimate, combine
-from flowchroma.models.state import ColouredFrame, Known, RecentFrames, ReferenceMemory, Signals, State
+from flowchroma.models.origin import carry_origin, mixed_origin
+from flowchroma.models.state import (
+    ColouredFrame,
+    FlowState,
+    Known,
+    Origin,
+    RecentFrames,
+    ReferenceMemory,
+    Signals,
+    State,
+)
 from flowchroma.types import Flow, Propagation
 
 
@@ -76,18 +86,22 @@ class FlowChroma(nn.Module):
             known: the frame's colour, where it is given. It is carried on with confidence 1.
         """
         if known is not None and known.whole:
-            signals, (_, flow_state) = None, self.flow.step(luma, state.flow)
+            signals: Signals | None = None
+            flow_state: FlowState | None = self.flow.step(luma, state.flow)[1]
             ab, confidence = known.ab, torch.ones_like(luma)
+            features = self.matcher.features(luma) if self.fusion.reads_origin else None
+            origin = None if features is None else Origin(luma, features)
         else:
             signals = self.estimate(luma, state)
-            ab, flow_state = self.fusion(signals), signals.flow_state
-            confidence = self.fusion.error_model.fused_confidence(signals)
+            fused, flow_state, features = self.fusion.fuse(signals), signals.flow_state, signals.match.features
+            ab, confidence, origin = fused.ab, fused.confidence, mixed_origin(signals.origin, fused.carried)
             if known is not None:
                 ab, confidence = known.fill(ab, known.ab), known.fill(confidence, 1.0)
+                origin = known.fill_origin(origin, signals.origin)
         # A film's first frame is not kept: where it is known it is nearly always the reference.
         keep = self.recent and state.frames and (known is not None or state.frames % self.every == 0)
-        recent = self._keep(state, luma, ab, signals) if keep else state.recent
-        after = State(state.references, flow_state, ab, luma, confidence, recent, state.frames + 1)
+        recent = self._keep(state, luma, ab, features) if keep else state.recent
+        after = State(state.references, flow_state, ab, luma, confidence, recent, state.frames + 1, origin)
         return ColouredFrame(luma, ab, signals, after)
 
     def fuse_directions(self, frame: ColouredFrame, backward: Estimate, position: float | None) -> Estimate:
@@ -115,11 +129,15 @@ class FlowChroma(nn.Module):
             memories.append(state.recent.joined)
         match, *recent = self.matcher.match(luma, memories, state.last)
         carried = propagate(state.ab, state.confidence, flow, luma, self.fusion.error_model)
-        return Signals(luma, carried, match, recent[0] if recent else None, flow, flow_state)
+        origin = None
+        if self.fusion.reads_origin:
+            assert match.features is not None
+            frame = Origin(luma, match.features)
+            origin = carry_origin(state.origin, flow, frame, carried.confidence > 0, self.fusion.error_model.sharpness)
+        return Signals(luma, carried, match, recent[0] if recent else None, flow, flow_state, origin)
 
-    def _keep(self, state: State, luma: Tensor, ab: Tensor, signals: Signals | None) -> RecentFrames:
+    def _keep(self, state: State, luma: Tensor, ab: Tensor, features: Tensor | None) -> RecentFrames:
         lab = torch.cat([luma, ab.detach()], dim=1)[:, None]
-        features = None if signals is None else signals.match.features
         encode = self.matcher.encode_references
         memory = encode(lab) if features is None else encode(lab, features)
         return RecentFrames((*state.recent, self._memory(memory))[-self.recent :])

@@ -32,7 +32,8 @@ def roll_out(
     state = system.start(*references)
     for number, luma in enumerate(lumas):
         if horizon and number % horizon == 0 and state.ab is not None:
-            state = replace(state, ab=state.ab.detach())
+            origin = None if state.origin is None else state.origin.detached()
+            state = replace(state, ab=state.ab.detach(), origin=origin)
         frame = system.advance(luma, state, known.get(number))
         state = frame.state
         yield frame

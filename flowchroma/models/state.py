@@ -71,6 +71,18 @@ class FlowState:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """How the place looked where each pixel's colour was given or found. It is carried along with the colour."""
+
+    luma: Tensor  # (B, 1, H, W), L in [0, 100]
+    features: Tensor  # (B, C, h, w), of unit length, what the matcher compares frames by; about a quarter of the size
+
+    def detached(self) -> "Origin":
+        """The same without gradients."""
+        return Origin(self.luma.detach(), self.features.detach())
+
+
+@dataclass(frozen=True)
 class State:
     """All that a film's next frame depends on. Its size does not grow with the film."""
 
@@ -81,11 +93,22 @@ class State:
     confidence: Tensor | None = None  # (B, 1, H, W), in [0, 1], in that colour; 1 where it was given
     recent: RecentFrames = field(default_factory=RecentFrames)  # frames coloured before
     frames: int = 0  # taken so far
+    origin: Origin | None = None  # of that colour; None where the fusion does not read it
 
     @property
     def last(self) -> Tensor | None:
         """The last frame as coloured, (B, 3, H, W), CIELAB; None before the first frame."""
         return None if self.ab is None or self.luma is None else torch.cat([self.luma, self.ab], dim=1)
+
+
+@dataclass(frozen=True)
+class CarriedOrigin:
+    """How a frame looks against the origin of the colour that is carried to it."""
+
+    difference: Tensor  # (B, 1, H, W), L at the origin less L here; 0 where nothing was carried
+    similarity: Tensor  # (B, 1, H, W), in [0, 1], cosine of the features; 0 at a film's first frame
+    origin: Origin | None = None  # the frame's own where nothing was carried; None where signals were kept in a file
+    frame: Origin | None = None  # the frame's own; None likewise
 
 
 @dataclass(frozen=True)
@@ -97,7 +120,8 @@ class Signals:
     match: Match  # with the references
     recent: Match | None  # with frames coloured before; None where there are none, or the fusion does not ask
     flow: Flow | None  # None at a film's first frame
-    flow_state: FlowState
+    flow_state: FlowState | None  # None where signals were kept in a file
+    origin: CarriedOrigin | None = None  # of the carried colour; None where the fusion does not read it
 
 
 @dataclass(frozen=True)
@@ -115,6 +139,13 @@ class Known:
     def fill(self, estimated: Tensor, given: Tensor | float) -> Tensor:
         """(B, C, H, W): `given` for the items whose colour is given, `estimated` for the others."""
         return estimated if self.items is None else torch.where(self.items.view(-1, 1, 1, 1), given, estimated)
+
+    def fill_origin(self, estimated: Origin | None, carried: CarriedOrigin | None) -> Origin | None:
+        """The frame's own look for the items whose colour is given, `estimated` for the others."""
+        frame = None if carried is None else carried.frame
+        if estimated is None or frame is None:
+            return None
+        return Origin(self.fill(estimated.luma, frame.luma), self.fill(estimated.features, frame.features))
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,11 @@ class Padding:
         height, width = image.shape[-2:]
         return image[..., self.top : height - self.bottom, self.left : width - self.right]
 
+    def add(self, image: Tensor) -> Tensor:
+        """Repeat the border of (B, C, H, W): `crop` backward."""
+        sides = (self.left, self.right, self.top, self.bottom)
+        return F.pad(image, sides, mode="replicate") if any(sides) else image
+
 
 def pad_to_multiple(image: Tensor, multiple: int, at_least: int = 0) -> tuple[Tensor, Padding]:
     """Repeat the border until both sides are multiples of `multiple` and no smaller than `at_least`.
@@ -38,7 +43,4 @@ def pad_to_multiple(image: Tensor, multiple: int, at_least: int = 0) -> tuple[Te
 
     rows, columns = missing(image.shape[-2]), missing(image.shape[-1])
     padding = Padding(columns // 2, columns - columns // 2, rows // 2, rows - rows // 2)
-    if not rows and not columns:
-        return image, padding
-    sides = (padding.left, padding.right, padding.top, padding.bottom)
-    return F.pad(image, sides, mode="replicate"), padding
+    return padding.add(image), padding

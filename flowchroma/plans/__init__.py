@@ -4,7 +4,7 @@ Importing this room needs neither OpenCV nor PyAV.
 """
 
 from flowchroma.plans.choosing import choose_stills
-from flowchroma.plans.keyframes import Keyframe, Keyframes, keyframe_of_film, read_keyframes
+from flowchroma.plans.keyframes import Keyframe, fitted_one_by_one, keyframe_files, keyframe_of_film
 from flowchroma.plans.plan_file import Plan, PlannedShot, write_plan
 from flowchroma.plans.plan_reading import read_plan
 from flowchroma.plans.shot_file import load_shots, save_shots
@@ -12,16 +12,16 @@ from flowchroma.plans.shots import Shot, find_shots, has_own_colour
 
 __all__ = [
     "Keyframe",
-    "Keyframes",
     "Plan",
     "PlannedShot",
     "Shot",
     "choose_stills",
     "find_shots",
+    "fitted_one_by_one",
     "has_own_colour",
+    "keyframe_files",
     "keyframe_of_film",
     "load_shots",
-    "read_keyframes",
     "read_plan",
     "save_shots",
     "write_plan",

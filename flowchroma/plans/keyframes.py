@@ -1,7 +1,7 @@
 """Coloured pictures of a film's frames, each at its frame's number."""
 
 import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -34,54 +34,18 @@ class Keyframe:
         return self.fit is not None and self.fit.fits
 
 
-@dataclass(frozen=True)
-class Keyframes:
-    """What a folder holds, in the order of frames."""
-
-    fitting: Sequence[Keyframe]
-    references: Sequence[Keyframe]  # those that do not show their frame, and only lend their colours
-    gray: Sequence[Path]  # still to be coloured
-
-
-def read_keyframes(folder: str | Path, film: Film, rate: Fraction | None = None) -> Keyframes:
-    """Read a folder of keyframes and fit each to its frame, with a warning for each that is not exactly its frame.
-
-    Args:
-        folder: Its pictures are named by frame numbers, from 0, or timecodes: see `frame_of_name`.
-        film: The film to be coloured.
-        rate: Frames per second by which timecodes are counted where the film has no rate of its own.
-
-    Raises:
-        UserError: The folder is missing or has no picture; a picture cannot be read, has no number or that of no frame
-            or of another picture's; or all of them are gray.
-    """
-    return fit_pictures(keyframe_files(folder, film, rate), film)
-
-
-def fit_pictures(named: Mapping[int, Path], film: Film) -> Keyframes:
-    """Read the pictures of frames, by number, and fit each to its frame; see `read_keyframes`.
-
-    Raises:
-        UserError: A picture cannot be read, or all of them are gray.
-    """
-    fitting: list[Keyframe] = []
-    references: list[Keyframe] = []
-    gray: list[Path] = []
-    for keyframe in fitted_one_by_one(named, film, gray):
-        (fitting if keyframe.fits else references).append(keyframe)
-    return Keyframes(fitting, references, gray)
-
-
 def fitted_one_by_one(named: Mapping[int, Path], film: Film, gray: list[Path] | None = None) -> Iterator[Keyframe]:
-    """The same, each before the next one is read: those that are dropped take no memory.
+    """Read the pictures of frames and fit each to its own, with a warning for each that is not exactly its frame.
+
+    Each comes before the next one is read: those that are dropped take no memory.
 
     Args:
-        named: The pictures by their frames' numbers.
+        named: The pictures by their frames' numbers, as `keyframe_files` finds them.
         film: The film.
         gray: Gets those that are still to be coloured.
 
     Raises:
-        UserError: As `fit_pictures`.
+        UserError: A picture cannot be read, or all of them are gray.
     """
     gray = [] if gray is None else gray
     for frame, path in named.items():
@@ -104,13 +68,14 @@ def keyframe_files(
     """The pictures in a folder of keyframes by the frames that their names stand for, in order; none is opened.
 
     Args:
-        folder: See `read_keyframes`, as for `film` and `rate`.
-        film: The film.
-        rate: Frames per second.
+        folder: Its pictures are named by frame numbers, from 0, or timecodes: see `frame_of_name`.
+        film: The film to be coloured.
+        rate: Frames per second by which timecodes are counted where the film has no rate of its own.
         skip: Pictures in the folder that are something else.
 
     Raises:
-        UserError: As `read_keyframes`, but for what is in the pictures.
+        UserError: The folder is missing or has no picture, or a picture has no number, or that of no frame or of
+            another picture's.
     """
     named: dict[int, Path] = {}
     skipped = {path.absolute() for path in skip}

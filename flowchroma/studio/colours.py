@@ -50,6 +50,17 @@ class Colours:
                 self._system = load_system(self._checkpoint).to(self.device)
             return self._system
 
+    @property
+    def missing(self) -> str:
+        """What there must be before anything is coloured, in words; nothing where it is there."""
+        plan = self._project.plan
+        if plan is None:
+            return "there are no shots yet: find shots and stills first"
+        coloured = any(still.coloured for still in self._stills.all())
+        if coloured or plan.others or any(shot.keep_colour for shot in plan.shots):
+            return ""
+        return "no still has colour yet: drop a coloured one first"
+
     def assignments(self) -> list[Assignment]:
         """Every shot with its pictures.
 
@@ -116,12 +127,10 @@ class Colours:
         return [piece for piece in pieces if self._work.index(segment_name(*piece)) is not None]
 
     def _assign(self) -> list[Assignment]:
+        if self.missing:
+            raise UserError(self.missing)
         plan, film = self._project.plan, self._project.film
-        if plan is None:
-            raise UserError("there is no plan yet: look for shots and stills first")
-        coloured = any(still.coloured for still in self._stills.all())
-        if not coloured and not plan.others and not any(shot.keep_colour for shot in plan.shots):
-            raise UserError("no still has colour yet: drop a coloured one first")
+        assert plan is not None
         pictures = read_planned(self._project.folder, plan, film, self._stills.fitted)
         shots = [Shot(shot.start, shot.stop, shot.keep_colour) for shot in plan.shots]
         return assign(shots, pictures, film, self.system.matcher, True, self.device)

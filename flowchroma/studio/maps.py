@@ -73,7 +73,8 @@ def _source_map(source: np.ndarray, used: Sequence[int]) -> np.ndarray:
         mask = np.pad((large == at).astype(np.uint8), 1)
         inside = cv2.distanceTransform(mask, cv2.DIST_L2, 3)[1:-1, 1:-1]
         if mask.mean() > _LEAST:
-            y, x = np.unravel_index(inside.argmax(), inside.shape)
+            innermost = np.argwhere(inside > 0.98 * inside.max())
+            y, x = innermost[np.abs(innermost - innermost.mean(axis=0)).sum(axis=1).argmin()]
             _write(drawn, _LETTERS[at], (int(x), int(y)), 0.9)
     return drawn
 

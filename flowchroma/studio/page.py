@@ -19,6 +19,13 @@ from flowchroma.studio.studio import Studio
 
 _EVERY = 1.0  # seconds from one look at the folder to the next
 _FORGET = (3600, 86400)  # seconds: pictures that nobody has asked for since are deleted
+# What an accordion holds is made when it is first opened, and shortly after set to the values of then, over what has
+# been typed meanwhile. So they are open at first, and closed before the page is shown.
+_READY = """async () => {
+  for (const open of document.querySelectorAll(".gr-accordion > .label-wrap.open")) open.click();
+  await new Promise((done) => setTimeout(done));  // they are closed by then
+  document.body.classList.add("ready");
+}"""
 _SCREENS: dict[str, Sequence[type[Screen]]] = {
     "Film": [FilmScreen],
     "Stills": [StillsScreen, MoreStills],
@@ -75,7 +82,7 @@ def _keep_shown(page: gr.Blocks, studio: Studio, made: Sequence[Screen], own: Se
         return [gr.skip(), gr.skip(), *told, *(gr.skip() for screen in made for _ in screen.parts)]
 
     outputs = [seen, trouble, *jobs, *(part for screen in made for part in screen.parts)]
-    page.load(shown, chosen, outputs, **QUIET).then(None, js="() => { document.body.classList.add('ready'); }")
+    page.load(shown, chosen, outputs, **QUIET).then(None, js=_READY)
     gr.Timer(_EVERY).tick(looked, [seen, chosen], outputs, **QUIET)
     for event in events:
         event.then(shown, chosen, outputs, **QUIET)

@@ -13,7 +13,7 @@ from flowchroma.film import Film
 from flowchroma.film.references import has_colour
 from flowchroma.plans.fitting import fit_keyframe
 from flowchroma.plans.gain_file import PLANNED, read_gains
-from flowchroma.plans.keyframes import Keyframe, fit_pictures
+from flowchroma.plans.keyframes import Keyframe, fitted_one_by_one
 from flowchroma.plans.plan_file import Plan, PlannedShot, still_name, write_plan, write_stills
 from flowchroma.studio.project import Project, stamp
 
@@ -146,22 +146,13 @@ class Stills:
         with self._project.lock:
             now = stamp(path)
             if path not in self._read or self._read[path][0] != now:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    try:
-                        found = fit_pictures({frame: path}, film)
-                    except UserError as error:
-                        self._read[path] = (now, None, "" if "still gray" in str(error) else str(error))
-                        return None, self._read[path][2]
-                keyframe = (*found.fitting, *found.references)[0]
-                words = keyframe.fit.words if keyframe.fit else "its frame is damaged: it is used as a plain reference"
-                self._read[path] = (now, keyframe, words or "fits exactly")
+                self._read[path] = (now, *_fit(frame, path, film))
             return self._read[path][1:]
 
     def _plan(self) -> Plan:
         plan = self._project.plan
         if plan is None:
-            raise UserError("there is no plan yet: look for shots and stills first")
+            raise UserError("there are no shots yet: find shots and stills first")
         return plan
 
     def _put(self, path: Path, rgb: np.ndarray) -> None:
@@ -207,6 +198,18 @@ def checked_picture(path: Path, name: str) -> np.ndarray:
     if width * height > _PIXELS:
         raise UserError(f"{name} has {width} x {height} pixels: save it with the frame's size, and drop it again")
     return fill_transparent(path, decode_image(path.read_bytes(), name))
+
+
+def _fit(frame: int, path: Path, film: Film) -> tuple[Keyframe | None, str]:
+    gray: list[Path] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            keyframe = next(fitted_one_by_one({frame: path}, film, gray))
+        except UserError as error:
+            return None, "" if gray else str(error)
+    words = keyframe.fit.words if keyframe.fit else "its frame is damaged: it is used as a plain reference"
+    return keyframe, words or "fits exactly"
 
 
 def _without(shot: PlannedShot, frame: int, path: Path) -> PlannedShot:

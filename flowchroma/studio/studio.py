@@ -29,6 +29,7 @@ class Studio:
     options: Sequence[str]  # that commands are given, as typed
     is_local: bool = True  # whether this machine alone is let in
     _turns: threading.Lock = field(default_factory=threading.Lock)
+    _previewed: tuple[object, Preview] | None = None
 
     @staticmethod
     def open(folder: Path, checkpoint: str | None, device: torch.device, is_local: bool = True) -> "Studio":
@@ -87,7 +88,12 @@ class Studio:
         """
         if self.jobs.status.state == "running" and self.colours.finished(number) is None:
             raise UserError("the film is being worked on: pause it to preview this frame, or wait until it is done")
+        asked, last = (number, size, self.project.version), self._previewed
+        if last is not None and last[0] == asked:  # a number is asked for when it is left, and again by the button
+            return last[1]
         try:
-            return self.previewer.preview(number, size)
+            made = self.previewer.preview(number, size)
         finally:
             give_back()
+        self._previewed = (asked, made)
+        return made

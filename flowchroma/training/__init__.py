@@ -6,6 +6,7 @@ from flowchroma.training.bidirectional import BidirectionalStage
 from flowchroma.training.callbacks import CountSkipped, Panels, Progress
 from flowchroma.training.checkpoint_files import CheckpointFiles
 from flowchroma.training.fusion import FusionStage
+from flowchroma.training.fusion_rollouts import FusionRolloutStage
 from flowchroma.training.guard import Guard
 from flowchroma.training.loggers import Wandb, close_loggers, log_config
 from flowchroma.training.memflow import MemFlowStage

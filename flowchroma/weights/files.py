@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -16,7 +17,8 @@ from flowchroma.weights.cache import read_file
 from flowchroma.weights.published_checkpoints import published_extras, published_files
 
 WEIGHTS = "weights.safetensors"
-_PARTS = ("flow", "matcher", "fusion", "bidirectional")  # of a system
+_LAST = "bidirectional"
+_PARTS = ("flow", "matcher", "fusion", _LAST)  # of a system
 
 
 def learned_state(network: nn.Module) -> dict[str, Tensor]:
@@ -34,16 +36,39 @@ def save_weights(network: nn.Module, path: Path, dtype: torch.dtype = torch.floa
     side.replace(path)
 
 
-def fingerprint(system: FlowChroma) -> str:
-    """A hash of what a system's estimates depend on: what its networks have learnt, as it ships, and its error model.
+@dataclass(frozen=True)
+class Fingerprint:
+    """Hashes of what a system's estimates depend on: what its networks have learnt, as it ships, and its error model.
 
     The fusion of both sides is no part of it: it reads the estimates.
     """
-    content = hashlib.sha256(repr((system.fusion.error_model, system.recent, system.every)).encode())
-    for name, value in sorted(learned_state(system).items()):
-        if not name.startswith("bidirectional."):
-            kept = value.half() if value.is_floating_point() else value
-            content.update(name.encode() + kept.contiguous().cpu().numpy().tobytes())
+
+    networks: str  # of flow and matching
+    fusion: str
+
+    @classmethod
+    def of(cls, system: FlowChroma) -> "Fingerprint":
+        """The fingerprint of a system."""
+        kept = {name: value for name, value in sorted(learned_state(system).items()) if not _is_of(name, _LAST)}
+        fusion = {name: value for name, value in kept.items() if _is_of(name, "fusion")}
+        networks = {name: value for name, value in kept.items() if name not in fusion}
+        memory = repr((system.recent, system.every))
+        return cls(_hash("", networks), _hash(f"{system.fusion.error_model} {memory}", fusion))
+
+    def fits(self, other: "Fingerprint", trains: str) -> bool:
+        """Whether what the other system found may train a part of this one; a fusion learns from any fusion's."""
+        return self.networks == other.networks and (trains == "fusion" or self.fusion == other.fusion)
+
+
+def _is_of(name: str, part: str) -> bool:
+    return name.startswith(f"{part}.")
+
+
+def _hash(text: str, state: Mapping[str, Tensor]) -> str:
+    content = hashlib.sha256(text.encode())
+    for name, value in state.items():
+        kept = value.half() if value.is_floating_point() else value
+        content.update(name.encode() + kept.contiguous().cpu().numpy().tobytes())
     return content.hexdigest()[:16]
 
 

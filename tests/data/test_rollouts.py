@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from flowchroma.data import RolloutDataModule, SidesAugmentation
-from flowchroma.data.rollouts.frames import TENSORS, TwoSidedFrames
+from flowchroma.data import RolloutAugmentation, RolloutDataModule
+from flowchroma.data.rollouts.frames import TwoSidedFrames
 from flowchroma.data.rollouts.span_file import find_spans
 from flowchroma.errors import UserError
+from flowchroma.weights.files import Fingerprint
 
 SMALL = {"size": (16, 24), "batch_size": 2, "num_workers": 0}
-STILL = SidesAugmentation(flip=0, swap=0, turn=0, scale=(1, 1))
+STILL = RolloutAugmentation(flip=0, swap=0, turn=0, scale=(1, 1))
 
 
 def everything(module: RolloutDataModule, epoch: int = 0) -> list[TwoSidedFrames]:
@@ -20,13 +21,14 @@ def everything(module: RolloutDataModule, epoch: int = 0) -> list[TwoSidedFrames
 
 
 def same(one: TwoSidedFrames, other: TwoSidedFrames) -> bool:
-    tensors = (torch.equal(getattr(one, name), getattr(other, name)) for name in TENSORS)
+    tensors = (torch.equal(getattr(one, name), getattr(other, name)) for name in one.tensors())
     return all(tensors) and [*one.names] == [*other.names]
 
 
 def test_a_span_is_read_as_it_was_written_but_for_half_precision(write_rollouts) -> None:
-    (span,) = find_spans(write_rollouts("me", films=["a"]))
-    assert (span.film, span.frames, span.made_by, span.size, len(span)) == ("a", (10, 22, 2), "me", (48, 64), 5)
+    (span,) = find_spans(write_rollouts(Fingerprint("these", "those"), films=["a"]))
+    assert (span.film, span.frames, span.size, len(span)) == ("a", range(12, 22, 2), (48, 64), 5)
+    assert (span.made_by, span.trains) == (Fingerprint("these", "those"), "bidirectional")
     whole, part = span.read(3), span.read(3, (slice(8, 40), slice(5, 64)))
     assert whole.names == ("a 18",)
     assert whole.position.item() == pytest.approx(4 / 6, abs=1e-3)
@@ -71,11 +73,11 @@ def test_the_first_frames_are_skipped_once(write_rollouts) -> None:
 def test_what_varies_is_colour_and_direction_and_nothing_else(write_rollouts) -> None:
     frame = find_spans(write_rollouts(films=["a"]))[0].read(1)
     assert same(STILL.vary(frame, np.random.default_rng(0)), frame)
-    swapped = SidesAugmentation(flip=1, swap=1, turn=0, scale=(1, 1)).vary(frame, np.random.default_rng(0))
+    swapped = RolloutAugmentation(flip=1, swap=1, turn=0, scale=(1, 1)).vary(frame, np.random.default_rng(0))
     torch.testing.assert_close(swapped.forward_ab.flip(-1), frame.backward_ab)
     torch.testing.assert_close(swapped.forward_error.flip(-1), frame.backward_error)
     torch.testing.assert_close(swapped.position, 1 - frame.position)
-    turned = SidesAugmentation(flip=0, swap=0, scale=(2, 2)).vary(frame, np.random.default_rng(0))
+    turned = RolloutAugmentation(flip=0, swap=0, scale=(2, 2)).vary(frame, np.random.default_rng(0))
     torch.testing.assert_close(turned.luma, frame.luma)
     torch.testing.assert_close(turned.forward_error, frame.forward_error)
     for one, other in (("true_ab", "forward_ab"), ("match_ab", "backward_ab")):  # all by one turn and one factor
@@ -100,7 +102,7 @@ def test_what_cannot_be_used_is_said_in_one_line(write_rollouts, tmp_path) -> No
     assert "of 1 film" in said(root=root)
     write_rollouts(films=["b", "c"])
     assert "larger than rollouts" in said(root=root, size=(64, 64))
-    write_rollouts("somebody else", films=["d"])
+    write_rollouts(Fingerprint("these", "those"), films=["d"])
     assert "different networks" in said(root=root)
     (root / "d_0.safetensors").write_bytes(b"\0" * 100)
     assert "d_0.safetensors is no whole file" in said(root=root)

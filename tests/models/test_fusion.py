@@ -72,13 +72,6 @@ def test_placeholder_is_the_weighted_mean() -> None:
     torch.testing.assert_close(PlaceholderFusion()(uncarried(unlike)), match.ab)
 
 
-def test_simple_corrects_the_carried_colour_and_the_matched_where_nothing_was_carried() -> None:
-    found = signals()
-    ab = SimpleFusion()(uncarried(found, slice(10)))
-    torch.testing.assert_close(ab[..., 10:], found.propagation.ab[..., 10:])
-    torch.testing.assert_close(ab[..., :10], found.match.ab[..., :10])
-
-
 FUSIONS = {"simple": SimpleFusion(14), "unet": UNetFusion(8, 2), "blend": BlendFusion(8, 2)}
 
 

@@ -7,7 +7,7 @@ import skimage.data
 
 from flowchroma.errors import UserError
 from flowchroma.film import open_film
-from flowchroma.plans.keyframes import keyframe_files, keyframe_of_film, read_keyframes
+from flowchroma.plans.keyframes import fitted_one_by_one, keyframe_files, keyframe_of_film
 
 
 def scene(number=0):
@@ -23,6 +23,13 @@ def gray(rgb):
 
 def sepia(rgb):
     return (gray(rgb) * (1, 0.85, 0.65)).astype(np.uint8)
+
+
+def read(folder, film, rate=None):
+    """A folder's keyframes that fit, those that do not, and its gray pictures."""
+    named, still_gray = keyframe_files(folder, film, rate), []
+    found = list(fitted_one_by_one(named, film, still_gray))
+    return [one for one in found if one.fits], [one for one in found if not one.fits], still_gray
 
 
 def save(path: Path, rgb) -> Path:
@@ -51,13 +58,13 @@ def test_pictures_lie_on_their_frames_in_order(film, folder):
     (folder / "notes.txt").write_text("7")
     (folder / ".9.png").write_text("hidden")
     with pytest.warns(UserWarning, match="it is laid on frame") as told:
-        found = read_keyframes(folder, film, rate=25)
-    assert [keyframe.frame for keyframe in found.fitting] == [0, 2, 4]
-    assert not found.references
-    assert not found.gray
-    assert all(keyframe.rgb.shape == (120, 180, 3) for keyframe in found.fitting)
-    assert np.abs(found.fitting[0].rgb.astype(int) - scene(0))[5:-5, 5:-5].mean() < 3
-    assert found.fitting[2].origin == str(folder / "frame_4.jpg")
+        fitting, references, still_gray = read(folder, film, rate=25)
+    assert [keyframe.frame for keyframe in fitting] == [0, 2, 4]
+    assert not references
+    assert not still_gray
+    assert all(keyframe.rgb.shape == (120, 180, 3) for keyframe in fitting)
+    assert np.abs(fitting[0].rgb.astype(int) - scene(0))[5:-5, 5:-5].mean() < 3
+    assert fitting[2].origin == str(folder / "frame_4.jpg")
     lines = [str(warning.message) for warning in told]
     assert len(lines) == 2
     assert "0.png is shifted by -3.0, " in lines[0]
@@ -68,9 +75,9 @@ def test_what_does_not_fit_is_a_reference(film, folder):
     save(folder / "1.png", scene(3))
     save(folder / "4.png", cv2.resize(skimage.data.astronaut(), (200, 150)))
     with pytest.warns(UserWarning, match="plain reference") as told:
-        found = read_keyframes(folder, film)
-    assert not found.fitting
-    assert [keyframe.rgb.shape for keyframe in found.references] == [(120, 180, 3), (150, 200, 3)]
+        fitting, references, _ = read(folder, film)
+    assert not fitting
+    assert [keyframe.rgb.shape for keyframe in references] == [(120, 180, 3), (150, 200, 3)]
     lines = [str(warning.message) for warning in told]
     assert "1.png does not show frame 1, it looks like frame 3: it is used as a plain reference" in lines[0]
     assert "4.png does not show frame 4, nor one near it" in lines[1]
@@ -83,9 +90,9 @@ def test_gray_pictures_are_told_and_left_out(film, folder):
     with pytest.warns(
         UserWarning, match=r"2 of 3 keyframes in .*keys are still gray: 1\.png, 2\.png: they are left out"
     ):
-        found = read_keyframes(folder, film)
-    assert [keyframe.frame for keyframe in found.fitting] == [0]
-    assert [path.name for path in found.gray] == ["1.png", "2.png"]
+        fitting, _, still_gray = read(folder, film)
+    assert [keyframe.frame for keyframe in fitting] == [0]
+    assert [path.name for path in still_gray] == ["1.png", "2.png"]
 
 
 def test_a_toned_picture_of_a_toned_film_is_still_gray_and_of_a_gray_one_a_wish(tmp_path, folder):
@@ -94,17 +101,17 @@ def test_a_toned_picture_of_a_toned_film_is_still_gray_and_of_a_gray_one_a_wish(
             save(tmp_path / name / f"{number}.png", tone(scene(number)))
     save(folder / "1.png", sepia(scene(1)))
     with pytest.raises(UserError, match="still gray"):
-        read_keyframes(folder, open_film(tmp_path / "toned"))
+        read(folder, open_film(tmp_path / "toned"))
     with pytest.warns(UserWarning, match="one hue"):
-        assert len(read_keyframes(folder, open_film(tmp_path / "plain")).fitting) == 1
+        assert len(read(folder, open_film(tmp_path / "plain"))[0]) == 1
 
 
 def test_a_damaged_frame_leaves_its_keyframe_a_reference(film, folder):
     save(folder / "2.png", scene(2))
     film.files[2].write_bytes(film.files[2].read_bytes()[:500])
     with pytest.warns(UserWarning, match="2.png is used as a plain reference: .*002.png is cut off"):
-        found = read_keyframes(folder, film)
-    assert [keyframe.frame for keyframe in found.references] == [2]
+        _, references, _ = read(folder, film)
+    assert [keyframe.frame for keyframe in references] == [2]
 
 
 @pytest.mark.parametrize(
@@ -122,26 +129,25 @@ def test_a_damaged_frame_leaves_its_keyframe_a_reference(film, folder):
 def test_folders_that_cannot_be_used(film, folder, names, said):
     for name in names:
         save(folder / name, scene())
-    for read in (keyframe_files, read_keyframes):
-        with pytest.raises(UserError, match=said) as error:
-            read(folder, film, rate=25)
-        assert "\n" not in str(error.value)
+    with pytest.raises(UserError, match=said) as error:
+        keyframe_files(folder, film, rate=25)
+    assert "\n" not in str(error.value)
 
 
 def test_folders_that_are_none(film, tmp_path):
     with pytest.raises(UserError, match=r"no folder of keyframes at .*nowhere"):
-        read_keyframes(tmp_path / "nowhere", film)
+        keyframe_files(tmp_path / "nowhere", film)
     with pytest.raises(UserError, match="is no folder"):
-        read_keyframes(save(tmp_path / "0.png", scene()), film)
+        keyframe_files(save(tmp_path / "0.png", scene()), film)
 
 
 def test_an_unreadable_picture_and_an_all_gray_folder(film, folder):
     save(folder / "1.png", gray(scene(1)))
     with pytest.raises(UserError, match=r"1 of 1 keyframes in .* are still gray: 1\.png: colour one of them first"):
-        read_keyframes(folder, film)
+        read(folder, film)
     (folder / "3.jpg").write_text("no picture")
     with pytest.raises(UserError, match=r"3\.jpg as a picture"):
-        read_keyframes(folder, film)
+        read(folder, film)
 
 
 def test_a_frame_of_the_film_is_a_keyframe_as_it_is(tmp_path):

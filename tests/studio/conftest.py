@@ -1,4 +1,4 @@
-"""A gray film of two shots whose true colours are known, studios in processes of their own, and a browser."""
+"""Studios in processes of their own, a browser, and the way of a film through the page."""
 
 import os
 import re
@@ -9,63 +9,21 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
 
-import av
 import cv2
-import numpy as np
 import pytest
 
-from flowchroma.data import SampleFilm
-from flowchroma.plans.plan_file import gray_of
+from flowchroma.film.references import has_colour
+from flowchroma.plans.plan_reading import read_plan
+
+from .films import MadeFilm, made_film
+from .way import LONG, SCREENS, WIDE, Way
 
 ROOT = Path(__file__).parents[2]
-LENGTH = 24  # frames of a shot
-_RATE, _SOUND = 25, 44100
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _FLAGS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
           "--disable-component-update", "--disable-sync")  # fmt: skip
-
-
-@dataclass(frozen=True)
-class MadeFilm:
-    """A gray film on disk."""
-
-    path: Path
-    size: tuple[int, int]
-
-    def truth(self, number: int) -> np.ndarray:
-        """A frame in its own colours, (H, W, 3) uint8 RGB."""
-        shot, at = divmod(number, LENGTH)
-        return SampleFilm(1001 + shot, LENGTH, self.size, "val", noise=0.0, light=0.0).read([at])[0]
-
-    def coloured(self, number: int, path: Path) -> Path:
-        """A frame as somebody has coloured it, as a picture."""
-        cv2.imwrite(str(path), cv2.cvtColor(self.truth(number), cv2.COLOR_RGB2BGR))
-        return path
-
-
-def made_film(path: Path, size: tuple[int, int] = (64, 96)) -> MadeFilm:
-    """Two shots of made films, 48 frames in gray, with a tone."""
-    film = MadeFilm(path, size)
-    with av.open(str(path), "w") as output:
-        picture = output.add_stream("libx264", rate=_RATE, options={"crf": "10"})
-        picture.width, picture.height, picture.pix_fmt = size[1], size[0], "yuv420p"
-        sound = output.add_stream("aac", rate=_SOUND)
-        for number in range(2 * LENGTH):
-            frame = av.VideoFrame.from_ndarray(gray_of(film.truth(number)), format="rgb24")
-            frame.pts, frame.time_base = number, Fraction(1, _RATE)
-            output.mux(picture.encode(frame))
-        output.mux(picture.encode(None))
-        samples = 2 * LENGTH * _SOUND // _RATE
-        tone = (np.sin(np.arange(samples) * 2 * np.pi * 440 / _SOUND) * 8000).astype(np.int16)
-        for start in range(0, samples, 1024):
-            part = av.AudioFrame.from_ndarray(tone[None, start : start + 1024], format="s16", layout="mono")
-            part.rate, part.pts, part.time_base = _SOUND, start, Fraction(1, _SOUND)
-            output.mux(sound.encode(part))
-        output.mux(sound.encode(None))
-    return film
 
 
 @dataclass
@@ -127,3 +85,96 @@ def chromium():
         browser = driver.chromium.launch(executable_path=path, args=[*_FLAGS])
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def opened(chromium, tmp_path_factory) -> Iterator[Way]:
+    """A studio without a film."""
+    folder = tmp_path_factory.mktemp("studio")
+    film = made_film(folder / "street.mp4", (216, 320) if SCREENS else (64, 96))
+    with served("project=street_plan", folder=folder) as studio:
+        page = chromium.new_page(viewport=WIDE)
+        way = Way(page, studio.address, folder / "street_plan", film, [], [])
+        page.on("request", lambda request: way.asked.append(request.url))
+        page.on("console", lambda message: way.wrong.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: way.wrong.append(str(error)))
+        page.goto(studio.address)
+        page.wait_for_selector("body.ready", timeout=LONG)
+        yield way
+        page.close()
+
+
+@pytest.fixture(scope="session")
+def planned(opened: Way) -> Way:
+    """The film is named by its path, and its shots and stills are found."""
+    opened.line("film-facts", "There is no film yet.")
+    opened.line("preview-missing", "There are no shots yet: find shots and stills first.")
+    opened.page.fill("#film-path input, #film-path textarea", str(opened.folder / "nothing.mp4"))
+    opened.page.click("#film-use")
+    opened.line("film-line", "Not done: no film at")
+    opened.page.fill("#film-path input, #film-path textarea", str(opened.film.path))
+    opened.page.click("#film-use")
+    opened.line("film-facts", "48 frames, 25 a second")
+    opened.line("film-facts", "1 sound track")
+    opened.page.click("#film-find")
+    opened.page.wait_for_selector("#stills-gallery .thumbnail-item", timeout=LONG)
+    opened.line("job-film", "Done: ")
+    opened.line("film-facts", "shots")
+    for part in ("preview-missing", "colour-shots"):
+        opened.line(part, "No still has colour yet: drop a coloured one first.")
+    assert opened.page.is_disabled("#preview-go")
+    assert opened.page.is_disabled("#colour-start")
+    opened.keep("film")
+    return opened
+
+
+@pytest.fixture(scope="session")
+def coloured_stills(planned: Way, tmp_path_factory) -> Way:
+    """Both stills are downloaded, coloured and dropped back, and a third frame is added."""
+    folder, way = tmp_path_factory.mktemp("by hand"), planned
+    for frame in read_plan(way.folder).stills:
+        way.choose(frame)
+        with way.page.expect_download() as download:
+            way.page.click("#still-download")
+        assert download.value.suggested_filename == f"{frame:06}.png"
+        gray = cv2.imread(str(download.value.path()))
+        assert gray.shape[:2] == way.film.size
+        assert not has_colour(gray)
+        way.drop("still-drop", way.film.coloured(frame, folder / f"{frame:06}.png"))
+        way.line("stills-line", f"{frame:06}.png fits frame {frame} exactly")
+        way.line("still-words", "It is coloured")
+    way.open("add")
+    way.page.fill("#add-frame input[type=number]", "3")
+    way.page.wait_for_selector("#add-picture img", timeout=LONG)
+    way.page.click("#add-add")
+    way.line("more-line", "Frame 3 is a still now")
+    way.line("still-words", "Frame 3,")
+    way.drop("still-drop", way.film.coloured(3, folder / "my colours of three.png"))
+    way.line("stills-line", "my colours of three.png fits frame 3 exactly")
+    return way
+
+
+@pytest.fixture(scope="session")
+def coloured(coloured_stills: Way) -> Way:
+    """The film is coloured, with the page closed and opened anew in between."""
+    way, page = coloured_stills, coloured_stills.page
+    page.check("#colour-quality input[value=quick]")
+    page.click("#colour-start")
+    way.line("job-colour", "Colouring: ")
+    page.wait_for_function(
+        "/Colouring: [3-9][0-9]%.* of 2 shots are done/.test(document.getElementById('job-colour').innerText)",
+        timeout=LONG,
+    )
+    page.click("#colour-pause")
+    way.line("colour-line", "Paused")
+    page.goto("about:blank")
+    page.goto(way.address)
+    page.wait_for_selector("body.ready", timeout=LONG)
+    way.line("job-colour", "Paused. Colouring: ")
+    assert page.locator("#colour-quality input[value=quick]").is_checked()
+    assert page.locator("#stills-gallery .thumbnail-item", has_text=": coloured").count() == 3
+    way.keep("colour")
+    page.click("#colour-start")
+    way.line("job-colour", "Done: ")
+    page.wait_for_function("document.getElementById('film-video')?.readyState >= 2", timeout=LONG)
+    return way

@@ -1,4 +1,4 @@
-// Text of too little contrast with what it stands on, and what is named by nothing: [what, contrast].
+// Text of too little contrast with what it stands on, what is named by nothing, and buttons that are cut off: [what, contrast].
 () => {
   const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
   const rgba = (colour) => {
@@ -38,6 +38,10 @@
     if (!shown(element)) continue;
     const named = element.ariaLabel || element.innerText?.trim() || element.labels?.[0]?.innerText.trim() || element.title;
     if (!named && element.type !== "file") found.push([`no name: ${element.outerHTML.slice(0, 160)}`, 0]);
+  }
+  for (const element of document.querySelectorAll("button.lg, .moments button")) {
+    if (shown(element) && (element.scrollHeight > element.clientHeight + 1 || element.scrollWidth > element.clientWidth + 1))
+      found.push([`cut off: ${element.innerText.slice(0, 40)}`, 0]);
   }
   for (const element of document.querySelectorAll("img")) {
     if (shown(element) && !element.alt) found.push([`no alt: ${element.outerHTML.slice(0, 160)}`, 0]);

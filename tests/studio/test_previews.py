@@ -16,7 +16,7 @@ from flowchroma.studio.maps import maps
 from flowchroma.studio.previews import Preview, Source
 from flowchroma.studio.studio import Studio
 
-from .conftest import LENGTH, MadeFilm
+from .films import LENGTH, MadeFilm
 
 STILLS = (4, 20, 36)
 
@@ -106,6 +106,16 @@ def test_a_preview_takes_its_colours_from_the_stills_of_its_shot(
     assert np.abs(near.coloured - truth).mean() < 0.6 * np.abs(near.gray - truth).mean()
     (source,) = studio.preview(30, 64).sources
     assert source == Source("still 36", 1.0)
+
+
+def test_what_is_asked_for_again_is_computed_again_only_if_something_changed(studio, film, tmp_path) -> None:
+    accept(studio, film, 4, tmp_path)
+    first = studio.preview(5, 64)
+    assert studio.preview(5, 64) is first
+    assert studio.preview(5, 32) is not first
+    studio.preview(5, 64)
+    accept(studio, film, 20, tmp_path)
+    assert [source.name for source in studio.preview(5, 64).sources] == ["still 4", "still 20"]
 
 
 def test_a_frame_that_is_a_still_keeps_its_own_colours(studio: Studio, film: MadeFilm, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from flowchroma.losses import WeightedSum
 from flowchroma.models import BidirectionalFusion
 from flowchroma.models.estimate import combine
 from flowchroma.training import BidirectionalStage
-from flowchroma.weights.files import fingerprint
+from flowchroma.weights.files import Fingerprint
 
 from .test_resume import DRAWS, same
 
@@ -31,13 +31,13 @@ TINY = [
 @pytest.fixture
 def rollouts(write_rollouts):
     """Rollouts of the system that ships, four batches an epoch."""
-    return write_rollouts(fingerprint(load_system()), films=["a", "b", "c"], frames=4)
+    return write_rollouts(Fingerprint.of(load_system()), films=["a", "b", "c"], frames=4)
 
 
 @pytest.fixture
 def stage(build_loss) -> BidirectionalStage:
     system = load_system()
-    loss: WeightedSum = build_loss("bidirectional")
+    loss: WeightedSum = build_loss("rollouts")
     networks = BidirectionalFusion(8, 1), system.flow, system.matcher, system.fusion
     made = BidirectionalStage(*networks, loss, lambda parameters: torch.optim.Adam(parameters, 3e-3))
     made.log = made.log_dict = lambda *_, **__: None
@@ -55,7 +55,7 @@ def test_it_learns_what_the_directions_are_worth_and_the_system_does_not_change(
         module.training for part in ("flow", "matcher", "fusion") for module in getattr(stage.network, part).modules()
     )
     optimizer = stage.configure_optimizers()["optimizer"]
-    assert {id(p) for g in optimizer.param_groups for p in g["params"]} == {id(p) for p in stage.model.parameters()}
+    assert {id(p) for g in optimizer.param_groups for p in g["params"]} == {id(p) for p in stage.trained.parameters()}
     losses = []
     for _ in range(40):
         loss = stage.training_step(frames, 0)
@@ -76,7 +76,7 @@ def test_validation_compares_with_the_untrained_mean_and_with_one_direction(stag
     assert figures["psnr_both"] > figures["psnr_forward"] > figures["psnr_both"] - 1
     assert figures["psnr"] == pytest.approx(figures["psnr_both"], abs=0.2)  # not trained yet
     found = frames.found
-    true = (stage.model(found).ab - frames.true_ab).norm(dim=1).mean()
+    true = (stage.trained(found).ab - frames.true_ab).norm(dim=1).mean()
     ratio = combine([found.forward, found.backward]).error.mean() / true
     assert stage.measured["expected_over_true"].compute() == pytest.approx(ratio.item(), rel=1e-3)
     assert set(stage.validation_metrics) == {"val/psnr", "val/psnr_both", "val/psnr_forward", "val/expected_over_true"}

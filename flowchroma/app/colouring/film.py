@@ -21,7 +21,7 @@ from flowchroma.film.segments import SegmentStore, TakenError
 from flowchroma.models import FlowChroma
 
 _WAIT = 2.0  # seconds between two looks at what other processes do
-_FORMAT = 2  # of a state that is kept; another one is not read, and its shot begins anew
+_FORMAT = 3  # of a state that is kept; another one is not read, and its shot begins anew
 
 
 class FilmPainter:

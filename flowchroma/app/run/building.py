@@ -48,7 +48,9 @@ def check_data_fit_stage(config: DictConfig) -> None:
     found = None if target is None else find_target(target, "data")
     rollouts = isinstance(found, type) and issubclass(found, RolloutDataModule)
     if rollouts and not stage_class(config).extends_system:
-        raise UserError(f"data=rollouts is not of stage={config.stage.name}: it is of stage=bidirectional")
+        raise UserError(
+            f"data=rollouts is not of stage={config.stage.name}: it is of stage=fusion_rollouts and stage=bidirectional"
+        )
     if stage_class(config).extends_system and not rollouts:
         raise UserError(f"stage={config.stage.name} is trained on rollouts: give data=rollouts data.root=DIR")
 

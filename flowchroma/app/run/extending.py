@@ -27,7 +27,7 @@ def with_system(config: DictConfig, stage: type[Stage]) -> DictConfig:
     system = read_system(where)
     config = deepcopy(config)
     OmegaConf.set_struct(config, False)
-    config.stage.update({"flow": system.flow, "matcher": system.matcher, "fusion": system.fusion})
+    config.stage.update({part: getattr(system, part) for part in stage.uses})
     config.stage.module = {**config.stage.module, **system.memory}
     if "error_model" in config.model and config.model.error_model is None:
         config.model.error_model = system.fusion.get("error_model")

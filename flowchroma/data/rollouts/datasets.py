@@ -11,20 +11,20 @@ import torch
 from torch.utils.data import Dataset
 
 from flowchroma.data.clips.sampler import ClipKey
-from flowchroma.data.rollouts.frames import TwoSidedFrames
+from flowchroma.data.rollouts.frames import KeptFrames
 from flowchroma.data.rollouts.span_file import SpanFile
 from flowchroma.errors import UserError
 
-Item = TwoSidedFrames | UserError
+Item = KeptFrames | UserError
 
 
 @dataclass(frozen=True)
-class SidesAugmentation:
+class RolloutAugmentation:
     """How training frames vary.
 
     Args:
         flip: how often left and right are exchanged.
-        swap: how often the directions are exchanged.
+        swap: how often the directions are exchanged, where there are two.
         turn: degrees that all ab are turned by, at most, either way.
         scale: least and most factor of all ab.
     """
@@ -34,7 +34,7 @@ class SidesAugmentation:
     turn: float = 180.0
     scale: Sequence[float] = (0.6, 1.5)
 
-    def vary(self, frames: TwoSidedFrames, rng: np.random.Generator) -> TwoSidedFrames:
+    def vary(self, frames: KeptFrames, rng: np.random.Generator) -> KeptFrames:
         """Draw how a frame varies, and change it so."""
         if rng.random() < self.flip:
             frames = frames.mirrored()
@@ -67,9 +67,9 @@ class RolloutFrames(Dataset[Item]):
             if isinstance(item, UserError):
                 return item
             frames.append(item)
-        return TwoSidedFrames.join(frames)
+        return type(frames[0]).join(frames)
 
-    def make(self, key: ClipKey) -> TwoSidedFrames:
+    def make(self, key: ClipKey) -> KeptFrames:
         """The frame of a key, (1, ...); a `UserError` where it cannot be read."""
         span, frame = self.place(key.index)
         return span.read(frame)
@@ -89,11 +89,11 @@ class TrainingFrames(RolloutFrames):
         augmentation: how they vary.
     """
 
-    def __init__(self, spans: Sequence[SpanFile], size: tuple[int, int], augmentation: SidesAugmentation) -> None:
+    def __init__(self, spans: Sequence[SpanFile], size: tuple[int, int], augmentation: RolloutAugmentation) -> None:
         super().__init__(spans)
         self.size, self.augmentation = size, augmentation
 
-    def make(self, key: ClipKey) -> TwoSidedFrames:
+    def make(self, key: ClipKey) -> KeptFrames:
         """See `RolloutFrames.make`."""
         span, frame = self.place(key.index)
         rng = np.random.default_rng((key.seed, key.index))

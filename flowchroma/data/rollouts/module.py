@@ -1,4 +1,4 @@
-"""The DataModule of frames between keyframes."""
+"""The DataModule of kept rollouts."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,30 +7,32 @@ from lightning.pytorch import LightningDataModule
 
 from flowchroma.data.clips.batches import ClipLoader, make_loader
 from flowchroma.data.clips.sampler import ClipSampler
-from flowchroma.data.rollouts.datasets import RolloutFrames, SidesAugmentation, TrainingFrames, ValidationFrames
+from flowchroma.data.rollouts.datasets import RolloutAugmentation, RolloutFrames, TrainingFrames, ValidationFrames
 from flowchroma.data.rollouts.span_file import SpanFile, find_spans, smallest
 from flowchroma.data.sources.films import pick_split
 from flowchroma.errors import UserError
+from flowchroma.weights.files import Fingerprint
 
 
 class RolloutDataModule(LightningDataModule):
-    """Streams frames between keyframes from the files that `flowchroma.rollouts` writes, as `TwoSidedFrames`.
+    """Streams frames from the files that `flowchroma.rollouts` writes, as `SignalFrames` or as `TwoSidedFrames`.
 
     An epoch has each frame of the training films once, as a crop; validation has whole frames, one a batch, of films
     that are held out. Which film is, its name decides, as for `Films`.
 
     Args:
-        root: the folder that holds the files.
+        root: the folder that holds the files, also in folders of its own.
         size: height and width of crops.
         batch_size: frames in a training batch.
         num_workers: processes that read.
         seed: decides, with the epoch, all that is random.
         val_fraction: part of the films that is held out; at least one, and never all.
         val_frames: validation frames at most, spread over the films.
-        augmentation: see `SidesAugmentation`.
+        augmentation: see `RolloutAugmentation`.
 
     Attributes:
-        made_by: `fingerprint` of the system that made the files; None before `setup`.
+        made_by: of the system that made the files; None before `setup`.
+        trains: the part of a system that they are for; None likewise.
     """
 
     def __init__(
@@ -42,14 +44,15 @@ class RolloutDataModule(LightningDataModule):
         seed: int = 0,
         val_fraction: float = 0.15,
         val_frames: int = 48,
-        augmentation: SidesAugmentation | None = None,
+        augmentation: RolloutAugmentation | None = None,
     ) -> None:
         super().__init__()
         self.root, self.size = root, (int(size[0]), int(size[1]))
         self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
         self.val_fraction, self.val_frames = val_fraction, val_frames
-        self.augmentation = augmentation or SidesAugmentation()
-        self.made_by: str | None = None
+        self.augmentation = augmentation or RolloutAugmentation()
+        self.made_by: Fingerprint | None = None
+        self.trains: str | None = None
         self._train: TrainingFrames | None = None
         self._val: ValidationFrames | None = None
         self._skipped = 0
@@ -67,7 +70,7 @@ class RolloutDataModule(LightningDataModule):
         height, width = smallest(train)
         if self.size[0] > height or self.size[1] > width:
             raise UserError(f"data.size={list(self.size)} is larger than rollouts in {self.root}: {height} x {width}")
-        self.made_by = spans[0].made_by
+        self.made_by, self.trains = spans[0].made_by, spans[0].trains
         self._train = TrainingFrames(train, self.size, self.augmentation)
         self._val = ValidationFrames(val, self.val_frames)
 

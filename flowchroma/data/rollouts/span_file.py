@@ -1,4 +1,4 @@
-"""A span of a film between two keyframes as a file of safetensors, in half precision."""
+"""A coloured span of a film as a file of safetensors, in half precision."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,9 +9,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from flowchroma.data.rollouts.frames import TENSORS, TwoSidedFrames
+from flowchroma.data.rollouts.frames import KINDS, KeptFrames
 from flowchroma.data.sources.source import existing_root
 from flowchroma.errors import UserError
+from flowchroma.weights.files import Fingerprint
 
 SUFFIX = ".safetensors"
 Box = tuple[slice, slice]  # rows and columns
@@ -24,33 +25,33 @@ class SpanFile:
 
     path: Path
     film: str
-    frames: tuple[int, int, int]  # numbers of the first keyframe and of the last, and the step between frames
-    made_by: str  # `fingerprint` of the system
+    frames: range  # numbers of the frames that it holds
+    made_by: Fingerprint  # of the system
     size: tuple[int, int]  # H, W
+    trains: str  # see `KeptFrames`
 
     def __len__(self) -> int:
-        """The frames between the keyframes."""
-        first, last, step = self.frames
-        return (last - first) // step - 1
+        """How many frames it holds."""
+        return len(self.frames)
 
-    def read(self, frame: int, box: Box = WHOLE) -> TwoSidedFrames:
+    def read(self, frame: int, box: Box = WHOLE) -> KeptFrames:
         """Read one of the frames, counted from 0, or a part of it, in float32; a `UserError` where it is damaged."""
+        kind = KINDS[self.trains]
         try:
             with safe_open(self.path, framework="pt") as file:
-                tensors = {name: _read(file, name, frame, box) for name in TENSORS}
+                tensors = {name: _read(file, name, frame, box) for name in kind.tensors()}
         except (OSError, SafetensorError) as error:
             raise _damaged(self.path, error) from error
-        first, _, step = self.frames
-        return TwoSidedFrames(**tensors, names=(f"{self.film} {first + (frame + 1) * step}",))
+        return kind(**tensors, names=(f"{self.film} {self.frames[frame]}",))
 
 
-def write_span(path: Path, frames: TwoSidedFrames, film: str, numbers: range, made_by: str) -> None:
-    """Write the frames between the first and the last of `numbers`, whole or not at all."""
+def write_span(path: Path, frames: KeptFrames, film: str, numbers: range, made_by: Fingerprint) -> None:
+    """Write frames, whose numbers in their film are given, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    tensors = {name: getattr(frames, name).half().contiguous().cpu() for name in TENSORS}
+    tensors = {name: getattr(frames, name).half().contiguous().cpu() for name in frames.tensors()}
     side = path.with_name(path.name + ".part")
-    between = f"{numbers[0]} {numbers[-1]} {numbers.step}"
-    save_file(tensors, side, metadata={"film": film, "frames": between, "system": made_by})
+    about = {"film": film, "frames": f"{numbers.start} {numbers.stop} {numbers.step}", "trains": frames.trains}
+    save_file(tensors, side, metadata={**about, "networks": made_by.networks, "fusion": made_by.fusion})
     side.replace(path)
 
 
@@ -59,9 +60,10 @@ def open_span(path: Path) -> SpanFile:
     try:
         with safe_open(path, framework="pt") as file:
             known = file.metadata() or {}
-            first, last, step = map(int, known["frames"].split())
+            numbers = range(*map(int, known["frames"].split()))
             size = file.get_slice("luma").get_shape()[-2:]
-            return SpanFile(path, known["film"], (first, last, step), known["system"], (size[0], size[1]))
+            made_by = Fingerprint(known["networks"], known["fusion"])
+            return SpanFile(path, known["film"], numbers, made_by, (size[0], size[1]), KINDS[known["trains"]].trains)
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise _damaged(path, error) from error
 
@@ -70,20 +72,25 @@ def find_spans(root: str | Path | None) -> list[SpanFile]:
     """All spans under a folder, by name.
 
     Raises:
-        UserError: there is none, one is damaged, or they were made by different systems.
+        UserError: there is none, one is damaged, or they are of two kinds or made by different networks; those for a
+            fusion may be made by different fusions.
     """
     folder = existing_root(root, "the rollouts that flowchroma.rollouts made")
     spans = [open_span(path) for path in sorted(folder.rglob(f"*{SUFFIX}"))]
     if not spans:
         raise UserError(f"{folder} holds no rollouts: make them by flowchroma.rollouts source=FILMS output={folder}")
-    if other := next((span for span in spans if span.made_by != spans[0].made_by), None):
-        raise UserError(f"{spans[0].path} and {other.path} were made by different networks: make them anew")
+    first = spans[0]
+    if other := next((span for span in spans if span.trains != first.trains), None):
+        raise UserError(f"{first.path} trains the {first.trains}, {other.path} the {other.trains}: give one kind")
+    if other := next((span for span in spans if not first.made_by.fits(span.made_by, span.trains)), None):
+        raise UserError(f"{first.path} and {other.path} were made by different networks: make them anew")
     return spans
 
 
 def _read(file: Any, name: str, frame: int, box: Box) -> torch.Tensor:
     stored = file.get_slice(name)
-    return (stored[frame : frame + 1] if name == "position" else stored[frame : frame + 1, :, *box]).float()
+    part = stored[frame : frame + 1, :, *box] if len(stored.get_shape()) > 1 else stored[frame : frame + 1]
+    return part.float()
 
 
 def _damaged(path: Path, error: Exception) -> UserError:

@@ -161,6 +161,10 @@ class SwinTExCoSmall(nn.Module):
         # To half precision L is still known to 1 / 32.
         return replace(memory, patches=patches.half(), cells=ops.cell_keys(memory.keys).to(self.search_dtype))
 
+    def features(self, luma: Tensor) -> Tensor:
+        """What a frame (B, 1, H, W), L in [0, 100], is compared by: (B, C, H / 4, W / 4), of unit length."""
+        return self.embed(ops.pad_to_multiple(luma, MULTIPLE)[0])
+
     def forward(self, luma: Tensor, memory: ReferenceMemory, last: Tensor | None = None) -> Match:
         """Find colour for frames (B, 1, H, W), L in [0, 100], of any size; `last` is not used."""
         frame = self._encode(luma)

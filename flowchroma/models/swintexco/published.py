@@ -50,6 +50,10 @@ class SwinTExCo(nn.Module):
         keys = self.warp.key(self._levels(lab_to_rgb(lab)), _size(lab))
         return reference_memory(keys, lab, count)
 
+    def features(self, luma: Tensor) -> Tensor:
+        """What a frame (B, 1, H, W), L in [0, 100], is compared by, as `Matcher.features`."""
+        return self._queries(ops.pad_to_multiple(luma, MULTIPLE, SMALLEST)[0])
+
     def forward(self, luma: Tensor, memory: ReferenceMemory, last: Tensor | None = None) -> Match:
         """Find colour for frames (B, 1, H, W), L in [0, 100], of any size, as `Matcher.match` does."""
         return self.match(luma, (memory,), last)[0]
@@ -69,7 +73,8 @@ class SwinTExCo(nn.Module):
             found = F.interpolate(found, scale_factor=float(STRIDE), mode="nearest")
             ab = self.colornet(torch.cat([_centre(frame), found[:, :3], before], dim=1))
             ab, found = padding.crop(ab.to(luma.dtype)), padding.crop(found[:, 2:])
-            matches.append(Match(ab, found[:, :1].clamp(0, 1), found[:, 1:2], found[:, 2:].long()))
+            similarity, difference, source = found[:, :1].clamp(0, 1), found[:, 1:2], found[:, 2:].long()
+            matches.append(Match(ab, similarity, difference, source, features=queries))
         return matches
 
     def match_colour(self, luma: Tensor, memory: ReferenceMemory) -> tuple[Tensor, Tensor, Tensor]:

@@ -7,7 +7,7 @@ import gradio as gr
 
 from flowchroma.studio.html import fragment
 from flowchroma.studio.previews import SIZES
-from flowchroma.studio.screens.screen import HEAVY, QUIET, Refresh, Screen, said, tells, title
+from flowchroma.studio.screens.screen import HEAVY, QUIET, Refresh, Screen, not_yet, said, tells, title
 from flowchroma.studio.studio import Studio
 
 _LEAD = (
@@ -37,16 +37,17 @@ class ColourScreen(Screen):
     def show(self, chosen: int | None) -> Sequence[Any]:
         """See `Screen`."""
         status = self._studio.jobs.status
-        colours = status.kind == "colorize"
+        colours, missing = status.kind == "colorize", self._studio.colours.missing
+        paused = colours and status.state == "paused"
         begun = self._studio.colours.frames > 0 and status.state != "done"
         quality = _NAMES.get(self._studio.colours.size or 0) if status.active else None
         name = "Go on" if status.state == "paused" or begun else "Colour the film"
         return [
             gr.update(value=quality) if quality else gr.skip(),
-            gr.update(value=name, interactive=not status.active or (colours and status.state == "paused")),
+            gr.update(value=name, interactive=not missing and (not status.active or paused)),
             gr.update(interactive=colours and status.state == "running"),
             gr.update(interactive=colours and status.active),
-            self._table(),
+            (not_yet(missing) if missing else "") + self._table(),
         ]
 
     def _begin(self, quality: str) -> str:
@@ -71,14 +72,15 @@ class ColourScreen(Screen):
     def _table(self) -> str:
         plan, colours = self._studio.project.plan, self._studio.colours
         if plan is None:
-            return said("There are no shots yet: find shots and stills first.")
+            return ""
         assignments = colours.known()
         done = colours.done(assignments) if assignments else [0] * len(plan.shots)
         rows = []
         for at, (shot, frames) in enumerate(zip(plan.shots, done, strict=True), 1):
             length, stills = shot.stop - shot.start, ", ".join(map(str, shot.stills))
             others = ", ".join(path.name for path in shot.references)
-            from_stills = f"still {stills}" if stills else "its own colours" if shot.keep_colour else ""
+            named = f"still{'s' if len(shot.stills) > 1 else ''} {stills}"
+            from_stills = named if stills else "its own colours" if shot.keep_colour else ""
             rows.append(
                 {
                     "shot": at,

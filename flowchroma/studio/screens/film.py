@@ -56,7 +56,11 @@ class FilmScreen(Screen):
             gr.update(visible=plan is None),
             self._facts(),
             gr.update(visible=there),
-            gr.update(value="Find more stills" if plan else "Find shots and stills", interactive=not status.active),
+            gr.update(
+                value="Find more stills" if plan else "Find shots and stills",
+                variant="secondary" if plan else "primary",
+                interactive=not status.active,
+            ),
             gr.update(interactive=looks),
             gr.update(value=self._shots(), visible=plan is not None),
         ]

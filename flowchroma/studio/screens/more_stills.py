@@ -23,19 +23,20 @@ class MoreStills(Screen):
         self._studio = studio
         with gr.Column(elem_id="more") as more:
             line = gr.HTML(said(""), elem_id="more-line", elem_classes="line")
-            with gr.Accordion("Add a frame to the stills", open=False, elem_id="add"), gr.Row():
+            with gr.Accordion("Add a frame to the stills", open=True, elem_id="add"), gr.Row():
                 scrubbed = gr.Image(label="The frame", interactive=False, height=260, buttons=[], elem_id="add-picture")
                 with gr.Column():
                     self._frame = gr.Slider(0, 1, 0, step=1, label="Frame", elem_id="add-frame")
                     add = gr.Button("Add this frame", elem_id="add-add")
-            with gr.Accordion("Use a picture of something else", open=False, elem_id="other"), gr.Row():
+            with gr.Accordion("Use a picture of something else", open=True, elem_id="other"), gr.Row():
                 drop = gr.File(label="Drop a coloured picture that shows the same things", file_types=PICTURES,
                                height=150, elem_id="other-drop")  # fmt: skip
                 with gr.Column():
                     self._shots = gr.CheckboxGroup([], label="For these shots (none: all)", elem_id="other-shots")
                     self._listed = gr.HTML(elem_id="other-list")
         self.parts = [more, self._frame, self._shots, self._listed]
-        refresh(add.click(tells(self._add, (gr.skip(),)), self._frame, [line, chosen], **HEAVY))
+        act = tells(self._add, (gr.skip(),))
+        refresh(add.click(act, self._frame, [line, chosen], trigger_mode="always_last", **HEAVY))
         refresh(drop.upload(tells(self._refer, (None,)), [drop, self._shots], [line, drop], **HEAVY))
         self._frame.change(self._scrub, self._frame, scrubbed, trigger_mode="always_last", **QUIET)
 
@@ -43,7 +44,7 @@ class MoreStills(Screen):
         """See `Screen`."""
         plan = self._studio.project.plan
         if plan is None:
-            return [gr.update(visible=False), *(gr.skip() for _ in self.parts[1:])]
+            return [gr.update(visible="hidden"), *(gr.skip() for _ in self.parts[1:])]
         used = {path: [at for at, shot in enumerate(plan.shots, 1) if path in shot.references] for path in plan.others}
         lines = [f"{path.name}: for shot {', '.join(map(str, shots))}" for path, shots in used.items()]
         return [

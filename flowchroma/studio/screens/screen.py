@@ -42,6 +42,11 @@ def said(text: str) -> str:
     return fragment("said", text)
 
 
+def not_yet(missing: str) -> str:
+    """A line on what must be done before."""
+    return said(f"{missing[:1].upper()}{missing[1:]}.")
+
+
 def wrong(text: str) -> str:
     """A line on what was not done, and what to do."""
     return fragment("wrong", text)

@@ -121,7 +121,8 @@ def _caption(still: Still) -> str:
 def _words(still: Still) -> str:
     rows = [f"Frame {still.frame}, in shot {still.shot}."]
     if still.gain is not None:
-        rows.append(f"It is expected to take {max(0.0, still.gain):.2f} CIELAB units off the film's mean error.")
+        gain = f"{max(0.0, still.gain):.2f} CIELAB units"
+        rows.append(f"Beside the other stills, it is expected to take {gain} off the film's mean error.")
     gray = "It is gray: download it, colour it, and drop it back."
     rows.append(f"It is coloured, and {still.words}." if still.coloured else still.words or gray)
     return fragment("lines", rows)
