@@ -147,7 +147,9 @@ def test_rule_rollouts_fusion_and_again_as_typed(tmp_path: Path) -> None:
         write_film(tmp_path / "films" / name)
     small = ["trainer=cpu", "trainer.max_steps=1", "trainer.val_check_interval=1", "model.width=4", "model.depth=1"]
     kept = ["flowchroma.rollouts", "source=films", "spans=1", "length=[5,6]", "size=48", "device=cpu"]
-    trained = ["flowchroma.run", "stage=fusion_rollouts", *small, "data.size=[32,32]", "data.batch_size=2"]
+    small_data = ["data.size=[32,32]", "data.batch_size=2"]
+    trained = ["flowchroma.run", "stage=fusion_rollouts", *small, *small_data]
+    both = ["flowchroma.run", "stage=bidirectional", *small, *small_data]
     for line in (
         ["flowchroma.run", "stage=fusion", "model=origin", "data=sample", "data.size=[32,32]", "loss=l1", *small,
          "optimizer.lr=1e-12", "hydra.run.dir=rule"],
@@ -164,8 +166,7 @@ def test_rule_rollouts_fusion_and_again_as_typed(tmp_path: Path) -> None:
     assert isinstance(first.read(0), SignalFrames)
     assert Fingerprint.of(load_system(tmp_path / "two")).networks == first.made_by.networks
     for line, said in (
-        (["flowchroma.run", "stage=bidirectional", *small, "data.root=kept", "weights.system=rule"], "trains=bidirec"),
-        ([*trained, "data.root=kept", "weights.system=shipped"], "made by other networks"),
+        ([*both, "data.root=kept", "weights.system=rule"], "trains=bidirec"),
         ([*kept, "output=kept/first", "checkpoint=rule", "trains=bidirectional"], "that train the fusion"),
         ([*kept, "output=third", "trains=nothing"], "trains must be fusion or bidirectional"),
     ):
