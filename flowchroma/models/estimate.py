@@ -23,8 +23,7 @@ class Estimate:
     @staticmethod
     def of(frame: ColouredFrame, error_model: ErrorModel) -> "Estimate":
         """What the system found for a frame, with the expected error that its confidence stands for."""
-        assert frame.state.confidence is not None
-        return Estimate(frame.ab.float(), error_model.error_of(frame.state.confidence.float()))
+        return Estimate(frame.ab.float(), error_model.error_of(frame.confidence.float()))
 
     def told(self) -> "Estimate":
         """The same with errors as they are told to people: on average as large as those that colours turn out to have.

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from flowchroma import ops
 from flowchroma.models.bidirectional import BidirectionalFusion, TwoSided
-from flowchroma.models.contracts import FlowNetwork, Fusion, Matcher
+from flowchroma.models.contracts import FlowNetwork, Fused, Fusion, Matcher
 from flowchroma.models.error_model import ErrorModel
 from flowchroma.models.estimate import Estimate, combine
 from flowchroma.models.origin import carry_origin, mixed_origin
@@ -79,20 +79,23 @@ class FlowChroma(nn.Module):
         if known is not None and known.whole:
             signals: Signals | None = None
             flow_state: FlowState | None = self.flow.step(luma, state.flow)[1]
-            ab, confidence = known.ab, torch.ones_like(luma)
+            shown = onward = Fused(known.ab, torch.ones_like(luma))
             origin = Origin(luma, self.matcher.features(luma)) if self.fusion.reads_origin else None
         else:
             signals = self.estimate(luma, state)
-            fused, flow_state = self.fusion.fuse(signals), signals.flow_state
-            ab, confidence, origin = fused.ab, fused.confidence, mixed_origin(signals.origin, fused.carried)
+            shown, flow_state = self.fusion.fuse(signals), signals.flow_state
+            onward = shown.onward or shown
+            origin = mixed_origin(signals.origin, onward.carried)
             if known is not None:
-                ab, confidence = known.fill(ab, known.ab), known.fill(confidence, 1.0)
+                shown, onward = shown.given(known), onward.given(known)
                 origin = known.fill_origin(origin, signals.origin)
         # A film's first frame is not kept: where it is known it is nearly always the reference.
         keep = self.recent and state.frames and (known is not None or state.frames % self.every == 0)
-        recent = self._keep(state, luma, ab) if keep else state.recent
-        after = State(state.references, flow_state, ab, luma, confidence, recent, state.frames + 1, origin)
-        return ColouredFrame(luma, ab, signals, after)
+        recent = self._keep(state, luma, onward.ab) if keep else state.recent
+        after = State(
+            state.references, flow_state, onward.ab, luma, onward.confidence, recent, state.frames + 1, origin
+        )
+        return ColouredFrame(luma, shown.ab, shown.confidence, signals, after)
 
     def fuse_directions(self, frame: ColouredFrame, backward: Estimate, position: float | None) -> Estimate:
         """Weigh a frame's colour with what was found for it on the way back from the next keyframe.
