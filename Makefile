@@ -84,13 +84,10 @@ weights: .venv/ready ## train the weights that ship, from nothing: FILMS=folder 
 	$(call WEIGHTS_RUN,memflow,memflow,data.root.videvo=$(FILMS))
 	$(call WEIGHTS_RUN,swintexco,swintexco,data.root.videvo=$(FILMS) data.root.images=$(PHOTOS))
 	$(call WEIGHTS_RUN,rule,rule,weights.flow=$(WEIGHTS)/memflow weights.matcher=$(WEIGHTS)/swintexco)
-	$(call WEIGHTS_ROLLOUTS,fusion/first,rule)
-	$(call WEIGHTS_RUN,first,fusion,data.root=$(WEIGHTS)/rollouts/fusion/first weights.system=$(WEIGHTS)/rule)
-	$(call WEIGHTS_ROLLOUTS,fusion/second,first,seed=1)
-	$(call WEIGHTS_RUN,second,fusion,data.root=$(WEIGHTS)/rollouts/fusion \
-	    weights.system=$(WEIGHTS)/first weights.model=$(WEIGHTS)/first optimizer.lr=1e-3)
-	$(call WEIGHTS_ROLLOUTS,bidirectional,second,trains=bidirectional seed=2)
-	$(call WEIGHTS_RUN,both,bidirectional,data.root=$(WEIGHTS)/rollouts/bidirectional weights.system=$(WEIGHTS)/second)
+	$(call WEIGHTS_ROLLOUTS,fusion,rule,spans=4)
+	$(call WEIGHTS_RUN,fusion,fusion,data.root=$(WEIGHTS)/rollouts/fusion weights.system=$(WEIGHTS)/rule)
+	$(call WEIGHTS_ROLLOUTS,bidirectional,fusion,trains=bidirectional seed=1)
+	$(call WEIGHTS_RUN,both,bidirectional,data.root=$(WEIGHTS)/rollouts/bidirectional weights.system=$(WEIGHTS)/fusion)
 	$(BIN)/python -m flowchroma.ship $(WEIGHTS)/both $(SHIP)
 
 lint: .venv/ready
