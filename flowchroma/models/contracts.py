@@ -35,8 +35,12 @@ class FlowNetwork(Protocol):
 class Matcher(Protocol):
     """Colour found in coloured images: `SwinTExCo` and its like."""
 
-    def encode_references(self, references: Tensor) -> ReferenceMemory:
-        """Encode references (B, R, 3, H, W), CIELAB, of any size: every position of all of them as one memory."""
+    def encode_references(self, references: Tensor, features: Tensor | None = None) -> ReferenceMemory:
+        """Encode references (B, R, 3, H, W), CIELAB, of any size: every position of all of them as one memory.
+
+        `features` are `Match.features` of a frame that is a reference now, where a match gave them; R is 1 then. A
+        matcher that encodes references otherwise leaves them unread.
+        """
 
     def __call__(self, luma: Tensor, memory: ReferenceMemory, last: Tensor | None = None) -> Match:
         """Find colour for a frame in one memory; as `match`, without votes."""

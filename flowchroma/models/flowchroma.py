@@ -12,7 +12,16 @@ from flowchroma.models.contracts import FlowNetwork, Fused, Fusion, Matcher
 from flowchroma.models.error_model import ErrorModel
 from flowchroma.models.estimate import Estimate, combine
 from flowchroma.models.origin import carry_origin, mixed_origin
-from flowchroma.models.state import ColouredFrame, FlowState, Known, Origin, ReferenceMemory, Signals, State
+from flowchroma.models.state import (
+    ColouredFrame,
+    FlowState,
+    Known,
+    Origin,
+    RecentFrames,
+    ReferenceMemory,
+    Signals,
+    State,
+)
 from flowchroma.types import Flow, Propagation
 
 
@@ -80,10 +89,11 @@ class FlowChroma(nn.Module):
             signals: Signals | None = None
             flow_state: FlowState | None = self.flow.step(luma, state.flow)[1]
             shown = onward = Fused(known.ab, torch.ones_like(luma))
-            origin = Origin(luma, self.matcher.features(luma)) if self.fusion.reads_origin else None
+            features = self.matcher.features(luma) if self.fusion.reads_origin else None
+            origin = None if features is None else Origin(luma, features)
         else:
             signals = self.estimate(luma, state)
-            shown, flow_state = self.fusion.fuse(signals), signals.flow_state
+            shown, flow_state, features = self.fusion.fuse(signals), signals.flow_state, signals.match.features
             onward = shown.onward or shown
             origin = mixed_origin(signals.origin, onward.carried)
             if known is not None:
@@ -91,7 +101,7 @@ class FlowChroma(nn.Module):
                 origin = known.fill_origin(origin, signals.origin)
         # A film's first frame is not kept: where it is known it is nearly always the reference.
         keep = self.recent and state.frames and (known is not None or state.frames % self.every == 0)
-        recent = self._keep(state, luma, onward.ab) if keep else state.recent
+        recent = self._keep(state, luma, onward.ab, features) if keep else state.recent
         after = State(
             state.references, flow_state, onward.ab, luma, onward.confidence, recent, state.frames + 1, origin
         )
@@ -118,8 +128,8 @@ class FlowChroma(nn.Module):
         """What both networks find for the next frame (B, 1, H, W), before it is fused."""
         flow, flow_state = self.flow.step(luma, state.flow)
         memories = [state.references]
-        if state.recent:
-            memories.append(ReferenceMemory.join(state.recent))
+        if state.recent.joined is not None:
+            memories.append(state.recent.joined)
         match, *recent = self.matcher.match(luma, memories, state.last)
         carried = propagate(state.ab, state.confidence, flow, luma, self.fusion.error_model)
         origin = None
@@ -129,9 +139,11 @@ class FlowChroma(nn.Module):
             origin = carry_origin(state.origin, flow, frame, carried.confidence > 0, self.fusion.error_model.sharpness)
         return Signals(luma, carried, match, recent[0] if recent else None, flow, flow_state, origin)
 
-    def _keep(self, state: State, luma: Tensor, ab: Tensor) -> tuple[ReferenceMemory, ...]:
-        lab = torch.cat([luma, ab.detach()], dim=1)
-        return (*state.recent, self._memory(self.matcher.encode_references(lab[:, None])))[-self.recent :]
+    def _keep(self, state: State, luma: Tensor, ab: Tensor, features: Tensor | None) -> RecentFrames:
+        lab = torch.cat([luma, ab.detach()], dim=1)[:, None]
+        encode = self.matcher.encode_references
+        memory = encode(lab) if features is None else encode(lab, features)
+        return RecentFrames((*state.recent, self._memory(memory))[-self.recent :])
 
     def _memory(self, memory: ReferenceMemory) -> ReferenceMemory:
         """Without patches for a fusion that does not read votes: they would be counted for nothing."""

@@ -1,7 +1,7 @@
 """What the networks keep from frame to frame, what they find for one, and what is given."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ class ReferenceMemory:
     lab: Tensor  # (B, N, 3), CIELAB
     image: Tensor  # (N,), int64: which image a position is of
     patches: Tensor | None = None  # (B, N, 3 P), CIELAB, the pixels around a position; None where none vote
+    cells: Tensor | None = None  # (B, N / 4, C), `ops.cell_keys` of the keys; None where none are compared
 
     @staticmethod
     def join(memories: Sequence["ReferenceMemory"]) -> "ReferenceMemory":
@@ -27,8 +28,36 @@ class ReferenceMemory:
             images.append(memory.image + count)
             count += int(memory.image[-1]) + 1
         keys, lab = (torch.cat([getattr(m, name) for m in memories], dim=1) for name in ("keys", "lab"))
-        patches = [m.patches for m in memories if m.patches is not None]
-        return ReferenceMemory(keys, lab, torch.cat(images), torch.cat(patches, dim=1) if patches else None)
+        parts = ([x for m in memories if (x := getattr(m, name)) is not None] for name in ("patches", "cells"))
+        patches, cells = (torch.cat(found, dim=1) if found else None for found in parts)
+        return ReferenceMemory(keys, lab, torch.cat(images), patches, cells)
+
+    def split(self, counts: Sequence[int]) -> list["ReferenceMemory"]:
+        """Memories of one image each, given the number of positions of each, that share what this one holds."""
+
+        def parts(table: Tensor | None, share: int = 1) -> Sequence[Tensor | None]:
+            return [None] * len(counts) if table is None else table.split([n // share for n in counts], dim=1)
+
+        images = [torch.zeros_like(image) for image in self.image.split(list(counts))]
+        columns = (parts(self.keys), parts(self.lab), images, parts(self.patches), parts(self.cells, 4))
+        return [ReferenceMemory(*row) for row in zip(*columns, strict=True)]  # type: ignore[arg-type]
+
+
+class RecentFrames(tuple[ReferenceMemory, ...]):
+    """Frames coloured before, the oldest first, one image each; all are held once, as one memory."""
+
+    joined: ReferenceMemory | None  # all as one; None where there are none
+
+    def __new__(cls, frames: Sequence[ReferenceMemory] = ()) -> "RecentFrames":
+        """Join them."""
+        joined = ReferenceMemory.join(frames) if frames else None
+        self = super().__new__(cls, joined.split([frame.keys.shape[1] for frame in frames]) if joined else ())
+        self.joined = joined
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as the frames, which are joined again."""
+        return RecentFrames, (tuple(self),)
 
 
 @dataclass(frozen=True)
@@ -62,7 +91,7 @@ class State:
     ab: Tensor | None = None  # (B, 2, H, W), the last frame's colour that is carried on
     luma: Tensor | None = None  # (B, 1, H, W), that frame's luminance
     confidence: Tensor | None = None  # (B, 1, H, W), in [0, 1], in that colour; 1 where it was given
-    recent: tuple[ReferenceMemory, ...] = ()  # frames coloured before, the oldest first
+    recent: RecentFrames = field(default_factory=RecentFrames)  # frames coloured before
     frames: int = 0  # taken so far
     origin: Origin | None = None  # of that colour; None where the fusion does not read it
 

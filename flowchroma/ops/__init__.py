@@ -1,6 +1,6 @@
 """Pure tensor functions, without parameters."""
 
-from flowchroma.ops.attention import Matches, MemoryRead, Neighbourhood, match, match_coarse_to_fine
+from flowchroma.ops.attention import Matches, MemoryRead, Neighbourhood, cell_keys, match, match_coarse_to_fine
 from flowchroma.ops.consistency import forward_backward_error, match_exposure, motion_boundary, occlusion, visible
 from flowchroma.ops.correlation import Correlation, CorrelationOnDemand, CorrelationPyramid, correlate
 from flowchroma.ops.cut import is_cut

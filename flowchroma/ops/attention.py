@@ -10,6 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from flowchroma.ops.selection import largest, take_rows
+
 _HELD_SCORES = 2**26  # with gradients, more than these are computed again instead of held: 256 MiB
 
 
@@ -108,7 +110,14 @@ def _match_part(
 
 
 def match_coarse_to_fine(
-    queries: Tensor, keys: Tensor, values: Tensor, temperature: Tensor | float, cells: int, top: int, chunk: int = 512
+    queries: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    temperature: Tensor | float,
+    cells: int,
+    top: int,
+    chunk: int = 512,
+    coarse: Tensor | None = None,
 ) -> Matches:
     """`match` from coarse to fine, at a fraction of its cost and memory.
 
@@ -123,40 +132,42 @@ def match_coarse_to_fine(
         cells: key cells whose positions are compared.
         top: keys that a query reads, the best of those compared.
         chunk: query cells compared at a time.
+        coarse: `cell_keys` of the keys, where they are known; in half precision, if cells are to be compared in it.
 
     Returns:
         As `match`.
     """
     with torch.autocast(queries.device.type, enabled=False):
         dtype = torch.promote_types(queries.dtype, torch.float32)
-        queries, keys, values = (x.to(dtype).unflatten(1, (-1, 4)) for x in (queries, keys, values))
+        queries, keys, values = (x.to(dtype) for x in (queries, keys, values))
+        coarse = cell_keys(keys) if coarse is None else coarse
+        squares = queries.unflatten(1, (-1, 4))
         with torch.no_grad():
-            coarse = F.normalize(keys.mean(dim=2), dim=-1).transpose(1, 2)
-        cells = min(cells, keys.shape[1])
-        found = [_match_cells(part, coarse, keys, values, temperature, cells, top) for part in queries.split(chunk, 1)]
+            asking = F.normalize(squares.mean(dim=2), dim=-1).to(coarse.dtype).split(chunk, dim=1)
+            chosen = [largest(part @ coarse.transpose(1, 2), min(cells, coarse.shape[1])) for part in asking]
+        parts = zip(squares.split(chunk, dim=1), chosen, strict=True)
+        found = [_match_cells(part, cells, keys, values, temperature, top) for part, cells in parts]
         return Matches(*(torch.cat(parts, dim=1).flatten(1, 2) for parts in zip(*found, strict=True)))
 
 
+@torch.no_grad()
+def cell_keys(keys: Tensor) -> Tensor:
+    """The keys of cells, (B, M / 4, C), unit length: means of four keys in a row (B, M, C). Without gradient."""
+    with torch.autocast(keys.device.type, enabled=False):
+        keys = keys.to(torch.promote_types(keys.dtype, torch.float32))
+        return F.normalize(keys.unflatten(1, (-1, 4)).mean(dim=2), dim=-1)
+
+
 def _match_cells(
-    queries: Tensor, coarse: Tensor, keys: Tensor, values: Tensor, temperature: Tensor | float, cells: int, top: int
+    queries: Tensor, chosen: Tensor, keys: Tensor, values: Tensor, temperature: Tensor | float, top: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """(B, n, 4, C) against (B, m, 4, C): what they read, with similarities and places, each (B, n, 4, ...)."""
-    with torch.no_grad():
-        chosen = (F.normalize(queries.mean(dim=2), dim=-1) @ coarse).topk(cells, dim=-1).indices
-    compared, read_from = (_take(x, chosen) for x in (keys, values))
-    scores, order = (queries @ compared.transpose(2, 3)).topk(min(top, 4 * cells), dim=-1)
-    weights = torch.softmax(scores / temperature, dim=-1)
-    best = read_from[:, :, None].expand(-1, -1, 4, -1, -1)
-    best = best.gather(3, order[..., None].expand(*order.shape, values.shape[-1]))
+    """(B, n, 4, C) against the cells (B, n, k) of keys (B, M, C): what they read, with similarities and places."""
     places = (4 * chosen[..., None] + torch.arange(4, device=chosen.device)).flatten(2)
+    compared = take_rows(keys.unflatten(1, (-1, 4)).flatten(2), chosen).unflatten(3, (4, -1)).flatten(2, 3)
+    scores, order = (queries @ compared.transpose(2, 3)).topk(min(top, places.shape[2]), dim=-1)
     place = places.gather(2, order.flatten(2)).unflatten(2, order.shape[2:])
-    return (weights[..., None] * best).sum(dim=3), scores, place
-
-
-def _take(table: Tensor, cells: Tensor) -> Tensor:
-    """Of (B, m, 4, C) the cells (B, n, k): (B, n, 4 k, C)."""
-    item = torch.arange(len(table), device=table.device).view(-1, 1, 1)
-    return table[item, cells].flatten(2, 3)
+    weights = torch.softmax(scores / temperature, dim=-1)
+    return (weights[..., None] * take_rows(values, place)).sum(dim=3), scores, place
 
 
 class MemoryRead:

@@ -35,6 +35,7 @@ def test_failures_are_one_line_and_leave_nothing(tmp_path, run, system, film_fil
         ({"size": "small"}, 2, "size"),
         ({"size": "0"}, 2, "size"),
         ({"size": "["}, 2, "--help"),
+        ({"precision": "half"}, 2, "auto, float32 or bfloat16"),
         ({"fps": "0"}, 2, "fps"),
         ({"quality": "99"}, 2, "quality"),
         ({"quality": "good"}, 2, "quality"),

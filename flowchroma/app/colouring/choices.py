@@ -6,14 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+import torch
 from omegaconf import DictConfig
 
 from flowchroma.app.progress import shown_progress
 from flowchroma.errors import UserError
 from flowchroma.film import HeldFilm, OpenedFilm
+from flowchroma.models.ready import has_fast_half
 from flowchroma.plans import Plan, Shot, find_shots, load_shots, save_shots
 
 _T = TypeVar("_T")
+_PRECISIONS = ("auto", "float32", "bfloat16")
 
 
 def check_options(config: DictConfig) -> None:
@@ -33,6 +36,17 @@ def check_options(config: DictConfig) -> None:
         raise UserError(f"size must be a whole number of pixels from 16 on, not {config.size}", code=2)
     if config.directions not in ("both", "forward"):
         raise UserError(f"directions must be both or forward, not {config.directions}", code=2)
+    if config.precision not in _PRECISIONS:
+        raise UserError(
+            f"precision must be {', '.join(_PRECISIONS[:-1])} or {_PRECISIONS[-1]}, not {config.precision}", code=2
+        )
+
+
+def pick_precision(name: str, device: torch.device) -> str:
+    """The precision that an option means there: "auto" is bfloat16 where that is faster."""
+    if name != "auto":
+        return name
+    return "bfloat16" if has_fast_half(device) else "float32"
 
 
 def frames_of(typed: object, length: int) -> tuple[int, int] | None:

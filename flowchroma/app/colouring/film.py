@@ -21,6 +21,7 @@ from flowchroma.film.segments import SegmentStore, TakenError
 from flowchroma.models import FlowChroma
 
 _WAIT = 2.0  # seconds between two looks at what other processes do
+_FORMAT = 3  # of a state that is kept; another one is not read, and its shot begins anew
 
 
 class FilmPainter:
@@ -144,12 +145,13 @@ class _StateFile:
         """The state before a frame, if it is the one that was kept."""
         with suppress(OSError, EOFError, pickle.UnpicklingError, RuntimeError, ValueError):  # torn by a kill
             saved = torch.load(self._path, map_location=self._device, weights_only=False)
-            return saved["state"] if saved["number"] == number else None
+            fits = saved.get("format") == _FORMAT and saved["number"] == number
+            return saved["state"] if fits else None
         return None
 
     def write(self, number: int, state: Any) -> None:
         side = self._path.with_suffix(".partial")
-        torch.save({"number": number, "state": state}, side)
+        torch.save({"format": _FORMAT, "number": number, "state": state}, side)
         side.replace(self._path)
 
     def remove(self) -> None:

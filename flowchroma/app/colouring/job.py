@@ -13,7 +13,7 @@ import torch
 from omegaconf import DictConfig
 
 from flowchroma.app.colouring.assignments import Assignment, assign
-from flowchroma.app.colouring.choices import check_options, frames_of, shots_of, some_of
+from flowchroma.app.colouring.choices import check_options, frames_of, pick_precision, shots_of, some_of
 from flowchroma.app.colouring.film import FilmPainter, is_done
 from flowchroma.app.colouring.frames import FrameReader
 from flowchroma.app.colouring.pictures import read_pictures, read_planned
@@ -27,6 +27,7 @@ from flowchroma.colorizers.estimate_files import EstimateFiles
 from flowchroma.film import OpenedFilm, open_film
 from flowchroma.film.segments import SegmentStore, TakenError, open_segments, require_space
 from flowchroma.models import FlowChroma
+from flowchroma.models.ready import ready_to_colour
 from flowchroma.plans import Shot, read_plan
 
 _LOUD = 1_000_000_000  # bytes in the working folder from which on they are told
@@ -104,13 +105,16 @@ def begun(config: DictConfig, shared: bool = False) -> Iterator[Job]:
     job = {name: config[name] for name in ("checkpoint", "size", "directions", "keep_colour", "strict")}
     if config.preview:
         job["preview"] = True
+    precision = pick_precision(config.precision, device)
+    if precision != "float32":
+        job["precision"] = precision
     if plan is None:  # what changes in a plan changes some shots, and leaves the others
         job["reference and keyframes"] = pictures.hash
     shared = shared or config.shots is not None
     settings = {"fps": config.fps, "crf": config.quality, "overwrite": config.overwrite, "deep": True}
     with open_segments(config.output, like=film, job=job, span=span, shared=shared, **settings) as store:
         shots = shots or shots_of(film, store.folder, config, span or (0, len(film)), plan)
-        system = load_system(config.checkpoint).to(device)
+        system = ready_to_colour(load_system(config.checkpoint).to(device), half=precision == "bfloat16")
         assignments = assign(shots, pictures, film, system.matcher, config.keep_colour or plan is not None, device)
         yield Job(config, film, device, store, system, assignments)
 

@@ -16,9 +16,9 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from flowchroma.app.colouring import job
-from flowchroma.app.colouring.choices import some_of
+from flowchroma.app.colouring.choices import pick_precision, some_of
 from flowchroma.app.options import escape, option_error
-from flowchroma.app.settings import CONF, configure_logging
+from flowchroma.app.settings import CONF, configure_logging, pick_device
 from flowchroma.errors import UserError, user_error_behind
 
 _QUIET = ("hydra.output_subdir=null", "hydra/job_logging=none", "hydra/hydra_logging=none")
@@ -36,7 +36,9 @@ def run(config: DictConfig, launcher: Sequence[str]) -> None:
     """
     listed, parts = config.shots, config.parts
     _check(listed, parts, launcher)
-    config = OmegaConf.merge(config, {"parts": None})  # type: ignore[assignment]
+    # Jobs on other machines are to compute as this one does.
+    precision = pick_precision(config.precision, pick_device(config.device))
+    config = OmegaConf.merge(config, {"parts": None, "precision": precision})  # type: ignore[assignment]
     shares, folder = _to_do(config, listed, parts)
     if shares:
         _launch(config, shares, launcher, folder)

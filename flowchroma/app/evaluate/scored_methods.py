@@ -24,6 +24,7 @@ from flowchroma.evaluation import (
 )
 from flowchroma.film import Film
 from flowchroma.models import FlowChroma
+from flowchroma.models.ready import ready_to_colour
 
 
 def methods(config: DictConfig, protocol: Protocol, device: torch.device) -> dict[str, EvaluatedMethod]:
@@ -46,6 +47,8 @@ def methods(config: DictConfig, protocol: Protocol, device: torch.device) -> dic
             colorizer.to(device)
             about["parameters"] = sum(p.numel() for p in colorizer.parameters())
             about["weights, SHA-256"] = _fingerprint(colorizer)
+        if isinstance(colorizer, FlowChroma):
+            ready_to_colour(colorizer)
         if protocol.keyframes is not None:
             about["directions"] = protocol.directions if isinstance(colorizer, FlowChroma) else "forward"
         entrants[name] = EvaluatedMethod(_start_clip(colorizer, protocol, device, Path(config.output)), about)

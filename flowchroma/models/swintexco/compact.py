@@ -13,11 +13,10 @@ from flowchroma import ops
 from flowchroma.color import scale_ab, scale_luma, unscale_ab
 from flowchroma.models.frozen import FrozenTrunk
 from flowchroma.models.state import ReferenceMemory
-from flowchroma.models.swintexco.tokens import STRIDE, from_cells, normalized, reference_memory, to_cells
+from flowchroma.models.swintexco.tokens import STRIDE, from_cells, normalized, reference_memory, to_cells, tokens
 from flowchroma.types import Match
 
 MULTIPLE = 16  # the deepest level is a sixteenth of the frame
-_CHUNK = 4096  # positions whose patches are compared at a time
 _WIDTHS = {"relu2_2": 32, "relu3_3": 64, "relu4_3": 64}  # of VGG16
 
 
@@ -114,6 +113,10 @@ class Refinement(nn.Module):
 class SwinTExCoSmall(nn.Module):
     """Colour by matching a gray frame against references, from coarse to fine.
 
+    Attributes:
+        averages: whether the mean of matches is computed where votes are read; without it these stand for it.
+        search_dtype: in which cells are compared.
+
     Args:
         trunk: see `MatchingFeatures`.
         widths: likewise.
@@ -144,15 +147,19 @@ class SwinTExCoSmall(nn.Module):
         self.refine = Refinement(refine_width)
         self.cells, self.top = cells, top
         self.votes, self.noise = votes, noise
+        self.averages, self.search_dtype = True, torch.float32
 
-    def encode_references(self, references: Tensor) -> ReferenceMemory:
-        """Encode references (B, R, 3, H, W), CIELAB, of any size: every position of all of them as one memory."""
+    def encode_references(self, references: Tensor, features: Tensor | None = None) -> ReferenceMemory:
+        """Encode references (B, R, 3, H, W), CIELAB, of any size: every position of all of them as one memory.
+
+        `features` are `Match.features` of a frame that is a reference now, where a match gave them; R is 1 then.
+        """
         count = references.shape[1]
         lab, _ = ops.pad_to_multiple(references.flatten(0, 1), MULTIPLE)
-        memory = reference_memory(self.embed(lab[:, :1]), lab, count, to_cells)
+        memory = reference_memory(self.embed(lab[:, :1]) if features is None else features, lab, count, to_cells)
         patches = to_cells(ops.extract_patches(lab, STRIDE)).unflatten(0, (-1, count)).flatten(1, 2)
         # To half precision L is still known to 1 / 32.
-        return replace(memory, patches=patches.half())
+        return replace(memory, patches=patches.half(), cells=ops.cell_keys(memory.keys).to(self.search_dtype))
 
     def features(self, luma: Tensor) -> Tensor:
         """What a frame (B, 1, H, W), L in [0, 100], is compared by: (B, C, H / 4, W / 4), of unit length."""
@@ -167,14 +174,19 @@ class SwinTExCoSmall(nn.Module):
         """`forward` for each of several memories, `Match.voted` for those with patches; the frame is encoded once."""
         frame = self._encode(luma)
         voting = any(memory.patches is not None for memory in memories)
-        patches = to_cells(ops.extract_patches(frame.luma, STRIDE)) if voting else None
+        patches = tokens(ops.extract_patches(frame.luma, STRIDE)) if voting else None
         found = []
         for memory in memories:
-            matches = self._matches(frame, memory)
-            match = replace(self._averaged(frame, memory, matches), features=frame.features)
-            if patches is not None and memory.patches is not None:
-                match = replace(match, voted=self._voted(frame, patches, memory.patches, matches, match.source))
-            found.append(match)
+            if patches is None or memory.patches is None:
+                match = self._averaged(frame, memory, self._matches(frame, memory))
+            elif self.averages:
+                matches = self._matches(frame, memory)
+                match = self._averaged(frame, memory, matches)
+                match = replace(match, voted=self._voted(frame, patches, memory, matches))
+            else:
+                voted = self._voted(frame, patches, memory, self._matches(frame, memory, self.votes))
+                match = replace(voted, voted=voted)
+            found.append(replace(match, features=frame.features))
         return found
 
     def _encode(self, luma: Tensor) -> "_EncodedFrame":
@@ -186,8 +198,11 @@ class SwinTExCoSmall(nn.Module):
     def _temperature(self) -> Tensor:
         return self.log_temperature.exp().clamp(min=0.005)
 
-    def _matches(self, frame: "_EncodedFrame", memory: ReferenceMemory) -> ops.Matches:
-        return ops.match_coarse_to_fine(frame.queries, memory.keys, memory.lab, self._temperature, self.cells, self.top)
+    def _matches(self, frame: "_EncodedFrame", memory: ReferenceMemory, top: int | None = None) -> ops.Matches:
+        """The best matches; with `top`, so many of them, whose colours are not read."""
+        values = memory.lab if top is None else memory.lab[..., :0]
+        how = (self._temperature, self.cells, self.top if top is None else min(top, self.top))
+        return ops.match_coarse_to_fine(frame.queries, memory.keys, values, *how, coarse=memory.cells)
 
     def _averaged(self, frame: "_EncodedFrame", memory: ReferenceMemory, matches: ops.Matches) -> Match:
         """The weighted mean of the matches' colours."""
@@ -202,16 +217,16 @@ class SwinTExCoSmall(nn.Module):
         return Match(crop(ab), crop(similarity), crop(difference), crop(frame.source(memory, matches)))
 
     @torch.no_grad()
-    def _voted(
-        self, frame: "_EncodedFrame", patches: Tensor, of_references: Tensor, matches: ops.Matches, source: Tensor
-    ) -> Match:
+    def _voted(self, frame: "_EncodedFrame", patches: Tensor, memory: ReferenceMemory, matches: ops.Matches) -> Match:
         """Colour that the patches around the best matches vote for, pixel by pixel."""
-        best = (matches.place[..., : self.votes], matches.similarity[..., : self.votes])
-        parts = zip(*(x.split(_CHUNK, dim=1) for x in (patches, *best)), strict=True)
-        votes = [ops.patch_votes(a, of_references, b, c, self._temperature, self.noise) for a, b, c in parts]
-        ab, similarity, difference = ops.merge_votes(from_cells(torch.cat(votes, dim=1), frame.grid), STRIDE)
+        best = (x[..., : self.votes] for x in (matches.place, matches.similarity))
+        place, similarity = (tokens(from_cells(x, frame.grid)) for x in best)
+        assert memory.patches is not None
+        votes = ops.patch_votes(patches, memory.patches, place, similarity, self._temperature, self.noise)
+        grid = votes.transpose(1, 2).unflatten(2, frame.grid)
+        ab, similarity, difference = ops.merge_votes(grid, STRIDE)
         crop = frame.padding.crop
-        return Match(crop(ab), crop(similarity.clamp(min=0)), crop(difference), source)
+        return Match(crop(ab), crop(similarity.clamp(min=0)), crop(difference), crop(frame.source(memory, matches)))
 
 
 class _EncodedFrame(NamedTuple):

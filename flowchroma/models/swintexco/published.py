@@ -40,8 +40,11 @@ class SwinTExCo(nn.Module):
         self.colornet = ColorVidNet()
         self.temperature, self.sharp, self.top = temperature, sharp, top
 
-    def encode_references(self, references: Tensor) -> ReferenceMemory:
-        """Encode references (B, R, 3, H, W), CIELAB, of any size: every position of all of them as one memory."""
+    def encode_references(self, references: Tensor, features: Tensor | None = None) -> ReferenceMemory:
+        """Encode references (B, R, 3, H, W), CIELAB, of any size: every position of all of them as one memory.
+
+        They are encoded in colour: `features` of the gray frame are not read.
+        """
         count = references.shape[1]
         lab, _ = ops.pad_to_multiple(references.flatten(0, 1), MULTIPLE, SMALLEST)
         keys = self.warp.key(self._levels(lab_to_rgb(lab)), _size(lab))

@@ -22,14 +22,18 @@ def tokens(grid: Tensor) -> Tensor:
 
 
 def to_cells(grid: Tensor) -> Tensor:
-    """(B, C, H, W), sides even, to (B, H W, C): the four positions of each square of two by two follow one another."""
-    return F.pixel_unshuffle(grid, 2).unflatten(1, (-1, 4)).flatten(3).permute(0, 3, 2, 1).flatten(1, 2).contiguous()
+    """(B, C, H, W), sides even, to (B, H W, C): the four positions of each square of two by two follow one another.
+
+    What has channels last in memory is copied by whole positions, in a fraction of the time.
+    """
+    squares = grid.permute(0, 2, 3, 1).unflatten(2, (-1, 2)).unflatten(1, (-1, 2)).transpose(2, 3)
+    return squares.flatten(1, 4)
 
 
 def from_cells(found: Tensor, grid: Sequence[int]) -> Tensor:
     """(B, H W, C) in the order of `to_cells` back to (B, C, H, W), given H and W."""
-    squares = found.unflatten(1, (-1, 4)).permute(0, 3, 2, 1).flatten(1, 2)
-    return F.pixel_shuffle(squares.unflatten(2, (grid[0] // 2, grid[1] // 2)), 2)
+    squares = found.unflatten(1, (grid[0] // 2, grid[1] // 2, 2, 2)).transpose(2, 3)
+    return squares.reshape(len(found), *grid, -1).permute(0, 3, 1, 2)
 
 
 def reference_memory(
