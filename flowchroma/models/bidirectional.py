@@ -20,7 +20,7 @@ _CHANGE = 4.0  # most that the logarithm of the expected error changes
 
 @dataclass(frozen=True)
 class TwoSided:
-    """What is known of a frame between two keyframes."""
+    """What is known of a frame between two keyframes; of each direction what it carries on."""
 
     luma: Tensor  # (B, 1, H, W), L in [0, 100]
     forward: Estimate  # from the frame before it

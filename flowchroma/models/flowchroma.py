@@ -112,14 +112,16 @@ class FlowChroma(nn.Module):
 
         Args:
             frame: on the way forward, its colour not given.
-            backward: of the same frame.
+            backward: of the same frame: `Estimate.carried_on`, or `Estimate.of` where `position` is None.
             position: of the frame, between 0 at the keyframe before it and 1 at the next; None where none is before it.
 
         Returns:
             The colour, and the error expected of it, as `Estimate.told`.
         """
-        forward = Estimate.of(frame, self.fusion.error_model)
-        if self.bidirectional is None or position is None or frame.signals is None:
+        if position is None:
+            return combine([Estimate.of(frame, self.fusion.error_model), backward]).told()
+        forward = Estimate.carried_on(frame, self.fusion.error_model)
+        if self.bidirectional is None or frame.signals is None:
             return combine([forward, backward]).told()
         place = frame.luma.new_full((len(frame.luma),), position)
         return self.bidirectional(TwoSided(frame.luma, forward, backward, frame.signals.match.finest, place))
