@@ -8,9 +8,9 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from flowchroma.color import rgb_to_lab
+from flowchroma.color import rgb_to_lab, rgb_to_luma
 from flowchroma.colorizers.estimate_files import EstimateFiles
-from flowchroma.colorizers.painter import enlarge, lay_over, shrink
+from flowchroma.colorizers.painter import GrayFrame, enlarge, shrink
 from flowchroma.models import FlowChroma
 from flowchroma.models.estimate import Estimate
 from flowchroma.models.state import ColouredFrame, Known, ReferenceMemory, State
@@ -72,24 +72,37 @@ class ShotPainter:
             The frame, (1, 3, H, W) uint8, or int32 in [0, 65535]; and its colour with the expected error, as
             `Estimate.told`, at the size at which it was computed.
         """
-        luma, number = rgb_to_lab(rgb)[:, :1], self.next
-        small = shrink(luma, self._size)
-        self._enter(number, small.device)
+        frame = GrayFrame.of(rgb, self._size)
+        ab, estimate = self.colour(frame.small)
+        return frame.painted(ab), estimate
+
+    def colour(self, luma: Tensor) -> tuple[Tensor, Estimate]:
+        """Find the colour of the next frame.
+
+        Args:
+            luma: (1, 1, h, w), L at the size at which colour is computed.
+
+        Returns:
+            The colour, (1, 2, h, w) in CIELAB units, or of the keyframe's own size where it is given; and the same with
+            the expected error, as `Estimate.told`, at the size at which it is computed.
+        """
+        number, device = self.next, luma.device
+        self._enter(number, device)
         assert self.state is not None
         given = self._keyframes.get(number)
-        frame = self._advance(small, self.state, number)
+        frame = self._advance(luma, self.state, number)
         self.state, self.next = frame.state, number + 1
         estimate = Estimate.of(frame, self._system.fusion.error_model).told()
         if given is not None:
             ab = rgb_to_lab(given)[:, 1:]
             if number in self._holds:
                 ab = torch.where(self._holds[number], ab, enlarge(frame.ab.float(), ab.shape[-2:]))
-            return lay_over(luma, ab, deep=rgb.dtype != torch.uint8), estimate
+            return ab, estimate
         if self._has_backward(number):
             assert self._files is not None
-            backward = self._files.get(number, small.device)
+            backward = self._files.get(number, device)
             estimate = self._system.fuse_directions(frame, backward, self._position(number))
-        return lay_over(luma, estimate.ab, deep=rgb.dtype != torch.uint8), estimate
+        return estimate.ab, estimate
 
     def _advance(self, luma: Tensor, state: State, number: int) -> ColouredFrame:
         """Take a frame, with as much of its colour as is given."""
@@ -141,7 +154,7 @@ class ShotPainter:
         if all(files.has(n) for n in range(first, keyframe)):
             return
         for n, rgb in enumerate(self._ahead(first, keyframe + 1), first):
-            files.put_luma(n, shrink(rgb_to_lab(rgb)[:, :1], self._size))
+            files.put_luma(n, shrink(rgb_to_luma(rgb), self._size))
         # A picture may have other tones than its frame: the film's luminance is what flow is found in.
         state = self._advance(files.take_luma(keyframe, device), State(memory), keyframe).state
         # Between keyframes the fusion of both sides shows what it makes of both; before the first there is one side.

@@ -2,6 +2,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from flowchroma.color import rgb_to_lab
 from flowchroma.colorizers import ChainedDis, Gray, Hold, MatchingAlone, Oracle, Painter, PropagationAlone
@@ -80,6 +81,23 @@ def test_shrinking_gives_back_what_was_enlarged():
     assert enlarge(small, (15, 20)) is small
     flat = torch.full((1, 2, 7, 9), 3.0)
     torch.testing.assert_close(enlarge(flat, (31, 40)), torch.full((1, 2, 31, 40), 3.0))
+
+
+@pytest.mark.parametrize(("small", "large"), [((15, 20), (60, 80)), ((37, 53), (61, 90)), ((24, 42), (108, 192))])
+def test_enlarging_corrects_twice_what_shrinking_misses(small, large):
+    torch.manual_seed(1)
+    image = torch.randn(2, 2, *small) * 30
+    expected = F.interpolate(image, large, mode="bicubic")
+    for _ in range(2):
+        missed = image - F.interpolate(expected, small, mode="bilinear", antialias=True)
+        expected += F.interpolate(missed, large, mode="bicubic")
+    torch.testing.assert_close(enlarge(image, large), expected, rtol=0, atol=0.005)
+    with torch.inference_mode():  # what one call keeps for the next may be used with gradients later
+        enlarge(image, (large[0] + 1, large[1]))
+    image.requires_grad_()
+    again = enlarge(image, (large[0] + 1, large[1]))
+    torch.autograd.grad(again.sum(), image)
+    torch.testing.assert_close(again.detach(), enlarge(image.detach(), (large[0] + 1, large[1])), rtol=0, atol=0.005)
 
 
 def test_gray_has_no_colour_and_hold_the_last_one():

@@ -4,21 +4,26 @@ import pickle
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from flowchroma.app.colouring.assignments import Assignment
+from flowchroma.app.colouring.beside import ahead, behind
 from flowchroma.app.colouring.error_files import PieceErrors
 from flowchroma.app.colouring.frames import FrameReader
 from flowchroma.colorizers.estimate_files import EstimateFiles
-from flowchroma.colorizers.painter import to_array, to_tensor
+from flowchroma.colorizers.painter import GrayFrame, to_array, to_tensor
 from flowchroma.colorizers.shot_painter import ShotPainter
+from flowchroma.film import FrameWriter
 from flowchroma.film.segments import SegmentStore, TakenError
 from flowchroma.models import FlowChroma
+
+# What makes a frame as it is written, (1, 3, H, W), and the error expected of it, (1, 1, h, w); None if it is its own.
+_Coloured = tuple[Callable[[], Tensor], Tensor | None]
 
 _WAIT = 2.0  # seconds between two looks at what other processes do
 _FORMAT = 3  # of a state that is kept; another one is not read, and its shot begins anew
@@ -81,14 +86,12 @@ class FilmPainter:
         for start, stop in assignment.pieces:
             if self._store.has(start, stop, key):
                 if painter and start >= painter.next:  # the next one goes on from it
-                    for _ in self._coloured(painter, start, stop):
-                        pass
+                    self._colour(painter, start, stop, lambda _: None)
                 continue
             errors = PieceErrors(start, stop)
             with self._store.segment(start, stop, key) as writer:
-                for rgb, error in self._coloured(painter, start, stop):
-                    writer.write(rgb)
-                    errors.add(error, rgb)
+                with behind(partial(_write, writer, errors)) as give:
+                    self._colour(painter, start, stop, give)
                 errors.save(self._store.folder, key)  # before the frames count as done
             for number in range(start, stop):
                 files.drop(number)
@@ -105,25 +108,42 @@ class FilmPainter:
         masks = {number: picture.holds for number, picture in given.items() if picture.holds is not None}
         holds = {number: torch.from_numpy(mask).to(self._device)[None, None] for number, mask in masks.items()}
         references = [to_tensor(picture.rgb, self._device) for picture in assignment.references]
-        ahead = self._ahead.read if self._ahead else None
-        shot = assignment.shot
+        shot, back = assignment.shot, self._read_back if self._ahead else None
         return ShotPainter(
-            self._system, self._size, shot.start, shot.stop, keyframes, references, ahead, files, self._progress, holds
+            self._system, self._size, shot.start, shot.stop, keyframes, references, back, files, self._progress, holds
         )
 
-    def _coloured(
-        self, painter: ShotPainter | None, start: int, stop: int
-    ) -> Iterator[tuple[np.ndarray, Tensor | None]]:
-        """Frames [start, stop) in colour, (H, W, 3), and the expected error of each, (1, 1, h, w); None if its own."""
+    def _colour(self, painter: ShotPainter | None, start: int, stop: int, give: Callable[[_Coloured], None]) -> None:
+        """Colour frames [start, stop), reading beside it."""
+        if painter is None:
+            with ahead(self._frames.read(start, stop)) as pictures:
+                for rgb in pictures:
+                    give((partial(_untouched, rgb), None))
+                    self._progress()
+            return
+        with ahead(self._gray(start, stop)) as frames:
+            for frame in frames:
+                ab, estimate = painter.colour(frame.small)
+                give((partial(frame.painted, ab), estimate.error))
+                self._progress()
+
+    @torch.inference_mode()
+    def _gray(self, start: int, stop: int) -> Iterator[GrayFrame]:
         for rgb in self._frames.read(start, stop):
-            error = None
-            if painter is None:
-                coloured = _untouched(rgb)
-            else:
-                coloured, estimate = painter.paint(rgb)
-                error = estimate.error
-            yield to_array(coloured), error
-            self._progress()
+            yield GrayFrame.of(rgb, self._size)
+
+    def _read_back(self, start: int, stop: int) -> Iterator[Tensor]:
+        assert self._ahead is not None
+        with ahead(self._ahead.read(start, stop)) as frames:
+            yield from frames
+
+
+@torch.inference_mode()
+def _write(writer: FrameWriter, errors: PieceErrors, frames: Iterator[_Coloured]) -> None:
+    for make, error in frames:
+        rgb = to_array(make())
+        writer.write(rgb)
+        errors.add(error, rgb)
 
 
 def is_done(store: SegmentStore, assignments: Sequence[Assignment]) -> bool:
