@@ -4,7 +4,7 @@ BIN := .venv/bin
 DEMO := outputs/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-browser docs bench-answering bench-data bench-flow bench-training cases fuzz table ablation weights lint setup clean
+.PHONY: help demo test test-slow test-browser docs bench bench-answering bench-data bench-flow bench-training gpu cases fuzz table ablation weights lint setup clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -29,6 +29,9 @@ test: lint ## check style, types and import rules, then run the tests (9 minutes
 test-slow: .venv/ready ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow
 
+bench: .venv/ready ## where a frame's time goes, its operations, and how far from the machine's limit (2 minutes, one thread)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/stages.py
+
 bench-answering: .venv/ready ## how long each command takes to print its help, or to say that an option is wrong
 	$(BIN)/python benchmarks/answering.py
 
@@ -47,6 +50,9 @@ bench-flow: .venv/ready ## end-point error of the flow on unseen made films, bes
 
 bench-training: .venv/ready ## training steps a second by stage and model, time spent waiting for data, memory
 	$(BIN)/python benchmarks/training.py
+
+gpu: .venv/ready ## what a GPU does: frames and training steps a second, memory, equality, into docs/gpu.md (8 minutes)
+	$(BIN)/python benchmarks/gpu.py
 
 cases: .venv/ready ## colour every film and folder of frames of a collection, and write docs/films.md's table: INPUTS=folder
 	$(BIN)/python benchmarks/cases.py $(INPUTS) --write docs/films.md
