@@ -4,7 +4,7 @@ BIN := .venv/bin
 DEMO := outputs/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-browser docs bench-answering bench-data bench-flow bench-training cases fuzz table ablation weights lint setup clean
+.PHONY: help demo test test-slow test-browser docs bench bench-answering bench-data bench-flow bench-training gpu cases fuzz table ablation weights lint setup clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -29,6 +29,9 @@ test: lint ## check style, types and import rules, then run the tests (9 minutes
 test-slow: .venv/ready ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow
 
+bench: .venv/ready ## where a frame's time goes, its operations, and how far from the machine's limit (2 minutes, one thread)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/stages.py
+
 bench-answering: .venv/ready ## how long each command takes to print its help, or to say that an option is wrong
 	$(BIN)/python benchmarks/answering.py
 
@@ -47,6 +50,9 @@ bench-flow: .venv/ready ## end-point error of the flow on unseen made films, bes
 
 bench-training: .venv/ready ## training steps a second by stage and model, time spent waiting for data, memory
 	$(BIN)/python benchmarks/training.py
+
+gpu: .venv/ready ## what a GPU does: frames and training steps a second, memory, equality, into docs/gpu.md (8 minutes)
+	$(BIN)/python benchmarks/gpu.py
 
 cases: .venv/ready ## colour every film and folder of frames of a collection, and write docs/films.md's table: INPUTS=folder
 	$(BIN)/python benchmarks/cases.py $(INPUTS) --write docs/films.md
@@ -84,13 +90,10 @@ weights: .venv/ready ## train the weights that ship, from nothing: FILMS=folder 
 	$(call WEIGHTS_RUN,memflow,memflow,data.root.videvo=$(FILMS))
 	$(call WEIGHTS_RUN,swintexco,swintexco,data.root.videvo=$(FILMS) data.root.images=$(PHOTOS))
 	$(call WEIGHTS_RUN,rule,rule,weights.flow=$(WEIGHTS)/memflow weights.matcher=$(WEIGHTS)/swintexco)
-	$(call WEIGHTS_ROLLOUTS,fusion/first,rule)
-	$(call WEIGHTS_RUN,first,fusion,data.root=$(WEIGHTS)/rollouts/fusion/first weights.system=$(WEIGHTS)/rule)
-	$(call WEIGHTS_ROLLOUTS,fusion/second,first,seed=1)
-	$(call WEIGHTS_RUN,second,fusion,data.root=$(WEIGHTS)/rollouts/fusion \
-	    weights.system=$(WEIGHTS)/first weights.model=$(WEIGHTS)/first optimizer.lr=1e-3)
-	$(call WEIGHTS_ROLLOUTS,bidirectional,second,trains=bidirectional seed=2)
-	$(call WEIGHTS_RUN,both,bidirectional,data.root=$(WEIGHTS)/rollouts/bidirectional weights.system=$(WEIGHTS)/second)
+	$(call WEIGHTS_ROLLOUTS,fusion,rule,spans=4)
+	$(call WEIGHTS_RUN,fusion,fusion,data.root=$(WEIGHTS)/rollouts/fusion weights.system=$(WEIGHTS)/rule)
+	$(call WEIGHTS_ROLLOUTS,bidirectional,fusion,trains=bidirectional seed=1)
+	$(call WEIGHTS_RUN,both,bidirectional,data.root=$(WEIGHTS)/rollouts/bidirectional weights.system=$(WEIGHTS)/fusion)
 	$(BIN)/python -m flowchroma.ship $(WEIGHTS)/both $(SHIP)
 
 lint: .venv/ready

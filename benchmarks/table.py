@@ -41,18 +41,23 @@ def table(report: dict[str, Any], methods: Collection[str]) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    """Replace the table."""
-    report, page = (Path(argument) for argument in sys.argv[1:3])
-    name = sys.argv[3] if len(sys.argv) > 3 else "table"
-    methods = sys.argv[4].split(",") if len(sys.argv) > 4 else ()
+def put(page: Path, name: str, made: str) -> None:
+    """Replace what stands between a page's markers of that name."""
     begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
     before, found, rest = page.read_text().partition(begin)
     _, closed, after = rest.partition(end)
     if not (found and closed):
         sys.exit(f"{page} has no lines {begin} and {end}")
-    made = table(json.loads(report.read_text()), methods)
     page.write_text(f"{before}{begin}\n{made}\n{end}{after}")
+
+
+def main() -> None:
+    """Replace the table."""
+    report, page = (Path(argument) for argument in sys.argv[1:3])
+    name = sys.argv[3] if len(sys.argv) > 3 else "table"
+    methods = sys.argv[4].split(",") if len(sys.argv) > 4 else ()
+    made = table(json.loads(report.read_text()), methods)
+    put(page, name, made)
     print(made)
 
 

@@ -139,6 +139,8 @@ def write_rollouts(tmp_path):
     from flowchroma.data.rollouts.span_file import write_span
     from flowchroma.weights.files import Fingerprint
 
+    nobody = Fingerprint("", "")
+
     def written(
         made_by: Fingerprint | None = None, films: Sequence[str] = ("a", "b", "c", "d"), size=(48, 64), frames: int = 5
     ):
@@ -155,7 +157,7 @@ def write_rollouts(tmp_path):
             numbers = range(12, 12 + 2 * frames, 2)
             write_span(
                 tmp_path / "rollouts" / f"{film}_0.safetensors",
-                TwoSidedFrames(position=place, **known), film, numbers, made_by,
+                TwoSidedFrames(position=place, **known), film, numbers, made_by or nobody,
             )  # fmt: skip
         return tmp_path / "rollouts"
 

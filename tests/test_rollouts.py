@@ -80,7 +80,7 @@ def test_each_direction_is_the_system_between_both_keyframes() -> None:
     for name, film in (("forward", lab), ("backward", lab.flip(0))):
         known = {n: Known(film[n : n + 1, 1:]) for n in (0, 4)}
         frames = [*roll_out(system, film[:, None, :1], keyframes, known)][1:4]
-        estimates = [Estimate.of(frame, system.fusion.error_model) for frame in frames]
+        estimates = [Estimate.carried_on(frame, system.fusion.error_model) for frame in frames]
         order = range(3) if name == "forward" else range(2, -1, -1)
         for place, estimate in zip(order, estimates, strict=True):
             ab, error = (getattr(found, f"{name}_{what}")[place].float() for what in ("ab", "error"))

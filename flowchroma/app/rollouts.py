@@ -156,7 +156,7 @@ def _found(
 
 
 def _estimate(system: FlowChroma, frame: ColouredFrame) -> dict[str, Tensor]:
-    estimate = Estimate.of(frame, system.fusion.error_model)
+    estimate = Estimate.carried_on(frame, system.fusion.error_model)
     return {"ab": estimate.ab, "error": estimate.error}
 
 

@@ -157,10 +157,12 @@ class ShotPainter:
             files.put_luma(n, shrink(rgb_to_luma(rgb), self._size))
         # A picture may have other tones than its frame: the film's luminance is what flow is found in.
         state = self._advance(files.take_luma(keyframe, device), State(memory), keyframe).state
+        # Between keyframes the fusion of both sides shows what it makes of both; before the first there is one side.
+        estimate = Estimate.of if self._position(number) is None else Estimate.carried_on
         for n in range(keyframe - 1, first - 1, -1):
             frame = system.advance(files.take_luma(n, device), state)
             state = frame.state
-            files.put(n, Estimate.of(frame, system.fusion.error_model))
+            files.put(n, estimate(frame, system.fusion.error_model))
             self._progress()
 
     @cached_property

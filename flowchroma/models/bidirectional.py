@@ -9,6 +9,7 @@ from flowchroma.color import scale_ab, scale_luma
 from flowchroma.models.error_model import ErrorModel
 from flowchroma.models.estimate import Estimate
 from flowchroma.models.fusion.additive_unet import AdditiveUNet
+from flowchroma.models.fusion.inputs import smoothed
 from flowchroma.types import Match
 
 CHANNELS = 16
@@ -19,7 +20,7 @@ _CHANGE = 4.0  # most that the logarithm of the expected error changes
 
 @dataclass(frozen=True)
 class TwoSided:
-    """What is known of a frame between two keyframes."""
+    """What is known of a frame between two keyframes; of each direction what it carries on."""
 
     luma: Tensor  # (B, 1, H, W), L in [0, 100]
     forward: Estimate  # from the frame before it
@@ -32,7 +33,8 @@ class BidirectionalFusion(AdditiveUNet):
     """Weighs the colours of both directions and the matched one, pixel by pixel, and tells the error expected of it.
 
     It starts from the inverse squares of the three expected errors (Kalman, 1960), with little of the match, and learns
-    to change the logarithms of these weights. Softmax keeps the mixture within the colours that were found.
+    to change the logarithms of these weights, and the share of the mean of 3 x 3 pixels. Softmax keeps the mixture
+    within the colours that were found.
 
     Args:
         width: see `AdditiveUNet`.
@@ -41,11 +43,12 @@ class BidirectionalFusion(AdditiveUNet):
     """
 
     def __init__(self, width: int = 24, depth: int = 3, error_model: ErrorModel | None = None) -> None:
-        super().__init__(CHANNELS, 4, width, depth)
+        super().__init__(CHANNELS, 5, width, depth)
         self.error_model = error_model or ErrorModel()
         assert self.leave.bias is not None
         with torch.no_grad():
-            self.leave.bias.view(4, 4)[2] = -2.0  # of the match: both directions have read it already
+            self.leave.bias.view(5, 4)[2] = -2.0  # of the match: both directions have read it already
+            self.leave.bias.view(5, 4)[4] = -1.0  # of the mean of 3 x 3 pixels: both sides are smooth already
 
     def forward(self, found: TwoSided) -> Estimate:
         """Fuse the colours of a frame: (B, 2, H, W) and (B, 1, H, W), CIELAB units; any size."""
@@ -54,8 +57,8 @@ class BidirectionalFusion(AdditiveUNet):
         out = self.compute(_read(found, errors)).float()
         weights = torch.softmax(out[:, :3] - 2 * errors.log().squeeze(2).transpose(0, 1), dim=1)
         independent = errors[:2].square().reciprocal().sum(dim=0).rsqrt()
-        error = independent * out[:, 3:].clamp(-_CHANGE, _CHANGE).exp()
-        return Estimate((weights[:, :, None] * colours).sum(dim=1), error)
+        error = independent * out[:, 3:4].clamp(-_CHANGE, _CHANGE).exp()
+        return Estimate(smoothed((weights[:, :, None] * colours).sum(dim=1), torch.sigmoid(out[:, 4:])), error)
 
 
 def _read(found: TwoSided, errors: Tensor) -> Tensor:

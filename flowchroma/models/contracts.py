@@ -4,13 +4,13 @@ L is (B, 1, H, W) in [0, 100], ab (B, 2, H, W) in CIELAB units; any frame size, 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
 from flowchroma.models.error_model import ErrorModel
-from flowchroma.models.state import FlowState, ReferenceMemory, Signals
+from flowchroma.models.state import FlowState, Known, ReferenceMemory, Signals
 from flowchroma.types import Flow, Match
 
 
@@ -64,8 +64,13 @@ class Fused:
     """A frame's colour as a fusion made it."""
 
     ab: Tensor  # (B, 2, H, W), CIELAB units
-    confidence: Tensor  # (B, 1, H, W), in [0, 1], as `ErrorModel` reads it: what it is carried on with
+    confidence: Tensor  # (B, 1, H, W), in [0, 1], in that colour, as `ErrorModel` reads it
     carried: Tensor | None = None  # (B, 1, H, W), in [0, 1], share of the carried colour; None where it is not told
+    onward: "Fused | None" = None  # what is carried to the next frame and kept; None where it is this
+
+    def given(self, known: Known) -> "Fused":
+        """The same for the items whose colour is not given; the given colour, with confidence 1, for the others."""
+        return replace(self, ab=known.fill(self.ab, known.ab), confidence=known.fill(self.confidence, 1.0))
 
 
 class Fusion(nn.Module):
@@ -76,7 +81,7 @@ class Fusion(nn.Module):
     Attributes:
         reads_recent: whether it reads `Signals.recent`, the match with frames coloured before; not computed else.
         reads_votes: whether it reads `Match.voted`; not computed else.
-        reads_origin: whether it reads `Signals.origin`, and so tells `Fused.carried`; not computed else.
+        reads_origin: whether it reads `Signals.origin`, and so tells the share of what is carried; not computed else.
 
     Args:
         error_model: gives the confidence that colour is carried with; None takes the shipped constants.

@@ -21,10 +21,17 @@ class Estimate:
     error: Tensor  # (B, 1, H, W), CIELAB units, above 0
 
     @staticmethod
+    def carried_on(frame: ColouredFrame, error_model: ErrorModel) -> "Estimate":
+        """What is carried from a frame to the next, with the expected error that its confidence stands for."""
+        state = frame.state
+        assert state.ab is not None
+        assert state.confidence is not None
+        return Estimate(state.ab.float(), error_model.error_of(state.confidence.float()))
+
+    @staticmethod
     def of(frame: ColouredFrame, error_model: ErrorModel) -> "Estimate":
-        """What the system found for a frame, with the expected error that its confidence stands for."""
-        assert frame.state.confidence is not None
-        return Estimate(frame.ab.float(), error_model.error_of(frame.state.confidence.float()))
+        """What the system shows of a frame, with the expected error that its confidence stands for."""
+        return Estimate(frame.ab.float(), error_model.error_of(frame.confidence.float()))
 
     def told(self) -> "Estimate":
         """The same with errors as they are told to people: on average as large as those that colours turn out to have.

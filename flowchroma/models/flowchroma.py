@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from flowchroma import ops
 from flowchroma.models.bidirectional import BidirectionalFusion, TwoSided
-from flowchroma.models.contracts import FlowNetwork, Fusion, Matcher
+from flowchroma.models.contracts import FlowNetwork, Fused, Fusion, Matcher
 from flowchroma.models.error_model import ErrorModel
 from flowchroma.models.estimate import Estimate, combine
 from flowchroma.models.origin import carry_origin, mixed_origin
@@ -88,35 +88,40 @@ class FlowChroma(nn.Module):
         if known is not None and known.whole:
             signals: Signals | None = None
             flow_state: FlowState | None = self.flow.step(luma, state.flow)[1]
-            ab, confidence = known.ab, torch.ones_like(luma)
+            shown = onward = Fused(known.ab, torch.ones_like(luma))
             features = self.matcher.features(luma) if self.fusion.reads_origin else None
             origin = None if features is None else Origin(luma, features)
         else:
             signals = self.estimate(luma, state)
-            fused, flow_state, features = self.fusion.fuse(signals), signals.flow_state, signals.match.features
-            ab, confidence, origin = fused.ab, fused.confidence, mixed_origin(signals.origin, fused.carried)
+            shown, flow_state, features = self.fusion.fuse(signals), signals.flow_state, signals.match.features
+            onward = shown.onward or shown
+            origin = mixed_origin(signals.origin, onward.carried)
             if known is not None:
-                ab, confidence = known.fill(ab, known.ab), known.fill(confidence, 1.0)
+                shown, onward = shown.given(known), onward.given(known)
                 origin = known.fill_origin(origin, signals.origin)
         # A film's first frame is not kept: where it is known it is nearly always the reference.
         keep = self.recent and state.frames and (known is not None or state.frames % self.every == 0)
-        recent = self._keep(state, luma, ab, features) if keep else state.recent
-        after = State(state.references, flow_state, ab, luma, confidence, recent, state.frames + 1, origin)
-        return ColouredFrame(luma, ab, signals, after)
+        recent = self._keep(state, luma, onward.ab, features) if keep else state.recent
+        after = State(
+            state.references, flow_state, onward.ab, luma, onward.confidence, recent, state.frames + 1, origin
+        )
+        return ColouredFrame(luma, shown.ab, shown.confidence, signals, after)
 
     def fuse_directions(self, frame: ColouredFrame, backward: Estimate, position: float | None) -> Estimate:
         """Weigh a frame's colour with what was found for it on the way back from the next keyframe.
 
         Args:
             frame: on the way forward, its colour not given.
-            backward: of the same frame.
+            backward: of the same frame: `Estimate.carried_on`, or `Estimate.of` where `position` is None.
             position: of the frame, between 0 at the keyframe before it and 1 at the next; None where none is before it.
 
         Returns:
             The colour, and the error expected of it, as `Estimate.told`.
         """
-        forward = Estimate.of(frame, self.fusion.error_model)
-        if self.bidirectional is None or position is None or frame.signals is None:
+        if position is None:
+            return combine([Estimate.of(frame, self.fusion.error_model), backward]).told()
+        forward = Estimate.carried_on(frame, self.fusion.error_model)
+        if self.bidirectional is None or frame.signals is None:
             return combine([forward, backward]).told()
         place = frame.luma.new_full((len(frame.luma),), position)
         return self.bidirectional(TwoSided(frame.luma, forward, backward, frame.signals.match.finest, place))

@@ -88,7 +88,7 @@ class State:
 
     references: ReferenceMemory
     flow: FlowState | None = None  # None before the first frame
-    ab: Tensor | None = None  # (B, 2, H, W), the colour given to the last frame
+    ab: Tensor | None = None  # (B, 2, H, W), the last frame's colour that is carried on
     luma: Tensor | None = None  # (B, 1, H, W), that frame's luminance
     confidence: Tensor | None = None  # (B, 1, H, W), in [0, 1], in that colour; 1 where it was given
     recent: RecentFrames = field(default_factory=RecentFrames)  # frames coloured before
@@ -154,5 +154,6 @@ class ColouredFrame:
 
     luma: Tensor  # (B, 1, H, W), L in [0, 100]
     ab: Tensor  # (B, 2, H, W), CIELAB units, given or fused
+    confidence: Tensor  # (B, 1, H, W), in [0, 1], in that colour; 1 where it was given
     signals: Signals | None  # None where the colour of every item was given: nothing was estimated
     state: State  # after the frame

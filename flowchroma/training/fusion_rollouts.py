@@ -7,10 +7,10 @@ from torch import Tensor
 
 from flowchroma.data.rollouts.frames import SignalFrames
 from flowchroma.losses import WeightedSum
-from flowchroma.models import FlowChroma, InverseVarianceFusion, contracts
+from flowchroma.models import FlowChroma, contracts
 from flowchroma.models.contracts import FlowNetwork, Fusion, Matcher
 from flowchroma.models.estimate import Estimate
-from flowchroma.models.fusion.inverse_variance import candidate_colours
+from flowchroma.models.fusion.inverse_variance import candidate_colours, carried_on
 from flowchroma.training.rollout_stage import RolloutStage
 from flowchroma.training.stage import OptimizerFactory, SchedulerFactory
 
@@ -18,9 +18,10 @@ from flowchroma.training.stage import OptimizerFactory, SchedulerFactory
 class FusionRolloutStage(RolloutStage):
     """Trains a fusion on the signals that a frozen flow and a frozen matcher gave for whole films.
 
-    No gradient flows through time. What a fusion does to the frames after it is learnt in turns: rollouts of the rule,
-    then of the fusion that was trained on them, and so on, trained on together (Ross et al., "A Reduction of Imitation
-    Learning and Structured Prediction to No-Regret Online Learning", AISTATS 2011).
+    No gradient flows through time. A fusion that carries the rule's colour on (`Fused.onward`) meets in use the states
+    that it was trained on. One that carries its own must be trained in turns: on rollouts of the rule, then of itself
+    too, and so on (Ross et al., "A Reduction of Imitation Learning and Structured Prediction to No-Regret Online
+    Learning", AISTATS 2011).
 
     Validation compares it (`val/psnr`) with the untrained rule (`val/psnr_rule`), and with carried (`val/psnr_carried`)
     and matched colour (`val/psnr_matched`) alone, of the same frame.
@@ -59,7 +60,7 @@ class FusionRolloutStage(RolloutStage):
 
     def start(self, frames: SignalFrames) -> Tensor:
         """The colours that were found, weighed by their expected errors."""
-        return InverseVarianceFusion(cast(Fusion, self.trained).error_model)(frames.signals)
+        return carried_on(frames.signals, cast(Fusion, self.trained).error_model).ab
 
     def colours(self, clip: SignalFrames, fused: Estimate | None = None) -> dict[str, Tensor]:  # type: ignore[override]
         """See `RolloutStage.colours`."""

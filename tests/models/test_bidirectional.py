@@ -1,11 +1,15 @@
 """The fusion of both sides of a frame."""
 
+import math
+
 import torch
 
 from flowchroma.models import BidirectionalFusion, ErrorModel
 from flowchroma.models.bidirectional import TwoSided
 from flowchroma.models.estimate import Estimate, combine
 from flowchroma.types import Match
+
+from .test_origin import smooth, within
 
 
 def found(height: int = 33, width: int = 47) -> TwoSided:
@@ -25,7 +29,8 @@ def test_untrained_it_weighs_by_expected_errors() -> None:
     fused, expected = BidirectionalFusion().eval()(frame), combine([frame.forward, frame.backward])
     weight = torch.exp(torch.tensor(-2.0)) / ErrorModel().matched_error(frame.match).square()
     share = weight * expected.error.square()
-    torch.testing.assert_close(fused.ab, (expected.ab + share * frame.match.ab) / (1 + share), rtol=1e-4, atol=1e-3)
+    mixture = (expected.ab + share * frame.match.ab) / (1 + share)
+    torch.testing.assert_close(fused.ab, smooth(mixture, 1 / (1 + math.e)), rtol=1e-4, atol=1e-3)
     torch.testing.assert_close(fused.error, expected.error)
 
 
@@ -36,9 +41,9 @@ def test_it_stays_within_the_colours_found_whatever_it_has_learnt() -> None:
         parameter.normal_(0, 0.3)
     frame = found()
     fused = network(frame)
-    colours = torch.stack([frame.forward.ab, frame.backward.ab, frame.match.ab])
+    low, high = within([frame.forward.ab, frame.backward.ab, frame.match.ab])
     assert fused.ab.shape == frame.forward.ab.shape
-    assert (fused.ab <= colours.amax(0) + 1e-3).all()
-    assert (fused.ab >= colours.amin(0) - 1e-3).all()
+    assert (fused.ab <= high + 1e-3).all()
+    assert (fused.ab >= low - 1e-3).all()
     assert (fused.error > 0).all()
     assert fused.error.isfinite().all()

@@ -50,8 +50,7 @@ def test_neither_order_nor_grouping_matters(found: list[Estimate]) -> None:
 def test_what_the_system_found_has_the_error_that_its_confidence_stands_for() -> None:
     def frame(confidence: Tensor) -> ColouredFrame:
         luma, ab = torch.full((1, 1, 1, 3), 50.0), torch.full((1, 2, 1, 3), 7.0, dtype=torch.bfloat16)
-        state = State(None, ab=ab, luma=luma, confidence=confidence)  # type: ignore[arg-type]
-        return ColouredFrame(luma, ab, None, state)
+        return ColouredFrame(luma, ab, confidence, None, State(None))  # type: ignore[arg-type]
 
     estimate = Estimate.of(frame(torch.tensor([1.0, 0.3678794, 0.0]).view(1, 1, 1, 3)), ErrorModel())
     assert estimate.error.flatten().tolist() == pytest.approx([0.3, 10, 90], rel=1e-5)

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from flowchroma.models import BlendFusion, ErrorModel, FlowChroma, SimpleFusion
+from flowchroma.models import BlendFusion, ErrorModel, FlowChroma, SimpleFusion, UNetFusion
 from flowchroma.models.flowchroma import propagate
 from flowchroma.ops import backward_warp
 from flowchroma.types import Flow
@@ -131,7 +131,7 @@ def test_first_frame_has_no_confidence_and_takes_the_matched_colour(system: Flow
     found = system.estimate(luma, system.start(lab(1, 1, 3, 48, 48)))
     assert found.flow is None
     assert found.propagation.confidence.max() == 0
-    plain = FlowChroma(system.flow, system.matcher, SimpleFusion())
+    plain = FlowChroma(system.flow, system.matcher, UNetFusion(8, 2))
     torch.testing.assert_close(plain.fusion(found), found.match.ab)
 
 
@@ -222,8 +222,8 @@ def test_coloured_frames_are_kept_within_a_bound_and_only_for_a_fusion_that_read
         kept.append(len(state.recent))
     assert kept == [0, 1, 1, 2, 2, 2, 2, 2]  # frames 2, 4, 6, ... of the film
     assert [match is not None for match in seen] == [False, False, *[True] * 6]
-    assert len(FlowChroma(*networks, SimpleFusion(14)).observe(first[:, :1], first[:, 1:], state).recent) == 2
-    plain = FlowChroma(*networks, SimpleFusion(14), every=1)
+    assert len(FlowChroma(*networks, UNetFusion(8, 1)).observe(first[:, :1], first[:, 1:], state).recent) == 2
+    plain = FlowChroma(*networks, UNetFusion(8, 1), every=1)
     state = plain.start(first[:, None])
     for _ in range(3):
         _, state = plain.step(first[:, :1], state)
@@ -246,7 +246,8 @@ def test_what_came_into_view_is_found_among_coloured_frames(build) -> None:
 def test_pixels_vote_for_a_fusion_that_reads_their_votes(system: FlowChroma) -> None:
     reference, luma = lab(1, 1, 3, 32, 32), lab(1, 3, 32, 32)[:, :1]
     blend = FlowChroma(system.flow, system.matcher, BlendFusion(8, 2)).eval()
-    for colorizer, votes in ((system, False), (blend, True)):
+    plain = FlowChroma(system.flow, system.matcher, UNetFusion(8, 2)).eval()
+    for colorizer, votes in ((plain, False), (blend, True)):
         state = colorizer.start(reference)
         assert (state.references.patches is not None) == votes
         assert (colorizer.estimate(luma, state).match.voted is not None) == votes

@@ -1,9 +1,12 @@
 """Where carried colour comes from."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 import torch
+from torch import Tensor
+from torch.nn import functional as F
 
 from flowchroma.models import ErrorModel, FlowChroma, InverseVarianceFusion, OriginFusion, SimpleFusion
 from flowchroma.models.contracts import Fused
@@ -15,10 +18,23 @@ from .test_fusion import signals, uncarried
 from .test_networks import shake
 
 
+def smooth(ab: Tensor, share: float) -> Tensor:
+    """With a share of the mean of 3 x 3 pixels, the border repeated."""
+    around = F.pad(ab, (1, 1, 1, 1), mode="replicate").unfold(2, 3, 1).unfold(3, 3, 1).mean((-2, -1))
+    return torch.lerp(ab, around, share)
+
+
+def within(colours: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """The least and the most of colours in 3 x 3 pixels."""
+    stack = torch.cat([*colours, *(-ab for ab in colours)], dim=1)
+    most = F.max_pool2d(stack, 3, 1, padding=1).unflatten(1, (2, -1, 2)).amax(2)
+    return -most[:, 1], most[:, 0]
+
+
 def look(height: int, width: int, multiple: int = 16) -> Origin:
     """Of a frame that is padded to a multiple of so many pixels."""
     grid = [-(-side // multiple) * multiple // STRIDE for side in (height, width)]
-    features = torch.nn.functional.normalize(torch.randn(1, 6, *grid), dim=1)
+    features = F.normalize(torch.randn(1, 6, *grid), dim=1)
     return Origin(100 * torch.rand(1, 1, height, width), features)
 
 
@@ -49,8 +65,8 @@ def test_features_lie_where_the_frame_does_when_it_is_padded_in_its_middle() -> 
     luma = torch.zeros(1, 1, 27, 32)
     features = torch.zeros(1, 2, 8, 8)
     features[:, 0], features[:, 1, 4:] = 1, 1
-    features = torch.nn.functional.normalize(features, dim=1)
-    other = Origin(luma, torch.nn.functional.normalize(torch.tensor([1.0, 0.0]).view(1, 2, 1, 1).expand(1, 2, 8, 8)))
+    features = F.normalize(features, dim=1)
+    other = Origin(luma, F.normalize(torch.tensor([1.0, 0.0]).view(1, 2, 1, 1).expand(1, 2, 8, 8)))
     flow = Flow(torch.zeros(1, 2, 27, 32), torch.ones_like(luma))
     found = carry_origin(other, flow, Origin(luma, features), torch.ones_like(luma, dtype=torch.bool), 0.0)
     rows = found.similarity[0, 0, :, 16]
@@ -107,31 +123,47 @@ def test_untrained_fusions_weigh_by_expected_errors(recent: bool) -> None:
     seen = replace(found, origin=CarriedOrigin(10 * torch.randn(2, 1, 19, 23), torch.rand(2, 1, 19, 23)))
     rule = InverseVarianceFusion()
     blind = OriginFusion(8, 2, reads=["errors"]).fuse(found)
-    torch.testing.assert_close(blind.ab, rule(found), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(blind.ab, smooth(rule(found), 0.5), atol=1e-3, rtol=1e-4)
     torch.testing.assert_close(blind.confidence, rule.error_model.fused_confidence(found), atol=1e-4, rtol=1e-4)
     for fusion in (OriginFusion(8, 2), SimpleFusion(14)):
         fused = fusion.fuse(seen)
-        torch.testing.assert_close(fused.ab, rule(seen), atol=1e-3, rtol=1e-3)
+        torch.testing.assert_close(fused.ab, smooth(rule(seen), 0.5), atol=1e-3, rtol=1e-3)
         torch.testing.assert_close(fused.confidence, rule.error_model.fused_confidence(seen), atol=1e-3, rtol=1e-3)
-        assert fused.carried is not None
-        assert ((fused.carried >= 0) & (fused.carried <= 1)).all()
     assert not torch.allclose(rule(seen), rule(found), atol=0.1)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("fusion", [OriginFusion(8, 2), SimpleFusion(14)], ids=["origin", "simple"])
+def test_what_is_carried_on_is_the_rules_whatever_a_fusion_has_learnt(fusion) -> None:
+    found = signals(19, 23)
+    seen = replace(found, origin=CarriedOrigin(10 * torch.randn(2, 1, 19, 23), torch.rand(2, 1, 19, 23)))
+    shown = shake(fusion).fuse(seen)
+    rule = InverseVarianceFusion()
+    assert shown.onward is not None
+    assert shown.onward.carried is not None
+    torch.testing.assert_close(shown.onward.ab, rule(found))
+    torch.testing.assert_close(shown.onward.confidence, rule.error_model.fused_confidence(found))
+    carried, *others = (error.square().reciprocal() for error in rule.error_model.errors(found))
+    torch.testing.assert_close(shown.onward.carried, carried / (carried + sum(others)))
+    assert (shown.ab - shown.onward.ab).abs().mean() > 0.1
 
 
 @torch.no_grad()
 def test_fusions_choose_among_colours_and_make_none_up() -> None:
     found = signals(19, 23)
     seen = replace(found, origin=CarriedOrigin(10 * torch.randn(2, 1, 19, 23), torch.rand(2, 1, 19, 23)))
-    colours = torch.stack([seen.propagation.ab, seen.match.ab, seen.recent.ab])
+    low, high = within([seen.propagation.ab, seen.match.ab, seen.recent.ab])
+    low_match, high_match = within([seen.match.ab])
     for fusion in (OriginFusion(8, 2), SimpleFusion(14)):
         before = fusion(seen)
         shake(fusion)
         ab = fusion(seen)
-        assert (ab <= colours.amax(0) + 1e-3).all()
-        assert (ab >= colours.amin(0) - 1e-3).all()
+        assert (ab <= high + 1e-3).all()
+        assert (ab >= low - 1e-3).all()
         assert (ab - before).abs().mean() > 0.01
-        alone = uncarried(replace(seen, recent=None, flow=None))
-        torch.testing.assert_close(fusion(alone), seen.match.ab, atol=1e-2, rtol=1e-2)
+        alone = fusion(uncarried(replace(seen, recent=None, flow=None)))
+        assert (alone <= high_match + 1e-2).all()
+        assert (alone >= low_match - 1e-2).all()
 
 
 def test_signals_are_switched_by_name() -> None:
@@ -155,7 +187,7 @@ class CarriesAll(OriginFusion):
 def test_over_a_film_the_origin_stays_that_of_the_keyframe(build) -> None:
     """A still picture that grows lighter by 2 a frame: carried colour comes from the keyframe, and is told so."""
     system = FlowChroma(build("memflow_small"), build("swintexco_small"), CarriesAll(8, 2))
-    picture = torch.nn.functional.interpolate(torch.rand(1, 1, 8, 10), (64, 80), mode="bicubic").clamp(0, 1) * 60 + 10
+    picture = F.interpolate(torch.rand(1, 1, 8, 10), (64, 80), mode="bicubic").clamp(0, 1) * 60 + 10
     ab = torch.zeros(1, 2, 64, 80)
     lab = torch.cat([picture, ab], dim=1)
     state = system.start(lab[:, None])

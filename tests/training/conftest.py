@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from flowchroma.losses import L1, Temporal, WeightedSum
-from flowchroma.models import SimpleFusion
+from flowchroma.models import UNetFusion
 from flowchroma.training import FusionStage
 from flowchroma.types import Clip
 
@@ -66,7 +66,7 @@ def clip() -> Clip:
 def fusion(build) -> FusionStage:
     loss = WeightedSum({"l1": L1(), "temporal": Temporal()}, {"l1": 1.0, "temporal": 0.5})
     return FusionStage(
-        SimpleFusion(14), build("memflow_small"), build("swintexco_small"), loss, lambda p: torch.optim.Adam(p, 3e-3)
+        UNetFusion(8, 2), build("memflow_small"), build("swintexco_small"), loss, lambda p: torch.optim.Adam(p, 3e-3)
     )
 
 

@@ -74,7 +74,7 @@ def test_validation_compares_with_the_untrained_mean_and_with_one_direction(stag
     figures = {name: metric.compute().item() for name, metric in stage.psnr.items()}
     # 2 CIELAB units off forward; weighed with 6 off the other way, 1.9.
     assert figures["psnr_both"] > figures["psnr_forward"] > figures["psnr_both"] - 1
-    assert figures["psnr"] == pytest.approx(figures["psnr_both"], abs=0.2)  # not trained yet
+    assert figures["psnr"] > figures["psnr_both"]  # not trained yet: smoothed, where pixels err one by one
     found = frames.found
     true = (stage.trained(found).ab - frames.true_ab).norm(dim=1).mean()
     ratio = combine([found.forward, found.backward]).error.mean() / true

@@ -5,6 +5,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from flowchroma import ops
 from flowchroma.color import scale_ab, scale_luma
 from flowchroma.models.state import Signals
 
@@ -37,3 +38,11 @@ def convs(*widths: int) -> nn.Sequential:
     for inputs, outputs in pairwise(widths):
         layers += [nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode="replicate"), nn.GELU()]
     return nn.Sequential(*layers)
+
+
+def smoothed(ab: Tensor, share: Tensor | float) -> Tensor:
+    """Some of the mean of 3 x 3 pixels, by its share in [0, 1], in a colour (B, 2, H, W).
+
+    Pixels that are matched one by one err one by one, while true chrominance changes little from one to the next.
+    """
+    return ab + share * (ops.window_mean(ab, 1) - ab)

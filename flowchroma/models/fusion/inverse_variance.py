@@ -1,9 +1,12 @@
 """The fusions that learn nothing: colours weighed by their expected errors, or by their bare confidences."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
-from flowchroma.models.contracts import Fusion
+from flowchroma.models.contracts import Fused, Fusion
+from flowchroma.models.error_model import ErrorModel
 from flowchroma.models.state import Signals
 from flowchroma.types import Match
 
@@ -25,15 +28,23 @@ class InverseVarianceFusion(Fusion):
         """Weigh the colours of a frame: (B, 2, H, W), CIELAB units; any size."""
         return self.weigh(signals)
 
+    def fuse(self, signals: Signals) -> Fused:
+        """See `Fusion.fuse`."""
+        ab, weights = self._weigh(signals)
+        return Fused(ab, self.error_model.fused_confidence(signals), weights[:, :1])
+
     def weigh(self, signals: Signals, change: Tensor | None = None) -> Tensor:
         """The weighted mean; `change` (B, 3, H, W) is added to the logarithms of the weights, before softmax."""
+        return self._weigh(signals, change)[0]
+
+    def _weigh(self, signals: Signals, change: Tensor | None = None) -> tuple[Tensor, Tensor]:
         odds = torch.cat([-2 * error.float().log() for error in self.error_model.errors(signals)], dim=1)
         if change is not None:
             odds = odds + change[:, : odds.shape[1]]
         base, match, recent = candidate_colours(signals)
         weights = torch.softmax(odds, dim=1).to(base.dtype)
         colours = torch.stack([base, match.ab, recent.ab][: odds.shape[1]], dim=1)
-        return (weights[:, :, None] * colours).sum(dim=1)
+        return (weights[:, :, None] * colours).sum(dim=1), weights
 
 
 class PlaceholderFusion(Fusion):
@@ -46,6 +57,15 @@ class PlaceholderFusion(Fusion):
         similarity = found.similarity + 1e-6
         total = propagation.confidence + similarity
         return (propagation.confidence * propagation.ab + similarity * found.ab) / total
+
+
+def carried_on(signals: Signals, error_model: ErrorModel) -> Fused:
+    """What a learnt fusion leaves to the next frame: colours weighed by expected errors, without a look at origins.
+
+    What a network makes of a frame would come back to it by way of the next ones, and its mistakes with it; so it is
+    shown and not carried on. Rollouts of the untrained rule are then what the network meets however it is trained.
+    """
+    return InverseVarianceFusion(error_model).fuse(replace(signals, origin=None))
 
 
 def candidate_colours(signals: Signals) -> tuple[Tensor, Match, Match]:

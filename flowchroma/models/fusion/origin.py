@@ -9,7 +9,8 @@ from flowchroma.color import scale_ab, scale_luma
 from flowchroma.models.contracts import Fused, Fusion
 from flowchroma.models.error_model import ErrorModel
 from flowchroma.models.fusion.additive_unet import AdditiveUNet
-from flowchroma.models.fusion.inverse_variance import candidate_colours
+from flowchroma.models.fusion.inputs import smoothed
+from flowchroma.models.fusion.inverse_variance import candidate_colours, carried_on
 from flowchroma.models.state import Signals
 
 READS = {"errors": 3, "distances": 3, "origin": 2}  # channels of what can be left out
@@ -22,10 +23,12 @@ _CHANGE = 4.0  # most that the logarithm of the expected error changes
 class OriginFusion(AdditiveUNet, Fusion):
     """Weighs carried and matched colours by what is known of each, and tells the error expected of the mixture.
 
-    A U-Net changes the logarithms of the weights of `InverseVarianceFusion`, and of the mixture's expected error.
-    Softmax keeps the mixture within the colours that were found. Both changes start at zero. Beside what `BlendFusion`
-    reads, it is told how the place looked where the carried colour was given or found, against how it looks here:
-    confidence along the flow says how likely each step was right, and this whether all of them together were.
+    A U-Net changes the logarithms of the weights of `InverseVarianceFusion`, and of the mixture's expected error, and
+    gives the share of the mean of 3 x 3 pixels in what is shown. Softmax keeps the mixture within the colours that were
+    found. The changes start at zero, and the share at a half. Beside what `BlendFusion` reads, it is told how the place
+    looked where the carried colour was given or found, against how it looks here: confidence along the flow says how
+    likely each step was right, and this whether all of them together were. What it shows is not carried on: see
+    `carried_on`.
 
     Args:
         width: see `AdditiveUNet`.
@@ -49,7 +52,7 @@ class OriginFusion(AdditiveUNet, Fusion):
     ) -> None:
         if unknown := [name for name in reads if name not in READS]:
             raise ValueError(f"reads={list(reads)}: no {', '.join(unknown)}, there is {', '.join(READS)}")
-        super().__init__(_BASE + sum(READS[name] for name in set(reads)), 4, width, depth)
+        super().__init__(_BASE + sum(READS[name] for name in set(reads)), 5, width, depth)
         self.error_model = error_model or ErrorModel()
         self.reads = frozenset(reads)
 
@@ -70,10 +73,10 @@ class OriginFusion(AdditiveUNet, Fusion):
         out = self.compute(self._read(signals, colours, errors)).float()
         weights = torch.softmax(out[:, :3] - 2 * errors.log(), dim=1)
         independent = errors.square().reciprocal().sum(dim=1, keepdim=True).rsqrt()
-        error = independent * out[:, 3:].clamp(-_CHANGE, _CHANGE).exp()
+        error = independent * out[:, 3:4].clamp(-_CHANGE, _CHANGE).exp()
         confidence = self.error_model.confidence_of(error.clamp(self.error_model.least, self.error_model.most))
-        ab = (weights.to(colours.dtype)[:, :, None] * colours).sum(dim=1)
-        return Fused(ab, confidence, weights[:, :1])
+        ab = smoothed((weights[:, :, None] * colours).sum(dim=1), torch.sigmoid(out[:, 4:]))
+        return Fused(ab.to(colours.dtype), confidence, onward=carried_on(signals, self.error_model))
 
     def _read(self, signals: Signals, colours: Tensor, errors: Tensor) -> Tensor:
         """What the network reads, (B, C, H, W), about [-1, 1]."""

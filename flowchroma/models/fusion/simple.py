@@ -6,8 +6,8 @@ from torch import Tensor, nn
 from flowchroma.color import scale_ab, scale_luma
 from flowchroma.models.contracts import Fused, Fusion
 from flowchroma.models.error_model import ErrorModel
-from flowchroma.models.fusion.inputs import CHANNELS
-from flowchroma.models.fusion.inverse_variance import candidate_colours
+from flowchroma.models.fusion.inputs import CHANNELS, smoothed
+from flowchroma.models.fusion.inverse_variance import candidate_colours, carried_on
 from flowchroma.models.state import Signals
 
 _CHANGE = 4.0  # most that a logarithm changes
@@ -19,7 +19,8 @@ class SimpleFusion(Fusion):
     They read luminance, the carried colour and the confidence in it, the matched colours as one, weighed by their
     expected errors, and the confidence in that. They give changes of the logarithms of the carried colour's weight and
     of the expected error of the mixture. Both start at zero: an untrained network is `InverseVarianceFusion` with the
-    look at the carried colour's origin.
+    look at the carried colour's origin. Half of what is shown is the mean of 3 x 3 pixels; what is shown is not carried
+    on: see `carried_on`.
 
     Args:
         width: channels of the hidden layers; the last has four sevenths of it.
@@ -64,5 +65,6 @@ class SimpleFusion(Fusion):
         odds, more = changes.clamp(-_CHANGE, _CHANGE).split(1, dim=1)
         weight = torch.sigmoid(2 * (error.log() - path.log()) + odds)
         expected = (path.square().reciprocal() + error.square().reciprocal()).rsqrt() * more.exp()
-        ab = weight.to(carried.dtype) * carried + (1 - weight).to(carried.dtype) * matched
-        return Fused(ab, model.confidence_of(expected.clamp(model.least, model.most)), weight)
+        ab = smoothed(weight * carried + (1 - weight) * matched, 0.5).to(carried.dtype)
+        confidence = model.confidence_of(expected.clamp(model.least, model.most))
+        return Fused(ab, confidence, onward=carried_on(signals, model))
