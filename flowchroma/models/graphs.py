@@ -66,13 +66,13 @@ class FeaturesGraph(Graph):
 
 
 class FusionGraph(Graph):
-    """Luminance, carried and matched colours to one colour and the confidence in it.
+    """Luminance, carried and matched colours to one colour and the confidence in it, and what is carried on.
 
     Recent frames and the origin are among the inputs where the fusion reads them; matches are by votes where it reads
     those.
     """
 
-    outputs = ("ab", "confidence")
+    outputs = ("ab", "confidence", "onward_ab", "onward_confidence")
 
     def __init__(self, network: Fusion) -> None:
         super().__init__()
@@ -95,7 +95,8 @@ class FusionGraph(Graph):
         if self.network.reads_origin:
             origin = CarriedOrigin(found["origin_difference"], found["origin_similarity"])
         fused = self.network.fuse(Signals(luma, carried, _match(found, "match"), recent, flow, None, origin))
-        return fused.ab, fused.confidence
+        onward = fused.onward or fused
+        return fused.ab, fused.confidence, onward.ab.clone(), onward.confidence.clone()
 
 
 class BidirectionalGraph(Graph):
@@ -118,8 +119,8 @@ class BidirectionalGraph(Graph):
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         """Give the `outputs`."""
         found = dict(zip(self.inputs, tensors, strict=True))
-        ways = [Estimate(found[f"{way}_ab"], found[f"{way}_error"]) for way in ("forward", "backward")]
-        fused = self.network(TwoSided(found["luma"], *ways, _match(found, "match"), found["position"]))
+        forward, backward = (Estimate(found[f"{way}_ab"], found[f"{way}_error"]) for way in ("forward", "backward"))
+        fused = self.network(TwoSided(found["luma"], forward, backward, _match(found, "match"), found["position"]))
         return fused.ab, fused.error
 
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -159,6 +159,7 @@ def _median(x: Tensor) -> Tensor:
 
 def _grid(luma: Tensor, size: Sequence[int]) -> _Grid:
     whole = luma.shape[-2:]
-    unit_y, unit_x = (torch.sym_max(*whole) / 2 * length / side for length, side in zip(size, whole, strict=True))
+    longer = cast(float, torch.sym_max(*whole))  # which a graph for frames of any size keeps as a symbol
+    unit_y, unit_x = (longer / 2 * length / side for length, side in zip(size, whole, strict=True))
     y, x = (torch.arange(length, dtype=luma.dtype, device=luma.device) + (1 - length) / 2 for length in size)
     return _Grid(x / unit_x, y[:, None] / unit_y, (unit_x, unit_y))
