@@ -70,7 +70,9 @@ class Fused:
 
     def given(self, known: Known) -> "Fused":
         """The same for the items whose colour is not given; the given colour, with confidence 1, for the others."""
-        return replace(self, ab=known.fill(self.ab, known.ab), confidence=known.fill(self.confidence, 1.0))
+        onward = None if self.onward is None else self.onward.given(known)
+        ab, confidence = known.fill(self.ab, known.ab), known.fill(self.confidence, 1.0)
+        return replace(self, ab=ab, confidence=confidence, onward=onward)
 
 
 class Fusion(nn.Module):

@@ -88,17 +88,17 @@ class FlowChroma(nn.Module):
         if known is not None and known.whole:
             signals: Signals | None = None
             flow_state: FlowState | None = self.flow.step(luma, state.flow)[1]
-            shown = onward = Fused(known.ab, torch.ones_like(luma))
+            shown = Fused(known.ab, torch.ones_like(luma))
             features = self.matcher.features(luma) if self.fusion.reads_origin else None
             origin = None if features is None else Origin(luma, features)
         else:
             signals = self.estimate(luma, state)
             shown, flow_state, features = self.fusion.fuse(signals), signals.flow_state, signals.match.features
-            onward = shown.onward or shown
-            origin = mixed_origin(signals.origin, onward.carried)
+            origin = mixed_origin(signals.origin, (shown.onward or shown).carried)
             if known is not None:
-                shown, onward = shown.given(known), onward.given(known)
+                shown = shown.given(known)
                 origin = known.fill_origin(origin, signals.origin)
+        onward = shown.onward or shown
         # A film's first frame is not kept: where it is known it is nearly always the reference.
         keep = self.recent and state.frames and (known is not None or state.frames % self.every == 0)
         recent = self._keep(state, luma, onward.ab, features) if keep else state.recent

@@ -57,7 +57,7 @@ def choose_stills(
         shots: The film's, as `find_shots` finds them; None finds them.
 
     Returns:
-        Numbers of frames, rising: fewer than `count` where the film has no more that could be chosen.
+        Numbers of frames, rising: fewer than `count` where one more would win nothing.
     """
     shots = find_shots(film) if shots is None else shots
     return list(choose(survey(film, shots, matcher), count, error).stills)
