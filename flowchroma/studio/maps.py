@@ -102,11 +102,12 @@ def _write(rgb: np.ndarray, text: str, middle: tuple[int, int], size: float) -> 
     """Write white on a black edge, which is read on any colour."""
     import cv2
 
-    font = cv2.FONT_HERSHEY_SIMPLEX
+    font, mask = cv2.FONT_HERSHEY_SIMPLEX, np.zeros(rgb.shape[:2], np.uint8)
     (width, height), _ = cv2.getTextSize(text, font, size, 2)
     corner = middle[0] - width // 2, middle[1] + height // 2
-    cv2.putText(rgb, text, corner, font, size, (0, 0, 0), 5, cv2.LINE_AA)
-    cv2.putText(rgb, text, corner, font, size, (255, 255, 255), 2, cv2.LINE_AA)
+    cv2.putText(mask, text, corner, font, size, 255, 2, cv2.LINE_AA)
+    edge = cv2.dilate(mask, np.ones((5, 5)))  # OpenCV 5 draws letters of one thickness only
+    rgb[:] = (rgb * (1 - edge[..., None] / 255.0) + mask[..., None]).round().astype(np.uint8)
 
 
 def _enlarged(values: np.ndarray, how: int) -> np.ndarray:

@@ -46,6 +46,9 @@ def test_the_result_is_played_beside_itself_in_gray(coloured: Way) -> None:
     page.locator(".moments button").first.click()
     frame = int(re.search(r"frame ([0-9]+)", page.locator(".moments button").first.inner_text())[1])
     coloured.line("film-at", f"frame {frame}")
+    for words in page.locator(".moments button").all_inner_texts():
+        minutes, seconds, frame = map(int, re.match(r"([0-9]+):([0-9]+), frame ([0-9]+)", words).groups())
+        assert 60 * minutes + seconds == frame // 25, words
 
 
 def test_a_frame_is_previewed_at_once_and_says_what_it_is(coloured_stills: Way) -> None:

@@ -1,5 +1,6 @@
 """Stills and previews of a project, without a page."""
 
+import base64
 import re
 from pathlib import Path
 
@@ -171,6 +172,20 @@ def test_maps_say_in_letters_and_numbers_what_they_show_in_colours() -> None:
     assert ">B</span>&lt;b&gt;sea.png&lt;/b&gt;: 33%" in page
     assert "<tr><td>2.0</td><td>2.0</td><td>12.5</td></tr>" in page
     assert "5.5 CIELAB units on average, 12 at most" in page
+
+
+def test_what_is_written_on_a_bright_map_has_a_dark_edge() -> None:
+    gray, bright = np.zeros((40, 60, 3), np.uint8), np.full((40, 60), 30.0)
+    sources = [Source(f"still {at}", at / 6) for at in range(7)]  # the last is shown in yellow
+    page = maps(Preview(3, gray, gray, sources, np.full((40, 60), 6), bright, False))
+    pictures = re.findall('src="data:image/jpeg;base64,([^"]+)"', page)
+    assert len(pictures) == 2
+    for picture in pictures:
+        drawn = cv2.imdecode(np.frombuffer(base64.b64decode(picture), np.uint8), cv2.IMREAD_COLOR)
+        light = drawn.min(axis=2) > 230
+        around = cv2.dilate(light.astype(np.uint8), np.ones((7, 7))) > 0
+        assert light.sum() > 50
+        assert (drawn[around].max(axis=1) < 60).sum() > 0.5 * light.sum()
 
 
 def test_a_plan_that_was_edited_wrongly_is_told_with_its_line(studio: Studio) -> None:

@@ -53,8 +53,8 @@ class ResultScreen(Screen):
     def _player(self, found: Result) -> str:
         output, film = self._studio.project.output, self._studio.project.film
         rate = rate_of(film)
-        moments = [
-            {"seconds": f"{(n + 0.5) / rate:.4f}", "words": f"{clock(n / rate)}, frame {n}: {found.errors[n]:.1f}"}
+        moments = [  # whole seconds that have passed, as players tell them
+            {"seconds": f"{(n + 0.5) / rate:.4f}", "words": f"{clock(int(n / rate))}, frame {n}: {found.errors[n]:.1f}"}
             for n in found.worst
         ]
         told = {
