@@ -94,6 +94,7 @@ def test_a_meter_leaves_out_what_parts_within_spend(monkeypatch: pytest.MonkeyPa
     assert meter.spent == {"outer": 9, "inner": 22}
 
 
+@pytest.mark.slow
 def test_stages_are_told_with_their_operations_and_peers(tmp_path: Path) -> None:
     (tmp_path / "official").mkdir()
     (tmp_path / "official" / "other.py").write_text(

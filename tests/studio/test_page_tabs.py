@@ -21,7 +21,7 @@ def slow(tmp_path: Path) -> Path:
     """A project whose film is so large, and has so many stills, that a preview in full quality takes seconds."""
     truth, folder = MadeFilm(tmp_path / "large", (240, 426)), tmp_path / "plan"
     truth.path.mkdir()
-    frames = 16
+    frames = 48
     for number in range(frames):
         cv2.imwrite(str(truth.path / f"{number:06}.png"), gray_of(truth.truth(number)))
     folder.mkdir()
