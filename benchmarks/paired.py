@@ -1,7 +1,7 @@
 """Processor time a frame of several checkouts of this repository, by turns, and how far their colours differ.
 
-    git worktree add /tmp/before COMMIT
-    python benchmarks/paired.py FILM before=/tmp/before now=. half=.:bfloat16 --size 240
+    git worktree add ../before COMMIT
+    python benchmarks/paired.py FILM before=../before now=. half=.:bfloat16 --size 240
 
 Each checkout colours the film's first 50 frames at 240 x 432 from the first one, on one thread, in a process of its
 own, and then the same frames again from the states before them, frame by frame in turn: frames 2 to 19, while the

@@ -48,12 +48,6 @@ def test_saved_they_hold_no_frame_twice() -> None:
     assert RecentFrames().joined is None
 
 
-@pytest.fixture
-def matcher(build) -> SwinTExCoSmall:
-    torch.manual_seed(0)
-    return build("swintexco_small").eval()
-
-
 @torch.no_grad()
 def test_a_frame_that_was_matched_is_remembered_as_one_that_is_encoded(matcher: SwinTExCoSmall) -> None:
     frame, reference = lab(1, 3, 40, 72), lab(1, 1, 3, 48, 64)

@@ -1,17 +1,10 @@
 """The compact matcher with its frozen trunk, as it ships."""
 
-import pytest
 import torch
 
 from flowchroma.models import SwinTExCoSmall
 
 from .test_networks import lab
-
-
-@pytest.fixture
-def matcher(build) -> SwinTExCoSmall:
-    torch.manual_seed(0)
-    return build("swintexco_small").eval()
 
 
 @torch.no_grad()
