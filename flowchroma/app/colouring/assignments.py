@@ -20,7 +20,7 @@ from flowchroma.plans import Shot
 from flowchroma.plans.resemblance import closest, describe
 
 _MOST = 3  # references of a shot: each costs time on every frame
-_LOOKED_AT = 448  # short side in pixels, four times that at which pictures are compared
+_LOOKED_AT = 224  # short side in pixels, twice that at which pictures are compared
 _PIECE = 240  # frames that a kill may cost, at most
 
 
