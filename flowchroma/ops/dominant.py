@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -69,6 +70,8 @@ def dominant_motion(
     now, then = luminance.Pyramid.of(luma), luminance.Pyramid.of(previous)
     with torch.autocast(now.luma.device.type, enabled=False):
         whole = now.luma.shape[-2:]
+        if torch.compiler.is_exporting():
+            return _grid(now.luma, whole).flow(_fit_in_graph(now.luma, then.luma, scales, steps))
         sizes = {scale: [side // scale for side in whole] for scale in scales}
         used = [scale for scale in scales if min(sizes[scale]) >= _SMALLEST]
         used = [scale for scale in used if scale == used[0] or math.prod(sizes[scale]) <= _ENOUGH]
@@ -97,6 +100,30 @@ def _fit(
     return parameters
 
 
+def _fit_in_graph(luma: Tensor, previous: Tensor, scales: Sequence[int], steps: tuple[int, int]) -> Tensor:
+    """The motion's parameters (B, 8) in a graph for frames of any size, which says itself what scales it uses."""
+    height, width = luma.shape[-2:]
+    coarsest = next(scale for scale in scales if height // scale >= _SMALLEST and width // scale >= _SMALLEST)
+    ladder = [scale for scale in scales if scale <= coarsest]
+    used = [True, *((height // scale) * (width // scale) <= _ENOUGH for scale in ladder[1:])]
+    branches: list[tuple[Any, int, int]] = []
+    for scale, here, beyond in zip(ladder, used, [*used[1:], False], strict=True):
+        branches += [(here, scale, steps[0]), (here & torch.sym_not(beyond), scale, steps[1] - steps[0])]
+    parameters = luma.new_zeros(len(luma), 8)
+    for place, (chosen, scale, count) in enumerate(branches):
+        inputs, more = (luma, previous, parameters), partial(_fit_frames, scale=scale, steps=count, moved=place > 0)
+        parameters = more(*inputs) if chosen is True else torch.cond(chosen, more, _unchanged, inputs)
+    return parameters
+
+
+def _fit_frames(luma: Tensor, previous: Tensor, parameters: Tensor, scale: int, steps: int, moved: bool) -> Tensor:
+    return _fit(luminance.Pyramid(luma), luminance.Pyramid(previous), scale, parameters, steps, moved)
+
+
+def _unchanged(luma: Tensor, previous: Tensor, parameters: Tensor) -> Tensor:
+    return parameters.clone()
+
+
 def _energy(frame: Tensor, warped: Tensor) -> Tensor:
     return window_mean((frame - warped).square(), 1)
 
@@ -106,16 +133,33 @@ def _step(frame: Tensor, warped: Tensor, grid: _Grid, weight: Tensor) -> Tensor:
     weighed = rows * weight.flatten(2)
     damping = _DAMPING * rows.shape[2] * torch.eye(8, dtype=rows.dtype, device=rows.device)
     right = weighed @ (frame - warped).flatten(2).transpose(1, 2)
-    return torch.linalg.solve(weighed @ rows.transpose(1, 2) + damping, right)[..., 0]
+    matrix = weighed @ rows.transpose(1, 2) + damping
+    if torch.compiler.is_exporting():  # ONNX has no equations
+        return _eliminated(matrix, right)
+    return torch.linalg.solve(matrix, right)[..., 0]
+
+
+def _eliminated(matrix: Tensor, right: Tensor) -> Tensor:
+    """Solve (B, n, n) x = (B, n, 1), positive definite, by Gauss and Jordan: (B, n)."""
+    table = torch.cat([matrix, right], dim=2)
+    for place in range(matrix.shape[1]):
+        row = table[:, place : place + 1] / table[:, place : place + 1, place : place + 1]
+        rest = table - table[:, :, place : place + 1] * row
+        table = torch.cat([rest[:, :place], row, rest[:, place + 1 :]], dim=1)
+    return table[..., -1]
 
 
 def _median(x: Tensor) -> Tensor:
     """Of every item: (B, 1, 1, 1)."""
+    if torch.compiler.is_exporting():
+        ordered = x.flatten(1).sort(dim=1).values
+        return ordered[:, (ordered.shape[1] - 1) // 2].view(-1, 1, 1, 1)
     return x.flatten(1).median(dim=1).values.view(-1, 1, 1, 1)
 
 
 def _grid(luma: Tensor, size: Sequence[int]) -> _Grid:
     whole = luma.shape[-2:]
-    unit_y, unit_x = (max(whole) / 2 * length / side for length, side in zip(size, whole, strict=True))
+    longer = cast(float, torch.sym_max(*whole))  # which a graph for frames of any size keeps as a symbol
+    unit_y, unit_x = (longer / 2 * length / side for length, side in zip(size, whole, strict=True))
     y, x = (torch.arange(length, dtype=luma.dtype, device=luma.device) + (1 - length) / 2 for length in size)
     return _Grid(x / unit_x, y[:, None] / unit_y, (unit_x, unit_y))
