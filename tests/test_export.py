@@ -46,6 +46,7 @@ def graphs() -> dict[str, Graph]:
     return {part: graph_of(part, network) for part, network in load_networks().items()}
 
 
+@pytest.mark.slow
 def test_every_network_is_written_and_its_difference_printed(exported) -> None:
     folder, said = exported
     assert sorted(path.name for path in folder.iterdir()) == sorted(f"{part}.onnx" for part in PARTS)
@@ -56,6 +57,7 @@ def test_every_network_is_written_and_its_difference_printed(exported) -> None:
         assert max(told) < BOUNDS[part]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", PARTS)
 def test_a_network_gives_the_same_at_other_sizes(part: str, exported, graphs) -> None:
     session = onnxruntime.InferenceSession(exported[0] / f"{part}.onnx", providers=["CPUExecutionProvider"])
@@ -72,6 +74,7 @@ def test_a_network_gives_the_same_at_other_sizes(part: str, exported, graphs) ->
             assert np.abs(one.numpy() - other).max() < BOUNDS[part], (name, size)
 
 
+@pytest.mark.slow
 def test_the_flow_starts_without_a_memory_as_the_system_does(exported, graphs) -> None:
     session = onnxruntime.InferenceSession(exported[0] / "flow.onnx", providers=["CPUExecutionProvider"])
     luma, previous, keys, _ = example(graphs["flow"], (144, 160))

@@ -3,8 +3,10 @@
 import logging
 import warnings
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from omegaconf import DictConfig
@@ -58,7 +60,8 @@ def write(graph: Graph, path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of how PyTorch's own code is written
         shapes = _dynamic_shapes(graph)
-        exported = torch.export.export(graph, tuple(arguments), dynamic_shapes=shapes, strict=False)
+        with _one_gradient_mode():
+            exported = torch.export.export(graph, tuple(arguments), dynamic_shapes=shapes, strict=False)
         program = torch.onnx.export(
             exported,
             input_names=list(graph.inputs),
@@ -70,6 +73,14 @@ def write(graph: Graph, path: Path) -> None:
     side = path.with_name(f"{path.name}.part")
     program.save(side)
     side.replace(path)
+
+
+def _one_gradient_mode() -> ExitStack:
+    """Let `torch.no_grad` do nothing: where the mode changes PyTorch splits its graph, and takes minutes to join it."""
+    stack = ExitStack()
+    for name in ("__enter__", "__exit__"):
+        stack.enter_context(patch.object(torch.no_grad, name, lambda *_: None))
+    return stack
 
 
 def _dynamic_shapes(graph: Graph) -> Any:

@@ -85,4 +85,4 @@ def refine_flow(flow: Tensor, luma: luminance.Luma, previous: luminance.Luma) ->
 
 
 def _solved(equations: Tensor, radius: int) -> Tensor:
-    return luminance.solve(window_mean(equations, radius), _DAMPING)[0].clamp(-1, 1)
+    return luminance.solve(window_mean(equations, radius), _DAMPING)[0].clamp(-1.0, 1.0)
