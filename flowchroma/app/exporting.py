@@ -1,5 +1,7 @@
 """What `python -m flowchroma.export` does: write networks as ONNX, and run each beside PyTorch."""
 
+import gc
+import itertools
 import logging
 import warnings
 from collections.abc import Sequence
@@ -35,8 +37,8 @@ def run(config: DictConfig) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"cannot write to {folder}: {error.strerror}") from error
-    for part, network in networks.items():
-        graph, path = graph_of(part, network), folder / f"{part}.onnx"
+    for part in sorted(networks, key="flow".__eq__):  # which takes longest
+        graph, path = graph_of(part, networks[part]), folder / f"{part}.onnx"
         write(graph, path)
         found = ", ".join(f"{name} {difference:.1e}" for name, difference in differences(graph, path).items())
         sizes = " and ".join(f"{height} x {width}" for height, width in CHECKED)
@@ -60,27 +62,43 @@ def write(graph: Graph, path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of how PyTorch's own code is written
         shapes = _dynamic_shapes(graph)
-        with _one_gradient_mode():
+        with _quickly():
             exported = torch.export.export(graph, tuple(arguments), dynamic_shapes=shapes, strict=False)
-        program = torch.onnx.export(
-            exported,
-            input_names=list(graph.inputs),
-            output_names=list(graph.outputs),
-            opset_version=OPSET,
-            verbose=False,
-        )
+            program = torch.onnx.export(
+                exported,
+                input_names=list(graph.inputs),
+                output_names=list(graph.outputs),
+                opset_version=OPSET,
+                verbose=False,
+                optimize=False,  # takes longer than all the rest
+            )
     assert program is not None
+    _make_small(program.model)
     side = path.with_name(f"{path.name}.part")
     program.save(side)
     side.replace(path)
 
 
-def _one_gradient_mode() -> ExitStack:
-    """Let `torch.no_grad` do nothing: where the mode changes PyTorch splits its graph, and takes minutes to join it."""
+def _quickly() -> ExitStack:
+    """Let `torch.no_grad` and `torch.autocast` do nothing, and collect no garbage.
+
+    Where a mode changes PyTorch splits its graph, and takes minutes to join it.
+    """
     stack = ExitStack()
-    for name in ("__enter__", "__exit__"):
-        stack.enter_context(patch.object(torch.no_grad, name, lambda *_: None))
+    for mode, name in itertools.product((torch.no_grad, torch.autocast), ("__enter__", "__exit__")):
+        stack.enter_context(patch.object(mode, name, lambda *_: None))
+    gc.disable()
+    stack.callback(gc.enable)
     return stack
+
+
+def _make_small(model: Any) -> None:
+    """Compute once what is computed several times, and drop the notes of where in the code each operation comes from."""
+    from onnx_ir.passes.common import CommonSubexpressionEliminationPass
+
+    CommonSubexpressionEliminationPass()(model)
+    for noted in (model, model.graph, *model.graph.all_nodes()):
+        noted.metadata_props.clear()
 
 
 def _dynamic_shapes(graph: Graph) -> Any:

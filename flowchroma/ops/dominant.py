@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -61,7 +60,7 @@ def dominant_motion(
         previous: the same, of frame t - 1.
         scales: by which the frame is shrunk, falling powers of two; those that leave less than 8 pixels a side are left
             out, and those that leave more than 16384 pixels where a larger scale will do.
-        steps: at every scale but the last, and at the last.
+        steps: at every scale but the last, and at the last, which has no fewer.
 
     Returns:
         (B, 2, H, W), pixels, (x, y), of frame t back to t - 1; begun anew from zero where it explains
@@ -70,25 +69,35 @@ def dominant_motion(
     now, then = luminance.Pyramid.of(luma), luminance.Pyramid.of(previous)
     with torch.autocast(now.luma.device.type, enabled=False):
         whole = now.luma.shape[-2:]
-        if torch.compiler.is_exporting():
-            return _grid(now.luma, whole).flow(_fit_in_graph(now.luma, then.luma, scales, steps))
         sizes = {scale: [side // scale for side in whole] for scale in scales}
-        used = [scale for scale in scales if min(sizes[scale]) >= _SMALLEST]
-        used = [scale for scale in used if scale == used[0] or math.prod(sizes[scale]) <= _ENOUGH]
+        ladder = [scale for scale in scales if all(side >= _SMALLEST for side in sizes[scale])]
+        used = [place == 0 or math.prod(sizes[scale]) <= _ENOUGH for place, scale in enumerate(ladder)]
         parameters = now.luma.new_zeros(len(now.luma), 8)
-        for scale in used:
-            parameters = _fit(now, then, scale, parameters, steps[scale == used[-1]], moved=scale != used[0])
+        for scale, here, beyond in zip(ladder, used, [*used, False][1:], strict=True):
+            taken = [here] * steps[0] + [here & torch.sym_not(beyond)] * (steps[1] - steps[0])
+            parameters = _fit(now, then, scale, parameters, taken, moved=scale != ladder[0])
         return _grid(now.luma, whole).flow(parameters)
 
 
 def _fit(
-    now: luminance.Pyramid, then: luminance.Pyramid, scale: int, parameters: Tensor, steps: int, moved: bool
+    now: luminance.Pyramid,
+    then: luminance.Pyramid,
+    scale: int,
+    parameters: Tensor,
+    steps: Sequence[bool | torch.SymBool],
+    moved: bool,
 ) -> Tensor:
-    """Improve the motion's parameters (B, 8) by some steps at one scale; where not `moved`, they are 0."""
+    """Improve the motion's parameters (B, 8) at one scale by those steps that are taken; where not `moved` they are 0.
+
+    In a graph for frames of any size it is known only when it runs which are taken.
+    """
+    steps = [taken for taken in steps if taken is not False]
+    if not steps:
+        return parameters
     frame, unmoved = now.normalised(scale, _LOCAL), then.normalised(scale, _LOCAL)
     grid, finer = (_grid(now.luma, now.at(s).shape[-2:]) for s in (scale, scale // 2))
     still = _median(_energy(frame, unmoved))
-    for _ in range(steps):
+    for taken in steps:
         warped = then.warped(scale, finer.flow(parameters), _LOCAL) if moved else unmoved
         moved = True
         energy = _energy(frame, warped)
@@ -96,32 +105,11 @@ def _fit(
         weight = points_inside(grid.flow(parameters)) / (1 + energy / (spread + _FLOOR)) ** 3
         found = parameters + _step(frame, warped, grid, weight)
         # A fit that went astray is worse than none, and begins anew.
-        parameters = torch.where(spread.flatten(1) <= still.flatten(1), found, 0.0)
+        found = torch.where(spread.flatten(1) <= still.flatten(1), found, 0.0)
+        if taken is not True:
+            found = torch.where(torch.scalar_tensor(taken, dtype=torch.bool), found, parameters)
+        parameters = found
     return parameters
-
-
-def _fit_in_graph(luma: Tensor, previous: Tensor, scales: Sequence[int], steps: tuple[int, int]) -> Tensor:
-    """The motion's parameters (B, 8) in a graph for frames of any size, which says itself what scales it uses."""
-    height, width = luma.shape[-2:]
-    coarsest = next(scale for scale in scales if height // scale >= _SMALLEST and width // scale >= _SMALLEST)
-    ladder = [scale for scale in scales if scale <= coarsest]
-    used = [True, *((height // scale) * (width // scale) <= _ENOUGH for scale in ladder[1:])]
-    branches: list[tuple[Any, int, int]] = []
-    for scale, here, beyond in zip(ladder, used, [*used[1:], False], strict=True):
-        branches += [(here, scale, steps[0]), (here & torch.sym_not(beyond), scale, steps[1] - steps[0])]
-    parameters = luma.new_zeros(len(luma), 8)
-    for place, (chosen, scale, count) in enumerate(branches):
-        inputs, more = (luma, previous, parameters), partial(_fit_frames, scale=scale, steps=count, moved=place > 0)
-        parameters = more(*inputs) if chosen is True else torch.cond(chosen, more, _unchanged, inputs)
-    return parameters
-
-
-def _fit_frames(luma: Tensor, previous: Tensor, parameters: Tensor, scale: int, steps: int, moved: bool) -> Tensor:
-    return _fit(luminance.Pyramid(luma), luminance.Pyramid(previous), scale, parameters, steps, moved)
-
-
-def _unchanged(luma: Tensor, previous: Tensor, parameters: Tensor) -> Tensor:
-    return parameters.clone()
 
 
 def _energy(frame: Tensor, warped: Tensor) -> Tensor:
@@ -140,12 +128,11 @@ def _step(frame: Tensor, warped: Tensor, grid: _Grid, weight: Tensor) -> Tensor:
 
 
 def _eliminated(matrix: Tensor, right: Tensor) -> Tensor:
-    """Solve (B, n, n) x = (B, n, 1), positive definite, by Gauss and Jordan: (B, n)."""
+    """Solve (B, 8, 8) x = (B, 8, 1), positive definite, by Gauss and Jordan: (B, 8)."""
     table = torch.cat([matrix, right], dim=2)
-    for place in range(matrix.shape[1]):
+    for place, here in enumerate(torch.eye(8, dtype=torch.bool, device=table.device)[..., None].unbind()):
         row = table[:, place : place + 1] / table[:, place : place + 1, place : place + 1]
-        rest = table - table[:, :, place : place + 1] * row
-        table = torch.cat([rest[:, :place], row, rest[:, place + 1 :]], dim=1)
+        table = torch.where(here, row, table - table[:, :, place : place + 1] * row)
     return table[..., -1]
 
 
