@@ -48,6 +48,7 @@ def run(config: DictConfig) -> None:
 def _check_packages() -> None:
     try:
         import onnx  # noqa: F401
+        import onnx_ir  # noqa: F401
         import onnxruntime  # noqa: F401
         import onnxscript  # noqa: F401
     except ImportError as error:
@@ -93,7 +94,7 @@ def _quickly() -> ExitStack:
 
 
 def _make_small(model: Any) -> None:
-    """Compute once what is computed several times, and drop the notes of where in the code each operation comes from."""
+    """Compute once what is computed several times, and drop the notes of what code each operation comes from."""
     from onnx_ir.passes.common import CommonSubexpressionEliminationPass
 
     CommonSubexpressionEliminationPass()(model)

@@ -68,11 +68,9 @@ class FeaturesGraph(Graph):
 class FusionGraph(Graph):
     """Luminance, carried and matched colours to one colour and the confidence in it, and what is carried on.
 
-    Recent frames and the origin are among the inputs where the fusion reads them; matches are by votes where it reads
-    those.
+    Recent frames and the origin are among the inputs where the fusion reads them, and with the origin the share of the
+    carried colour in what is carried on among the outputs; matches are by votes where it reads those.
     """
-
-    outputs = ("ab", "confidence", "onward_ab", "onward_confidence")
 
     def __init__(self, network: Fusion) -> None:
         super().__init__()
@@ -83,6 +81,9 @@ class FusionGraph(Graph):
         if network.reads_origin:
             named |= {"origin_difference": 1, "origin_similarity": 1}
         self.inputs = named
+        self.outputs = ("ab", "confidence", "onward_ab", "onward_confidence")
+        if network.reads_origin:
+            self.outputs += ("onward_share",)
 
     def forward(self, *images: Tensor) -> tuple[Tensor, ...]:
         """Give the `outputs`."""
@@ -96,7 +97,9 @@ class FusionGraph(Graph):
             origin = CarriedOrigin(found["origin_difference"], found["origin_similarity"])
         fused = self.network.fuse(Signals(luma, carried, _match(found, "match"), recent, flow, None, origin))
         onward = fused.onward or fused
-        return fused.ab, fused.confidence, onward.ab.clone(), onward.confidence.clone()
+        # A copy of what is shown, where that is carried on: two outputs of a graph are two tensors.
+        outputs = (fused.ab, fused.confidence, onward.ab.clone(), onward.confidence.clone())
+        return outputs if origin is None or onward.carried is None else (*outputs, onward.carried)
 
 
 class BidirectionalGraph(Graph):

@@ -174,3 +174,11 @@ def test_four_images_are_the_pixels_of_one(monkeypatch: pytest.MonkeyPatch) -> N
     assert torch.equal(ops.interleave(parts), whole)
     monkeypatch.setattr(torch.compiler, "is_exporting", lambda: True)
     assert torch.equal(ops.interleave(parts), whole)
+
+
+@pytest.mark.parametrize("radius", [1, 4])
+def test_the_mean_of_a_window_has_a_form_for_graphs(radius: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = 100 * torch.rand(2, 3, 17, 12, dtype=torch.float64)
+    expected = ops.window_mean(image, radius)
+    monkeypatch.setattr(torch.compiler, "is_exporting", lambda: True)
+    torch.testing.assert_close(ops.window_mean(image, radius), expected)
