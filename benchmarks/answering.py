@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 
-COMMANDS = ("run", "colorize", "plan", "evaluate", "prepare", "compare", "rollouts", "demo", "ship", "studio")
+COMMANDS = ("run", "colorize", "plan", "evaluate", "prepare", "compare", "rollouts", "demo", "export", "ship", "studio")
 ANSWERS = [[command, "--help"] for command in COMMANDS] + [
     ["run", "--hydra-help"],
     ["run", "--nope"],
@@ -23,6 +23,7 @@ ANSWERS = [[command, "--help"] for command in COMMANDS] + [
     ["prepare", "data=nope"],
     ["compare", "nope.nope=1", "--nope"],
     ["demo", "nope=1"],
+    ["export", "nope=1"],
     ["studio", "nope=1"],
 ]
 LIMIT = 2.5  # times `import torch`, which takes 1.2 s of an idle machine: 3 s

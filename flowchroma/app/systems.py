@@ -7,7 +7,7 @@ from typing import Any
 from omegaconf import DictConfig
 from torch import nn
 
-from flowchroma.app.networks import build_without_weights, part_of
+from flowchroma.app.networks import PARTS, build_without_weights, part_of
 from flowchroma.app.records import read_record
 from flowchroma.colorizers import MatchingAlone, PropagationAlone
 from flowchroma.errors import UserError
@@ -97,6 +97,16 @@ def load_part(part: str, checkpoint: Checkpoint = None) -> nn.Module:
     network = build_without_weights(config.model)
     load_weights(network, weights, part)
     return _frozen(network)
+
+
+def load_networks(checkpoint: Checkpoint = None) -> dict[str, nn.Module]:
+    """All networks that a run trained or used, ready to use, by their attributes of `FlowChroma`; see `load_system`."""
+    trained = part_of(_open(checkpoint)[1].model)
+    if trained not in WHOLE:
+        return {trained: load_part(trained, checkpoint)}
+    system = load_system(checkpoint)
+    found = {part: getattr(system, part) for part in PARTS.values()}
+    return {part: network for part, network in found.items() if network is not None}
 
 
 def load_run(checkpoint: Checkpoint) -> FlowChroma | PropagationAlone | MatchingAlone:

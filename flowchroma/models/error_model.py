@@ -35,7 +35,7 @@ class ErrorModel:
 
     def error_of(self, confidence: Tensor) -> Tensor:
         """The expected error that a confidence stands for, in CIELAB units: -scale ln(confidence)."""
-        return (-self.scale * torch.log(confidence.clamp(1e-6, 1))).clamp(self.least, self.most)
+        return (-self.scale * torch.log(confidence.clamp(1e-6, 1.0))).clamp(self.least, self.most)
 
     def confidence_of(self, error: Tensor) -> Tensor:
         """The confidence that stands for an expected error in CIELAB units: exp(-error / scale), in [0, 1]."""
@@ -74,7 +74,7 @@ class ErrorModel:
         return torch.where(signals.propagation.confidence > 0, way ** (1 - self.origin) * look**self.origin, way)
 
     def _unlike(self, similarity: Tensor, difference: Tensor) -> Tensor:
-        unlike = -self.per_similarity * torch.log(similarity.clamp(0.01, 1))
+        unlike = -self.per_similarity * torch.log(similarity.clamp(0.01, 1.0))
         return (self.matched + unlike + self.per_luma * difference).clamp(max=self.most)
 
     def errors(self, signals: Signals) -> list[Tensor]:

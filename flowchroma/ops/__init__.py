@@ -10,7 +10,7 @@ from flowchroma.ops.entropy import certainty
 from flowchroma.ops.lucas_kanade import lucas_kanade, refine_flow
 from flowchroma.ops.padding import Padding, pad_to_multiple
 from flowchroma.ops.upsampled_conv import upsampled_conv
-from flowchroma.ops.upsampling import convex_upsample, convex_upsample_2x
+from flowchroma.ops.upsampling import convex_upsample, convex_upsample_2x, interleave
 from flowchroma.ops.voting import extract_patches, merge_votes, patch_votes
 from flowchroma.ops.warp import backward_warp, pixel_grid, points_inside, rescale_flow, sample_at, sharp_backward_warp
 from flowchroma.ops.window import window_mean

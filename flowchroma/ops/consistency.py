@@ -84,7 +84,7 @@ def match_exposure(warped: Tensor, luma: Tensor) -> Tensor:
         covariance = (centred * (luma - target)).mean(dim=(1, 2, 3), keepdim=True)
         variance = (centred * (warped - mean)).mean(dim=(1, 2, 3), keepdim=True)
         # A flat frame says nothing of the gain.
-        gain = ((covariance + 1e-3) / (variance + 1e-3)).clamp(0.5, 2)
+        gain = ((covariance + 1e-3) / (variance + 1e-3)).clamp(0.5, 2.0)
         fitted = target + gain * (warped - mean)
         weight = 1 / (1 + (luma - fitted).abs())
     return fitted

@@ -48,7 +48,8 @@ def correlate(first: Tensor, second: Tensor, levels: int, radius: int, volume_li
     size = torch.promote_types(first.dtype, torch.float32).itemsize
     # The pyramid adds a quarter, a sixteenth, ... to the finest level.
     volume = batch * (height * width) ** 2 * size * 4 / 3
-    form = CorrelationPyramid if volume <= volume_limit * 2**20 else CorrelationOnDemand
+    whole = torch.compiler.is_exporting() or volume <= volume_limit * 2**20
+    form = CorrelationPyramid if whole else CorrelationOnDemand
     return form(first, second, levels, radius)
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -60,7 +60,7 @@ def dominant_motion(
         previous: the same, of frame t - 1.
         scales: by which the frame is shrunk, falling powers of two; those that leave less than 8 pixels a side are left
             out, and those that leave more than 16384 pixels where a larger scale will do.
-        steps: at every scale but the last, and at the last.
+        steps: at every scale but the last, and at the last, which has no fewer.
 
     Returns:
         (B, 2, H, W), pixels, (x, y), of frame t back to t - 1; begun anew from zero where it explains
@@ -70,22 +70,34 @@ def dominant_motion(
     with torch.autocast(now.luma.device.type, enabled=False):
         whole = now.luma.shape[-2:]
         sizes = {scale: [side // scale for side in whole] for scale in scales}
-        used = [scale for scale in scales if min(sizes[scale]) >= _SMALLEST]
-        used = [scale for scale in used if scale == used[0] or math.prod(sizes[scale]) <= _ENOUGH]
+        ladder = [scale for scale in scales if all(side >= _SMALLEST for side in sizes[scale])]
+        used = [place == 0 or math.prod(sizes[scale]) <= _ENOUGH for place, scale in enumerate(ladder)]
         parameters = now.luma.new_zeros(len(now.luma), 8)
-        for scale in used:
-            parameters = _fit(now, then, scale, parameters, steps[scale == used[-1]], moved=scale != used[0])
+        for scale, here, beyond in zip(ladder, used, [*used, False][1:], strict=True):
+            taken = [here] * steps[0] + [here & torch.sym_not(beyond)] * (steps[1] - steps[0])
+            parameters = _fit(now, then, scale, parameters, taken, moved=scale != ladder[0])
         return _grid(now.luma, whole).flow(parameters)
 
 
 def _fit(
-    now: luminance.Pyramid, then: luminance.Pyramid, scale: int, parameters: Tensor, steps: int, moved: bool
+    now: luminance.Pyramid,
+    then: luminance.Pyramid,
+    scale: int,
+    parameters: Tensor,
+    steps: Sequence[bool | torch.SymBool],
+    moved: bool,
 ) -> Tensor:
-    """Improve the motion's parameters (B, 8) by some steps at one scale; where not `moved`, they are 0."""
+    """Improve the motion's parameters (B, 8) at one scale by those steps that are taken; where not `moved` they are 0.
+
+    In a graph for frames of any size it is known only when it runs which are taken.
+    """
+    steps = [taken for taken in steps if taken is not False]
+    if not steps:
+        return parameters
     frame, unmoved = now.normalised(scale, _LOCAL), then.normalised(scale, _LOCAL)
     grid, finer = (_grid(now.luma, now.at(s).shape[-2:]) for s in (scale, scale // 2))
     still = _median(_energy(frame, unmoved))
-    for _ in range(steps):
+    for taken in steps:
         warped = then.warped(scale, finer.flow(parameters), _LOCAL) if moved else unmoved
         moved = True
         energy = _energy(frame, warped)
@@ -93,7 +105,10 @@ def _fit(
         weight = points_inside(grid.flow(parameters)) / (1 + energy / (spread + _FLOOR)) ** 3
         found = parameters + _step(frame, warped, grid, weight)
         # A fit that went astray is worse than none, and begins anew.
-        parameters = torch.where(spread.flatten(1) <= still.flatten(1), found, 0.0)
+        found = torch.where(spread.flatten(1) <= still.flatten(1), found, 0.0)
+        if taken is not True:
+            found = torch.where(torch.scalar_tensor(taken, dtype=torch.bool), found, parameters)
+        parameters = found
     return parameters
 
 
@@ -106,16 +121,32 @@ def _step(frame: Tensor, warped: Tensor, grid: _Grid, weight: Tensor) -> Tensor:
     weighed = rows * weight.flatten(2)
     damping = _DAMPING * rows.shape[2] * torch.eye(8, dtype=rows.dtype, device=rows.device)
     right = weighed @ (frame - warped).flatten(2).transpose(1, 2)
-    return torch.linalg.solve(weighed @ rows.transpose(1, 2) + damping, right)[..., 0]
+    matrix = weighed @ rows.transpose(1, 2) + damping
+    if torch.compiler.is_exporting():  # ONNX has no equations
+        return _eliminated(matrix, right)
+    return torch.linalg.solve(matrix, right)[..., 0]
+
+
+def _eliminated(matrix: Tensor, right: Tensor) -> Tensor:
+    """Solve (B, 8, 8) x = (B, 8, 1), positive definite, by Gauss and Jordan: (B, 8)."""
+    table = torch.cat([matrix, right], dim=2)
+    for place, here in enumerate(torch.eye(8, dtype=torch.bool, device=table.device)[..., None].unbind()):
+        row = table[:, place : place + 1] / table[:, place : place + 1, place : place + 1]
+        table = torch.where(here, row, table - table[:, :, place : place + 1] * row)
+    return table[..., -1]
 
 
 def _median(x: Tensor) -> Tensor:
     """Of every item: (B, 1, 1, 1)."""
+    if torch.compiler.is_exporting():
+        ordered = x.flatten(1).sort(dim=1).values
+        return ordered[:, (ordered.shape[1] - 1) // 2].view(-1, 1, 1, 1)
     return x.flatten(1).median(dim=1).values.view(-1, 1, 1, 1)
 
 
 def _grid(luma: Tensor, size: Sequence[int]) -> _Grid:
     whole = luma.shape[-2:]
-    unit_y, unit_x = (max(whole) / 2 * length / side for length, side in zip(size, whole, strict=True))
+    longer = cast(float, torch.sym_max(*whole))  # which a graph for frames of any size keeps as a symbol
+    unit_y, unit_x = (longer / 2 * length / side for length, side in zip(size, whole, strict=True))
     y, x = (torch.arange(length, dtype=luma.dtype, device=luma.device) + (1 - length) / 2 for length in size)
     return _Grid(x / unit_x, y[:, None] / unit_y, (unit_x, unit_y))

@@ -1,7 +1,5 @@
 """Flow without learning, for a network to start from (Lucas and Kanade, IJCAI 1981; Bouguet, 2001, for the pyramid)."""
 
-import math
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -46,7 +44,8 @@ def lucas_kanade(
     """
     now, then = luminance.Pyramid.of(luma), luminance.Pyramid.of(previous)
     with torch.autocast(now.luma.device.type, enabled=False):
-        coarsest = max(0, min(levels - 1, int(math.log2(min(now.luma.shape[-2:]) / _SMALLEST))))
+        halvings = range(1, levels)
+        coarsest = sum(all(side >= _SMALLEST * 2**level for side in now.luma.shape[-2:]) for level in halvings)
         flow = torch.zeros_like(now.at(2**coarsest)).expand(-1, 2, -1, -1)
         for level in range(coarsest, min(finest, coarsest) - 1, -1):
             frame, before = now.normalised(2**level), then.normalised(2**level)
@@ -86,4 +85,4 @@ def refine_flow(flow: Tensor, luma: luminance.Luma, previous: luminance.Luma) ->
 
 
 def _solved(equations: Tensor, radius: int) -> Tensor:
-    return luminance.solve(window_mean(equations, radius), _DAMPING)[0].clamp(-1, 1)
+    return luminance.solve(window_mean(equations, radius), _DAMPING)[0].clamp(-1.0, 1.0)

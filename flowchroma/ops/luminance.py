@@ -99,8 +99,10 @@ def normal_equations(frame: Tensor, warped: Tensor) -> Tensor:
     """
     gx, gy = gradient((frame + warped) / 2)
     difference = frame - warped
-    products = frame.new_empty(len(frame), 5, *frame.shape[-2:])
     pairs = ((gx, gx), (gx, gy), (gy, gy), (gx, difference), (gy, difference))
+    if torch.compiler.is_exporting():  # which takes no `out`
+        return torch.cat([torch.mul(*pair) for pair in pairs], dim=1)
+    products = frame.new_empty(len(frame), 5, *frame.shape[-2:])
     for product, pair in zip(products.split(1, dim=1), pairs, strict=True):
         torch.mul(*pair, out=product)
     return products

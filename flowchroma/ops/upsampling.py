@@ -1,6 +1,7 @@
 """From the flow network's coarse grid to pixels."""
 
 import itertools
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -39,14 +40,32 @@ def convex_upsample_2x(flow: Tensor, weights: Tensor) -> Tensor:
     Returns:
         (B, 2, 2 h, 2 w), in fine pixels; coarse pixels of the border are repeated.
     """
-    batch, _, height, width = flow.shape
+    height, width = flow.shape[-2:]
     padded = F.pad(2 * flow, (1, 1, 1, 1), mode="replicate")
-    fine = flow.new_empty(batch, 2, 2 * height, 2 * width)
+    means = []
     for row, column in itertools.product(range(2), repeat=2):
         mean = torch.zeros_like(flow)
         for index in range(4):
             top, left = row + index // 2, column + index % 2
             neighbour = padded[..., top : top + height, left : left + width]
             mean = torch.addcmul(mean, neighbour, weights[:, index, row, column, None])
-        fine[..., row::2, column::2] = mean
-    return fine
+        means.append(mean)
+    return interleave(means)
+
+
+def interleave(parts: Sequence[Tensor]) -> Tensor:
+    """Put four images together whose pixels are those of every square of two by two.
+
+    Args:
+        parts: each (B, C, h, w): upper left, upper right, lower left and lower right pixels.
+
+    Returns:
+        (B, C, 2 h, 2 w).
+    """
+    if torch.compiler.is_exporting():  # ONNX writes no every other pixel
+        return F.pixel_shuffle(torch.stack(list(parts), dim=2).flatten(1, 2), 2)
+    height, width = parts[0].shape[-2:]
+    pixels = parts[0].new_empty(*parts[0].shape[:2], 2 * height, 2 * width)
+    for part, (row, column) in zip(parts, itertools.product(range(2), repeat=2), strict=True):
+        pixels[..., row::2, column::2] = part
+    return pixels

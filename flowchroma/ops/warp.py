@@ -26,7 +26,7 @@ def sample_at(image: Tensor, points: Tensor, padding: str = "border") -> Tensor:
         (B, C, h, w). An image one pixel wide is sampled like any other. Where a gradient is wanted, a point that is not
         a number gives none; elsewhere it gives some pixel.
     """
-    size = points.new_tensor([image.shape[-1], image.shape[-2]]).view(1, 2, 1, 1)
+    size = _pair(points, image.shape[-1], image.shape[-2])
     # In this order whole pixels are hit exactly.
     normalised = torch.add(points.new_ones(()), points, alpha=2).div_(size).sub_(1)
     lost = None
@@ -83,7 +83,7 @@ def rescale_flow(flow: Tensor, size: Sequence[int]) -> Tensor:
     height, width = size
     if (height, width) == flow.shape[-2:]:
         return flow
-    ratio = flow.new_tensor([width / flow.shape[-1], height / flow.shape[-2]]).view(1, 2, 1, 1)
+    ratio = _pair(flow, width / flow.shape[-1], height / flow.shape[-2])
     smaller = width < flow.shape[-1]
     return ratio * F.interpolate(flow, size=(height, width), mode="bilinear", antialias=smaller)
 
@@ -93,3 +93,10 @@ def points_inside(flow: Tensor) -> Tensor:
     height, width = flow.shape[-2:]
     x, y = (pixel_grid(height, width, like=flow) + flow).unbind(1)
     return ((x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)).to(flow.dtype)[:, None]
+
+
+def _pair(like: Tensor, x: float, y: float) -> Tensor:
+    """Two numbers as (1, 2, 1, 1)."""
+    if torch.compiler.is_exporting():  # where they are not known yet
+        return torch.cat([like.new_full((1, 1, 1, 1), number) for number in (x, y)], dim=1)
+    return like.new_tensor([x, y]).view(1, 2, 1, 1)

@@ -172,3 +172,19 @@ def test_bfloat16_autocast_trains_with_flow_in_float32() -> None:
     assert iterates[0][-1].dtype == torch.float32
     iterates[0][-1].mean().backward()
     assert all(torch.isfinite(p.grad).all() for p in network.parameters() if p.grad is not None)
+
+
+@pytest.mark.parametrize("refined", [False, True])
+def test_two_frames_and_what_is_remembered_give_what_streaming_gives(refined: bool) -> None:
+    network, clip = narrow(refined=refined), film(3, 64, 80)
+    first, second, third = clip.unbind(1)
+    with torch.no_grad():
+        _, state = network.step(first, None)
+        flow, state = network.step(second, state)
+        nothing = state.keys[:, :0]
+        found, keys, values = network.between(second, first, nothing, nothing)
+        torch.testing.assert_close((found.flow, found.confidence), (flow.flow, flow.confidence))
+        expected, last = network.step(third, state)
+        found, *remembered = network.between(third, second, keys, values)
+    torch.testing.assert_close(found.carrier, expected.carrier)
+    torch.testing.assert_close(remembered, [last.keys, last.values])

@@ -58,3 +58,12 @@ def test_it_stays_in_float32_under_autocast() -> None:
     frames = texture(48, 48).bfloat16(), texture(48, 48).bfloat16()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert ops.dominant_motion(*frames).dtype == torch.float32
+
+
+@pytest.mark.parametrize("size", [(128, 160), (288, 256)])  # which end at different scales
+def test_the_form_for_graphs_is_the_same(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    luma = ops.window_mean(100 * torch.rand(2, 1, *size), 2)
+    previous = luma.roll((1, 3), (2, 3))
+    expected = ops.dominant_motion(luma, previous)
+    monkeypatch.setattr(torch.compiler, "is_exporting", lambda: True)
+    torch.testing.assert_close(ops.dominant_motion(luma, previous), expected, rtol=0, atol=2e-3)

@@ -166,3 +166,19 @@ def test_polish_keeps_the_edge_between_two_motions() -> None:
     polished = ops.refine_flow(true, luma, texture)
     assert (polished[:, 0, 10:-10, 70:80]).abs().mean() < 0.3
     assert (polished[:, 0, 10:-10, 80:90] - 3).abs().mean() < 0.3
+
+
+def test_four_images_are_the_pixels_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = torch.rand(2, 3, 6, 8)
+    parts = [whole[..., row::2, column::2] for row in (0, 1) for column in (0, 1)]
+    assert torch.equal(ops.interleave(parts), whole)
+    monkeypatch.setattr(torch.compiler, "is_exporting", lambda: True)
+    assert torch.equal(ops.interleave(parts), whole)
+
+
+@pytest.mark.parametrize("radius", [1, 4])
+def test_the_mean_of_a_window_has_a_form_for_graphs(radius: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = 100 * torch.rand(2, 3, 17, 12, dtype=torch.float64)
+    expected = ops.window_mean(image, radius)
+    monkeypatch.setattr(torch.compiler, "is_exporting", lambda: True)
+    torch.testing.assert_close(ops.window_mean(image, radius), expected)

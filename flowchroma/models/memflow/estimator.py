@@ -123,6 +123,26 @@ class FlowEstimator(nn.Module, ABC):
         flow = Flow(padding.crop(flow.flow), padding.crop(flow.confidence), polished)
         return flow, self._remember(pyramid, now, last, state)
 
+    def between(self, luma: Tensor, previous: Tensor, keys: Tensor, values: Tensor) -> tuple[Flow, Tensor, Tensor]:
+        """`step` for two frames that no cut parts, the one before encoded anew; nothing is padded.
+
+        Args:
+            luma: (B, 1, H, W), L in [0, 100]; H and W multiples of 8.
+            previous: the same, of the frame before.
+            keys: (B, M, D), remembered; M is 0 where nothing is.
+            values: (B, M, D), likewise.
+
+        Returns:
+            The flow, and the keys and values for the next frame.
+        """
+        now, frame, before = self.encode(luma), luminance.Pyramid(luma), luminance.Pyramid(previous)
+        features = self.fnet(scale_luma(previous).expand(-1, self.channels, -1, -1))
+        start = self._first_flow(frame, before)
+        last = deque(self.iterate(now, features, keys, values, start), maxlen=1).pop()
+        flow = self._with_confidence(last, now, frame, before)
+        after = self._remember(frame, now, last, FlowState(before, features, keys, values))
+        return flow, after.keys, after.values
+
     def forward(self, luma: Tensor) -> list[list[Tensor]]:
         """Flows of a clip (B, T, 1, H, W), L in [0, 100], with every iteration of each, for training.
 
@@ -190,6 +210,10 @@ class FlowEstimator(nn.Module, ABC):
             yield Iterate(flow, hidden, value, correlation)
 
     def _memory_read(self, query: Tensor, keys: Tensor, values: Tensor) -> ops.MemoryRead:
+        if torch.compiler.is_exporting():  # the number of keys is one of the graph's
+            count = torch.ones_like(keys[:1, :, :1]).sum()
+            query = query * (count.log() / math.log(self.average_tokens))
+            return ops.MemoryRead(query, keys, values, self.hidden**-0.5, 0)
         scale = self.hidden**-0.5 * math.log(keys.shape[1]) / math.log(self.average_tokens)
         # A table of attention weights costs as much as four reads without one.
         table_limit = self.volume_limit if self.iterations > 4 else 0
@@ -215,7 +239,7 @@ class FlowEstimator(nn.Module, ABC):
         kept = self.memory_frames * now.key.shape[1]
         keys = torch.cat([state.keys, now.key], dim=1)
         values = torch.cat([state.values, last.value], dim=1)
-        start = max(0, keys.shape[1] - kept)
+        start = torch.sym_max(0, keys.shape[1] - kept)
         # Views would hold on to what is forgotten.
         return FlowState(luma, now.features, keys[:, start:].clone(), values[:, start:].clone())
 

@@ -1,6 +1,5 @@
 """From the coarse grid to half of the frame's size: least-squares corrections of the flow, weighed by a network."""
 
-import itertools
 from collections.abc import Sequence
 
 import torch
@@ -153,11 +152,8 @@ def _pixels(layer: nn.Conv2d, hidden: Tensor) -> Tensor:
     assert layer.bias is not None
     weight = layer.weight.flatten(1)
     planes = torch.baddbmm(layer.bias[:, None], weight.expand(len(hidden), -1, -1), hidden.flatten(2))
-    parts = planes.unflatten(2, hidden.shape[-2:]).unflatten(1, (-1, _CELL, _CELL))
-    pixels = parts.new_empty(len(parts), parts.shape[1], *(side * _CELL for side in hidden.shape[-2:]))
-    for row, column in itertools.product(range(_CELL), repeat=2):
-        pixels[..., row::_CELL, column::_CELL] = parts[:, :, row, column]
-    return pixels
+    parts = planes.unflatten(2, hidden.shape[-2:]).unflatten(1, (-1, _CELL**2))
+    return ops.interleave(parts.unbind(2))
 
 
 def _averaged(flow: Tensor, weights: Tensor, dilation: int) -> Tensor:
