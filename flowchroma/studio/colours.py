@@ -18,6 +18,7 @@ from flowchroma.film import open_film, read_reference
 from flowchroma.film.segments.store import Segment
 from flowchroma.film.segments.work import Work, segment_name
 from flowchroma.models import FlowChroma
+from flowchroma.models.ready import ready_to_colour
 from flowchroma.plans import Shot
 from flowchroma.studio.project import Project
 from flowchroma.studio.stills import Stills
@@ -47,7 +48,7 @@ class Colours:
         """The networks, loaded when they are asked for first."""
         with self._loading:
             if self._system is None:
-                self._system = load_system(self._checkpoint).to(self.device)
+                self._system = ready_to_colour(load_system(self._checkpoint).to(self.device))
             return self._system
 
     @property
