@@ -28,6 +28,7 @@ EXAMPLES = {part.partition("\n")[0]: part for part in EXTENDING.split("\n## ")[1
 FEWER = "data.size=[48,48] data.clip_length=2 data.batch_size=1 data.num_workers=0 data.val_clips=1 data.val_length=2"
 SMALLER = {
     "flowchroma.run": f"{FEWER} trainer.max_steps=2",
+    "flowchroma.rollouts": "length=[3,4] stride=[1,1] size=48",
     "flowchroma.evaluate": "frames=3 lpips=[] fid=false processes=1",
 }
 
@@ -47,6 +48,8 @@ def made_small(line: str) -> str:
         return f"{line} --dry-run --directory={ROOT}"
     if re.search(r"trainer=(gpu|ddp|slurm)\b", line):
         return f"{line} --cfg job"
+    if "ROLLOUTS" in line and "flowchroma.run" in line:
+        return f"{line} data.size=[32,32] data.batch_size=1 data.num_workers=0 trainer.max_steps=2"
     module = re.search(r"python -m (\S+)", line)
     return f"{line} {SMALLER.get(module[1], '')}" if module else line
 
