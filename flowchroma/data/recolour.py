@@ -9,6 +9,9 @@ from torch import Tensor
 # NTSC luminance and its two chrominance axes: a turn in the chrominance plane turns the hue.
 _YIQ_FROM_RGB = np.array(((0.299, 0.587, 0.114), (0.596, -0.274, -0.322), (0.211, -0.523, 0.312)))
 _RGB_FROM_YIQ = np.linalg.inv(_YIQ_FROM_RGB)
+_GRAY = np.outer(_RGB_FROM_YIQ[:, 0], _YIQ_FROM_RGB[0])
+_COLOUR = _RGB_FROM_YIQ[:, 1:] @ _YIQ_FROM_RGB[1:]
+_TURNED = np.outer(_RGB_FROM_YIQ[:, 2], _YIQ_FROM_RGB[1]) - np.outer(_RGB_FROM_YIQ[:, 1], _YIQ_FROM_RGB[2])
 
 
 def colour_matrix(hue: float = 0.0, saturation: float = 1.0, gain: float = 1.0) -> Tensor:
@@ -17,8 +20,7 @@ def colour_matrix(hue: float = 0.0, saturation: float = 1.0, gain: float = 1.0) 
     The hue turns by radians; saturation is a factor on chrominance, 0 giving gray, and gain one on RGB.
     """
     cos, sin = saturation * math.cos(hue), saturation * math.sin(hue)
-    turn = np.array(((1, 0, 0), (0, cos, -sin), (0, sin, cos)))
-    return torch.from_numpy((gain * _RGB_FROM_YIQ @ turn @ _YIQ_FROM_RGB).astype(np.float32))
+    return torch.from_numpy((gain * (_GRAY + cos * _COLOUR + sin * _TURNED)).astype(np.float32))
 
 
 def recolour(rgb: Tensor, matrix: Tensor) -> Tensor:

@@ -27,7 +27,8 @@ def read_image(path: Path, reduction: int = 1, deep: bool = False) -> np.ndarray
         UserError: The file is missing, no picture, or cut off.
     """
     try:
-        data = path.read_bytes()
+        with path.open("rb", buffering=0) as file:  # a buffer would be filled for nothing
+            data = file.read()
     except OSError as error:
         raise UserError(f"cannot read the picture {path}: {error.strerror or error}") from error
     return decode_image(data, path, reduction, deep)

@@ -14,3 +14,4 @@ from flowchroma.ops.upsampling import convex_upsample, convex_upsample_2x, inter
 from flowchroma.ops.voting import extract_patches, merge_votes, patch_votes
 from flowchroma.ops.warp import backward_warp, pixel_grid, points_inside, rescale_flow, sample_at, sharp_backward_warp
 from flowchroma.ops.window import window_mean
+from flowchroma.ops.winograd import conv3x3, winograd_conv

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 from flowchroma.color import rgb_to_lab
 from flowchroma.data.clips.augmentation import apply_variation
 from flowchroma.data.clips.buffers import BufferedBatch, SharedBuffers
-from flowchroma.data.clips.datasets import ClipDataset
+from flowchroma.data.clips.datasets import ClipDataset, finish
 from flowchroma.data.clips.raw import ClipVariation, RawClip
 from flowchroma.data.clips.sampler import ClipKey, ClipSampler
 from flowchroma.errors import UserError
@@ -63,8 +63,10 @@ class BatchedClips(Dataset[RawClip | UserError]):
     def _fill(self, keys: Sequence[ClipKey], memory: NDArray[np.uint8]) -> RawClip | UserError:
         layout = self.clips.layout
         parts = zip(keys, *layout.arrays(memory, len(keys)), strict=True)
-        items = [self.clips.make(key, frames, references) for key, frames, references in parts]
-        return collate(items, layout.tensors(torch.from_numpy(memory), len(keys)))
+        making = [self.clips.make(key, frames, references) for key, frames, references in parts]
+        for clip in making:
+            next(clip)
+        return collate([finish(clip) for clip in making], layout.tensors(torch.from_numpy(memory), len(keys)))
 
 
 def collate(items: Sequence[RawClip | UserError], frames: tuple[Tensor, Tensor] | None = None) -> RawClip | UserError:

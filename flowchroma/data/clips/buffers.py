@@ -3,7 +3,7 @@
 import mmap
 import os
 import weakref
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
@@ -108,14 +108,18 @@ class BufferedBatch:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Send the number of the buffer instead of the frames, and the rest by value."""
-        nothing = torch.empty(0)
-        rest = replace(self.batch, rgb=nothing, references=nothing)
-        return _rebuild_batch, (self.buffers._name, self.number, self.layout, rest)
+        rest = self.batch.__getstate__()
+        del rest["rgb"], rest["references"]
+        layout = self.layout.length, self.layout.references, self.layout.size
+        return _rebuild_batch, (self.buffers._name, self.number, layout, rest)
 
 
 _buffers_by_name: "weakref.WeakValueDictionary[str, SharedBuffers]" = weakref.WeakValueDictionary()
 
 
-def _rebuild_batch(name: str, number: int, layout: ClipLayout, rest: RawClip) -> RawClip:
-    rgb, references = layout.tensors(_buffers_by_name[name].readable(number), len(rest.names))
-    return replace(rest, rgb=rgb, references=references)
+def _rebuild_batch(name: str, number: int, layout: tuple[int, int, tuple[int, int]], rest: dict[str, Any]) -> RawClip:
+    memory = _buffers_by_name[name].readable(number)
+    rgb, references = ClipLayout(*layout).tensors(memory, len(rest["names"]))
+    batch = RawClip.__new__(RawClip)
+    batch.__setstate__(rest | {"rgb": rgb, "references": references})
+    return batch

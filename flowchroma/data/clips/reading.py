@@ -1,8 +1,9 @@
 """Reading frames and flow of films, some of which may be damaged."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import TypeGuard
 
 import numpy as np
 import torch
@@ -48,9 +49,15 @@ def read_frames(
 
 def read_exact_flow(film: Film, indices: Sequence[int], crop: Crop, out: tuple[int, int]) -> ClipFlow:
     """Read the exact flow of consecutive frames, cropped and resized to `out` (height, width), where it is known."""
-    if isinstance(film, HasExactFlow):
+    if has_exact_flow(film):
         return ClipFlow(*resize_flow(*film.read_flow(indices[1:]), crop, out), exact=True)
     return _unknown_flow(len(indices) - 1, out)
+
+
+def has_exact_flow(film: Film) -> TypeGuard[HasExactFlow]:
+    """Whether a film's motion is known exactly, which its class says."""
+    # Of classes Python remembers the answer; a protocol's members are looked up anew for every object.
+    return issubclass(type(film), HasExactFlow)
 
 
 @lru_cache(maxsize=8)
@@ -61,9 +68,9 @@ def _unknown_flow(pairs: int, out: tuple[int, int]) -> ClipFlow:
 
 
 def first_readable_clip(
-    attempts: Iterable[tuple[Film, Callable[[], RawClip]]], what: str, where: str
-) -> RawClip | UserError:
-    """Make the first clip that can be made, by films, each with a function that makes a clip of it.
+    attempts: Iterable[tuple[Film, Callable[[], Generator[None, None, RawClip]]]], what: str, where: str
+) -> Generator[None, None, RawClip | UserError]:
+    """Make the first clip that can be made, by films, each with a function that makes a clip of it in steps.
 
     Returns:
         The clip, in whose `skipped` the films are that failed before. If all fail, the error, for the main process to
@@ -72,11 +79,12 @@ def first_readable_clip(
     failed: dict[str, str] = {}
     for film, make in attempts:
         try:
-            clip = make()
+            clip = yield from make()
         except UserError as error:
             failed.setdefault(film.name, str(error))
         else:
             skipped = tuple(f"{name}: {reason}" for name, reason in failed.items())
             return replace(clip, skipped=(*skipped, *clip.skipped)) if skipped else clip
+    yield  # whoever makes a batch waits for this once, also where nothing could be opened
     example = next(f"{name}: {reason}" for name, reason in failed.items())
     return UserError(f"no {what} could be read from {where}: tried {len(failed)} films, the first being {example}")

@@ -30,11 +30,11 @@ class ColorVidNet(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         inputs = 64
-        self.conv1_1 = nn.Sequential(_conv(CHANNELS, 32), nn.ReLU(), _conv(32, 64))
+        self.conv1_1 = nn.Sequential(Conv(CHANNELS, 32), nn.ReLU(), Conv(32, 64))
         for stage, (widths, dilation) in _ENCODER.items():
             for place, (before, width) in enumerate(pairwise((inputs, *widths)), start=1):
                 if (stage, place) != (1, 1):
-                    self.add_module(f"conv{stage}_{place}", _conv(before, width, dilation))
+                    self.add_module(f"conv{stage}_{place}", Conv(before, width, dilation))
                 self.add_module(f"relu{stage}_{place}", nn.PReLU())
             inputs = widths[-1]
             if stage < 4:
@@ -44,10 +44,10 @@ class ColorVidNet(nn.Module):
             assert isinstance(skip, Halve)
             # Place 0 of the published pair is the enlargement.
             self.add_module(f"conv{stage}_1", nn.ModuleDict({"1": ConvOfEnlarged(inputs, widths[0])}))
-            self.add_module(f"{_SKIPS[stage]}_short", _conv(skip.channels, widths[0]))
+            self.add_module(f"{_SKIPS[stage]}_short", Conv(skip.channels, widths[0]))
             self.add_module(f"relu{stage}_1_comb", nn.PReLU())
             for place, (before, width) in enumerate(pairwise(widths), start=2):
-                self.add_module(f"conv{stage}_{place}", _conv(before, width))
+                self.add_module(f"conv{stage}_{place}", Conv(before, width))
                 if stage < 10:
                     self.add_module(f"relu{stage}_{place}", nn.PReLU())
             inputs = widths[-1]
@@ -104,8 +104,16 @@ class ConvOfEnlarged(nn.Conv2d):
         return ops.upsampled_conv(x, self.weight, self.bias)
 
 
-def _conv(inputs: int, outputs: int, dilation: int = 1) -> nn.Conv2d:
-    return nn.Conv2d(inputs, outputs, 3, padding=dilation, dilation=dilation)
+class Conv(nn.Conv2d):
+    """3x3 convolution that keeps the size."""
+
+    def __init__(self, inputs: int, outputs: int, dilation: int = 1) -> None:
+        super().__init__(inputs, outputs, 3, padding=dilation, dilation=dilation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, D, H, W)."""
+        dilation = self.dilation[0]
+        return ops.conv3x3(F.pad(x, (dilation,) * 4), self.weight, self.bias, dilation)
 
 
 def _norm(x: Tensor) -> Tensor:

@@ -22,7 +22,8 @@ class Conv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, D, H / stride, W / stride)."""
-        return super().forward(F.pad(x, (1, 1, 1, 1), mode="reflect"))
+        padded = F.pad(x, (1, 1, 1, 1), mode="reflect")
+        return ops.conv3x3(padded, self.weight, self.bias) if self.stride == (1, 1) else super().forward(padded)
 
     def on_grid(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         """Convolve x, (B, C, h, w), as enlarged to `grid` by nearest neighbour."""

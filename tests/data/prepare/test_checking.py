@@ -117,14 +117,14 @@ def test_a_refused_permission_is_named(davis, monkeypatch):
 
     root = davis()
     locked = root / "JPEGImages/480p/a/00002.jpg"
-    read = Path.read_bytes
+    opened = Path.open
 
-    def refuse(self):
+    def refuse(self, *arguments, **options):
         if self == locked:
             raise PermissionError(13, "Permission denied", str(self))
-        return read(self)
+        return opened(self, *arguments, **options)
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
     (line,) = check(FrameFolders(root)).problems
     assert line == f"cannot read the picture {locked}: Permission denied"
 
