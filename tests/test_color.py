@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.color import lab2rgb, rgb2lab
 
-from flowchroma.color import into_gamut, lab_to_rgb, lab_to_rgb8, rgb_to_lab
+from flowchroma.color import chroma_distance, into_gamut, lab_to_rgb, lab_to_rgb8, rgb_to_lab
 
 
 def image(kind: str) -> np.ndarray:
@@ -91,3 +91,11 @@ def test_colours_that_srgb_has_stay_as_they_are() -> None:
     lab = rgb_to_lab(torch.rand(2, 3, 50, 50))
     assert torch.equal(into_gamut(lab), lab)
     assert torch.equal(into_gamut(lab[0, :, :0]), lab[0, :, :0])
+
+
+def test_the_distance_of_two_colours_is_that_of_their_ab_and_can_be_learnt_from() -> None:
+    ab, other = 40 * torch.randn(2, 2, 2, 5, 7, dtype=torch.float64)
+    torch.testing.assert_close(chroma_distance(ab, other), (ab - other).norm(dim=1, keepdim=True))
+    same = ab.clone().requires_grad_()
+    chroma_distance(same, ab).sum().backward()
+    assert torch.equal(same.grad, torch.zeros_like(ab))

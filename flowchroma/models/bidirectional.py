@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from flowchroma.color import scale_ab, scale_luma
+from flowchroma.color import chroma_distance, scale_ab, scale_luma
 from flowchroma.models.error_model import ErrorModel
 from flowchroma.models.estimate import Estimate
 from flowchroma.models.fusion.additive_unet import AdditiveUNet
@@ -65,7 +65,7 @@ def _read(found: TwoSided, errors: Tensor) -> Tensor:
     """What the network reads, (B, 16, H, W), about [-1, 1]."""
     colours = found.forward.ab, found.backward.ab, found.match.ab
     pairs = ((0, 1), (0, 2), (1, 2))
-    distances = [torch.linalg.vector_norm(colours[a] - colours[b], dim=1, keepdim=True) / _DISTANCE for a, b in pairs]
+    distances = [chroma_distance(colours[a], colours[b]) / _DISTANCE for a, b in pairs]
     position = (found.position.view(-1, 1, 1, 1) - 0.5).expand_as(found.luma)
     return torch.cat(
         [

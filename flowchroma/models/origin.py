@@ -29,7 +29,7 @@ def carry_origin(
     luma = torch.where(carried, ops.sharp_backward_warp(before.luma, flow.carrier, sharpness), frame.luma)
     grid = frame.features.shape[-2:]
     coarse = _on_grid(flow.carrier, grid)
-    features = F.normalize(ops.backward_warp(before.features, coarse), dim=1)
+    features = ops.unit_length(ops.backward_warp(before.features, coarse))
     alike = (features * frame.features).sum(dim=1, keepdim=True)
     similarity = _enlarge(alike, frame.luma.shape[-2:]).clamp(min=0)
     return CarriedOrigin(luma - frame.luma, similarity, Origin(luma, features), frame)
@@ -53,7 +53,7 @@ def mixed_origin(found: CarriedOrigin | None, carried: Tensor | None) -> Origin 
     grid = frame.features.shape[-2:]
     coarse = F.avg_pool2d(_extend(share, grid), STRIDE)
     mixture = coarse * origin.features + (1 - coarse) * frame.features
-    return Origin(share * origin.luma + (1 - share) * frame.luma, F.normalize(mixture, dim=1))
+    return Origin(share * origin.luma + (1 - share) * frame.luma, ops.unit_length(mixture))
 
 
 def _padding(grid: torch.Size, size: torch.Size) -> ops.Padding:

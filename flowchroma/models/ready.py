@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from flowchroma.models.flowchroma import FlowChroma
 from flowchroma.models.frozen import FrozenTrunk
-from flowchroma.models.fusion.additive_unet import AdditiveUNet
+from flowchroma.models.fusion.additive_unet import AdditiveUNet, Unshuffle
 from flowchroma.models.swintexco.compact import MatchingFeatures, Refinement, SwinTExCoSmall
 
 
@@ -29,6 +29,8 @@ def ready_to_colour(system: FlowChroma, half: bool = False) -> FlowChroma:
     for module in list(system.modules()):
         if isinstance(module, MatchingFeatures | Refinement | AdditiveUNet) and on_cpu:
             module.to(memory_format=torch.channels_last)
+        if isinstance(module, Unshuffle) and on_cpu:
+            module.memory_format = torch.channels_last
         if isinstance(module, SwinTExCoSmall):
             module.averages = not system.fusion.reads_votes
             module.search_dtype = torch.bfloat16 if half else torch.float32

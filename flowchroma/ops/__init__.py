@@ -8,9 +8,10 @@ from flowchroma.ops.dis import dis_flow
 from flowchroma.ops.dominant import dominant_motion
 from flowchroma.ops.entropy import certainty
 from flowchroma.ops.lucas_kanade import lucas_kanade, refine_flow
+from flowchroma.ops.norm import unit_length
 from flowchroma.ops.padding import Padding, pad_to_multiple
 from flowchroma.ops.upsampled_conv import upsampled_conv
-from flowchroma.ops.upsampling import convex_upsample, convex_upsample_2x, interleave
+from flowchroma.ops.upsampling import convex_upsample, convex_upsample_2x, interleave, unshuffle
 from flowchroma.ops.voting import extract_patches, merge_votes, patch_votes
 from flowchroma.ops.warp import backward_warp, pixel_grid, points_inside, rescale_flow, sample_at, sharp_backward_warp
 from flowchroma.ops.window import window_mean

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import map_coordinates
 from scipy.stats import entropy
+from torch.nn import functional as F
 
 from flowchroma import ops
 
@@ -174,6 +175,21 @@ def test_four_images_are_the_pixels_of_one(monkeypatch: pytest.MonkeyPatch) -> N
     assert torch.equal(ops.interleave(parts), whole)
     monkeypatch.setattr(torch.compiler, "is_exporting", lambda: True)
     assert torch.equal(ops.interleave(parts), whole)
+
+
+def test_pixels_of_squares_become_channels_in_a_graph_and_out_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = torch.rand(2, 3, 6, 8)
+    expected = F.pixel_unshuffle(image, 2)
+    assert torch.equal(ops.unshuffle(image), expected)
+    assert torch.equal(ops.unshuffle(image.contiguous(memory_format=torch.channels_last)), expected)
+    monkeypatch.setattr(torch.compiler, "is_exporting", lambda: True)
+    assert torch.equal(ops.unshuffle(image), expected)
+
+
+def test_features_get_unit_length_and_none_stay_none() -> None:
+    features = torch.randn(2, 5, 3, 4, dtype=torch.float64)
+    features[0, :, 1, 2] = 0
+    torch.testing.assert_close(ops.unit_length(features), F.normalize(features, dim=1))
 
 
 @pytest.mark.parametrize("radius", [1, 4])

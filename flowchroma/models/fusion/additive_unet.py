@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -25,7 +26,7 @@ class AdditiveUNet(nn.Module):
         super().__init__()
         widths = [width * 2**level for level in range(depth + 1)]
         self.multiple = 2 ** (depth + 1)
-        self.enter = nn.Sequential(nn.PixelUnshuffle(2), *convs(4 * channels, width, width))
+        self.enter = nn.Sequential(Unshuffle(), *convs(4 * channels, width, width))
         self.down = nn.ModuleList(convs(a, b, b) for a, b in pairwise(widths))
         self.lift = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(widths))
         self.up = nn.ModuleList(convs(a, a) for a in widths[:-1])
@@ -44,3 +45,17 @@ class AdditiveUNet(nn.Module):
         for lift, up in zip(reversed(self.lift), reversed(self.up), strict=True):
             x = up(skips.pop() + F.interpolate(lift(x), scale_factor=2.0, mode="bilinear"))
         return padding.crop(F.pixel_shuffle(self.leave(x), 2))
+
+
+class Unshuffle(nn.Module):
+    """Squares of two by two pixels to channels.
+
+    Attributes:
+        memory_format: of what it gives: that in which the convolutions behind it are.
+    """
+
+    memory_format = torch.contiguous_format
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W), even sides, to (B, 4 C, H / 2, W / 2)."""
+        return ops.unshuffle(x).contiguous(memory_format=self.memory_format)

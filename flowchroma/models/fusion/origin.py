@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from flowchroma.color import scale_ab, scale_luma
+from flowchroma.color import chroma_distance, scale_ab, scale_luma
 from flowchroma.models.contracts import Fused, Fusion
 from flowchroma.models.error_model import ErrorModel
 from flowchroma.models.fusion.additive_unet import AdditiveUNet
@@ -91,7 +91,7 @@ class OriginFusion(AdditiveUNet, Fusion):
             read.append((errors.clamp(self.error_model.least, self.error_model.most).log() - 1) / 2)
         if "distances" in self.reads:
             pairs = ((0, 1), (0, 2), (1, 2))
-            read += [(colours[:, a] - colours[:, b]).norm(dim=1, keepdim=True) / _DISTANCE for a, b in pairs]
+            read += [chroma_distance(colours[:, a], colours[:, b]) / _DISTANCE for a, b in pairs]
         if signals.origin is not None and self.reads_origin:
             read += [signals.origin.difference / _DIFFERENCE, signals.origin.similarity]
         return torch.cat([x.to(colours.dtype) for x in read], dim=1)

@@ -55,9 +55,9 @@ class MatchingFeatures(nn.Module):
         """(B, 1, H, W), L in [0, 100], sides multiples of 16, to (B, C, H / 4, W / 4)."""
         features = self._features(luma)
         grid = [side // STRIDE for side in luma.shape[-2:]]
-        projected = (F.normalize(level(features[name]), dim=1) for name, level in self.levels.items())
-        enlarged = (F.normalize(F.interpolate(x, size=grid, mode="bilinear"), dim=1) for x in projected)
-        return F.normalize(torch.cat([g * x for g, x in zip(self.gains, enlarged, strict=True)], dim=1), dim=1)
+        projected = (ops.unit_length(level(features[name])) for name, level in self.levels.items())
+        enlarged = (ops.unit_length(F.interpolate(x, size=grid, mode="bilinear")) for x in projected)
+        return ops.unit_length(torch.cat([g * x for g, x in zip(self.gains, enlarged, strict=True)], dim=1))
 
     @torch.no_grad()
     def fit(self, frames: Iterable[Tensor]) -> None:
