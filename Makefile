@@ -82,7 +82,7 @@ ablation: .venv/ready ## rebuild the ablation of experiments/README.md: DAVIS=fo
 
 WEIGHTS := outputs/weights
 WEIGHTS_RUN = test -f $(WEIGHTS)/$(1)/weights.safetensors || \
-	$(BIN)/python -m flowchroma.run +experiments=small_$(2) hydra.run.dir=$(WEIGHTS)/$(1) $(3) $(SHORT)
+	$(BIN)/python -m flowchroma.run +experiments=small_$(2) hydra.run.dir=$(WEIGHTS)/$(1) resume=last $(3) $(SHORT)
 WEIGHTS_ROLLOUTS = $(BIN)/python -m flowchroma.rollouts source=$(FILMS) made=10 output=$(WEIGHTS)/rollouts/$(1) \
 	checkpoint=$(WEIGHTS)/$(2) $(3) $(SHORT_ROLLOUTS)
 weights: .venv/ready ## train the weights that ship, from nothing: FILMS=folder PHOTOS=folder (some hours on two free cores)

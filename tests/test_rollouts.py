@@ -3,17 +3,20 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from flowchroma import rollouts
 from flowchroma.app.rollouts import Drawing, colour_both_ways
 from flowchroma.app.systems import load_system
 from flowchroma.color import rgb_to_lab
+from flowchroma.data.made.sample import SampleFilm
 from flowchroma.data.rollouts.span_file import find_spans, write_span
 from flowchroma.models import roll_out
 from flowchroma.models.estimate import Estimate
@@ -91,7 +94,7 @@ def test_each_direction_is_the_system_between_both_keyframes() -> None:
 
 
 def test_spans_are_drawn_within_a_film_by_the_seed() -> None:
-    drawing = Drawing((5, 9), (1, 3), seed=0)
+    drawing = Drawing((5, 9), (1, 3), seed=0, size=48)
     drawn = [drawing.draw(drawing.generator("a", number), 20) for number in range(200)]
     assert {span.step for span in drawn} == {1, 2, 3}
     assert {len(span) for span in drawn} == {5, 6, 7, 8, 9}
@@ -99,6 +102,8 @@ def test_spans_are_drawn_within_a_film_by_the_seed() -> None:
     assert max(span[-1] for span in drawn) == 19
     assert drawn == [drawing.draw(drawing.generator("a", number), 20) for number in range(200)]
     assert drawn != [drawing.draw(drawing.generator("b", number), 20) for number in range(200)]
+    other = replace(drawing, seed=1)
+    assert drawn != [other.draw(other.generator("a", number), 20) for number in range(200)]
     assert drawing.draw(drawing.generator("a", 0), 5) == range(5)
     assert drawing.draw(drawing.generator("a", 0), 4) is None
 
@@ -115,9 +120,34 @@ def test_a_cut_is_not_coloured_across(run, tmp_path: Path) -> None:
     assert "has a cut in every span that was drawn" in error
 
 
+def test_made_films_of_both_splits_show_other_photographs(run, tmp_path: Path) -> None:
+    film(tmp_path / "films" / "train" / "a", 6)
+    film(tmp_path / "films" / "val" / "b", 6)
+    code, said, _ = run("source=films", "output=made", *SMALL, "made=3", "stride=1")
+    assert (code, said) == (0, "5 spans made, 0 were there, 0 left out: made\n")
+    spans = {span.film: span for span in find_spans(tmp_path / "made")}
+    assert spans.keys() == {"train/a", "val/b", "made/train/0", "made/val/1", "made/train/2"}
+    for name, span in spans.items():
+        if name.startswith("made/"):
+            _, split, seed = name.split("/")
+            true = SampleFilm(int(seed), 6, (48, 84), split).frame(span.frames[0])
+            lab = rgb_to_lab(torch.from_numpy(true.copy()).permute(2, 0, 1)[None])
+            assert (span.read(0).lab - lab).abs().max() < 0.1
+    code, _, error = run("source=films", "output=made", *SMALL, "made=3", "stride=1", "seed=1")
+    assert code == 1
+    assert "made holds spans of Drawing(length=(5, 6), stride=(1, 1), seed=0, size=48): give these" in error
+    (tmp_path / "films" / "made").mkdir()
+    (tmp_path / "films" / "val" / "b").rename(tmp_path / "films" / "made" / "b")
+    code, _, error = run("source=films", "output=more", *SMALL, "made=1")
+    assert (code, error.count("\n")) == (1, 1)
+    assert "made/b of films is named as made films are" in error
+
+
 def test_what_is_wrong_is_said_in_one_line(run, tmp_path: Path, write_rollouts) -> None:
     film(tmp_path / "films" / "a", 6)
     other = write_rollouts(films=["a"])
+    (tmp_path / "run").mkdir()
+    save_file({"luma": torch.zeros(1)}, tmp_path / "run" / "weights.safetensors")
     for arguments, said in (
         ([], "no source: give source=FILMS"),
         (["source=films"], "no output: give source=FILMS"),
@@ -128,6 +158,7 @@ def test_what_is_wrong_is_said_in_one_line(run, tmp_path: Path, write_rollouts) 
         (["source=films", "output=made", "stride=[3,1]"], "stride must be two whole numbers from 1 on"),
         (["source=films", "output=made", "spans=0"], "spans must be a whole number from 1 on"),
         (["source=films", f"output={other}", *SMALL], "holds rollouts of other networks"),
+        (["source=films", "output=run", *SMALL], "weights.safetensors is no file of rollouts: give a folder that"),
         (["source=films", "output=made", "checkpoint=/nowhere"], "no checkpoint at /nowhere"),
     ):
         code, _, error = run(*arguments)

@@ -40,17 +40,22 @@ def _flow_network(old: dict[str, Any]) -> dict[str, Any]:
 
 _ERROR_MODEL = {
     "_target_": "flowchroma.models.ErrorModel",
-    **{"scale": 10.0, "least": 0.3, "most": 90.0, "noise": 0.5, "matched": 3.0, "per_similarity": 20.0},
+    **{"scale": 10.0, "least": 0.3, "most": 90.0, "noise": 0.5, "matched": 3.0},
     **{"per_luma": 0.6, "recent": 1.4, "sharpness": 0.8},
+}
+_PER_SIMILARITY = {  # of fusions whose configs had no constants
+    "BlendFusion": 20.0,
+    **dict.fromkeys(("InverseVarianceFusion", "PlaceholderFusion", "SimpleFusion", "UNetFusion"), 5.0),
 }
 
 
 def _constants_of_errors(record: dict[str, Any]) -> dict[str, Any]:
     """Add the constants that were none of the config's."""
     model = record.get("model") or {}
-    if str(model.get("_target_")).endswith(".BlendFusion") and "error_model" not in model:
-        return {**record, "model": {**model, "error_model": _ERROR_MODEL}}
-    return record
+    slope = _PER_SIMILARITY.get(str(model.get("_target_")).rpartition(".")[2])
+    if slope is None or "error_model" in model:
+        return record
+    return {**record, "model": {**model, "error_model": {**_ERROR_MODEL, "per_similarity": slope}}}
 
 
 def _weights_apart(record: dict[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from flowchroma.color import rgb_to_lab
 from flowchroma.colorizers.painter import shrink, to_tensor
 from flowchroma.data.made.sample import SampleFilm
 from flowchroma.data.rollouts.frames import KeptFrames, SignalFrames, TwoSidedFrames
-from flowchroma.data.rollouts.span_file import SUFFIX, open_span, write_span
+from flowchroma.data.rollouts.span_file import MADE, SUFFIX, open_span, write_span
 from flowchroma.data.sources.films import find_films
 from flowchroma.errors import UserError
 from flowchroma.film import OpenedFilm, open_film
@@ -32,6 +32,7 @@ from flowchroma.weights.files import Fingerprint
 
 _ATTEMPTS = 5  # to draw a span without a cut
 _LEAST = 3  # frames of a span
+_MADE_FOR_ONE_HELD_OUT = 7  # made films
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Drawing:
     length: tuple[int, int]  # least and most frames
     stride: tuple[int, int]  # least and most step
     seed: int
+    size: int  # short side of the frames in pixels
 
     def generator(self, name: str, number: int) -> np.random.Generator:
         """Randomness of a film's span: the same whichever others are drawn."""
@@ -63,8 +65,9 @@ def run(config: DictConfig) -> None:
     for option in ("output",) if made_films else ("source", "output"):
         if config[option] in (None, ""):
             raise UserError(f"no {option}: give source=FILMS output=DIR, or --help")
-    drawing = Drawing(_pair(config, "length", _LEAST), _pair(config, "stride", 1), _whole(config, "seed", 0))
-    spans, size = _whole(config, "spans", 1), _whole(config, "size", 16)
+    length, stride = _pair(config, "length", _LEAST), _pair(config, "stride", 1)
+    drawing = Drawing(length, stride, _whole(config, "seed", 0), _whole(config, "size", 16))
+    spans = _whole(config, "spans", 1)
     device, output = pick_device(config.device), Path(config.output).expanduser()
     if output.exists() and not output.is_dir():
         raise UserError(f"{output} is no folder: give another output")
@@ -72,27 +75,29 @@ def run(config: DictConfig) -> None:
     if colour is None:
         raise UserError(f"trains must be {' or '.join(_COLOURING)}, not {config.trains}", code=2)
     films: dict[str, Path | SampleFilm] = {} if config.source in (None, "") else {**_films(config.source)}
-    films |= {f"made/{seed}": _made_film(seed, drawing, size) for seed in range(made_films)}
+    if shadowed := next((name for name in films if made_films and name.startswith(f"{MADE}/")), None):
+        raise UserError(f"{shadowed} of {config.source} is named as made films are: rename its folder, or give made=0")
+    films |= dict(_made_film(seed, drawing) for seed in range(made_films))
     system = load_system(config.checkpoint).to(device)
     if config.trains == SignalFrames.trains and not system.fusion.reads_origin:
         raise UserError("trains=fusion keeps origins, which this fusion does not read: give a run of model=origin")
     made_by = Fingerprint.of(system)
-    _check_kept(output, made_by, config.trains)
+    _check_kept(output, made_by, config.trains, drawing)
     made, kept = 0, 0
     with shown_progress("colouring spans", len(films) * spans, "spans") as show:
         for done, (name, path, number) in enumerate(((*film, n) for film in films.items() for n in range(spans)), 1):
             target = output / f"{name}_{number}{SUFFIX}"
             if target.exists():
                 kept += 1
-            elif found := _read_span(path, drawing, drawing.generator(name, number), size, first=number == 0):
+            elif found := _read_span(path, drawing, drawing.generator(name, number), first=number == 0):
                 numbers, lab = found
                 frames = colour(system, lab.to(device), number)
-                write_span(target, frames, name, _kept_numbers(numbers, len(frames.luma)), made_by)
+                write_span(target, frames, name, _kept_numbers(numbers, len(frames.luma)), made_by, str(drawing))
                 made += 1
             show(done)
     if not made + kept:
-        raise UserError(f"no film of {config.source} has a span: give others, or a lower length")
-    print(f"{made} spans made, {kept} were there: {output}")
+        raise UserError(f"no film of {config.source or 'made ones'} has a span: give others, or a lower length")
+    print(f"{made} spans made, {kept} were there, {len(films) * spans - made - kept} left out: {output}")
 
 
 @torch.inference_mode()
@@ -167,9 +172,11 @@ def _whole_estimate(system: FlowChroma, frame: ColouredFrame) -> dict[str, Tenso
     return {**own, "match_ab": match.ab, "similarity": match.similarity, "difference": match.difference}
 
 
-def _made_film(seed: int, drawing: Drawing, size: int) -> SampleFilm:
-    frames = (drawing.length[1] - 1) * drawing.stride[1] + 1
-    return SampleFilm(seed, frames, (size, size * 16 // 9 // 2 * 2), motion=1 / drawing.stride[1])
+def _made_film(seed: int, drawing: Drawing) -> tuple[str, SampleFilm]:
+    """A film made of photographs, under a name that tells its split: the two splits share no photograph."""
+    split = "val" if seed % _MADE_FOR_ONE_HELD_OUT == 1 else "train"
+    frames, size = (drawing.length[1] - 1) * drawing.stride[1] + 1, (drawing.size, drawing.size * 16 // 9 // 2 * 2)
+    return f"{MADE}/{split}/{seed}", SampleFilm(seed, frames, size, split, motion=1 / drawing.stride[1])
 
 
 def _open(source: Path | SampleFilm) -> OpenedFilm | SampleFilm:
@@ -177,7 +184,7 @@ def _open(source: Path | SampleFilm) -> OpenedFilm | SampleFilm:
 
 
 def _read_span(
-    source: Path | SampleFilm, drawing: Drawing, rng: np.random.Generator, size: int, first: bool
+    source: Path | SampleFilm, drawing: Drawing, rng: np.random.Generator, first: bool
 ) -> tuple[range, Tensor] | None:
     """Draw a span without a cut and read it, (N, 3, H, W) in CIELAB; None, and the `first` time a line, without one."""
     try:
@@ -186,7 +193,7 @@ def _read_span(
             numbers = drawing.draw(rng, len(film))
             if numbers is None:
                 raise UserError(f"{source} has {len(film)} frames, too few for a span of {drawing.length[0]}")
-            lab = torch.cat([shrink(rgb_to_lab(to_tensor(frame)), size) for frame in film.read(numbers)])
+            lab = torch.cat([shrink(rgb_to_lab(to_tensor(frame)), drawing.size) for frame in film.read(numbers)])
             if not ops.is_cut(lab[1:, :1], lab[:-1, :1]).any():
                 return numbers, lab
         raise UserError(f"{source} has a cut in every span that was drawn")
@@ -223,14 +230,16 @@ def _kept_numbers(numbers: range, kept: int) -> range:
     return numbers[1 : 1 + kept]
 
 
-def _check_kept(output: Path, made_by: Fingerprint, trains: str) -> None:
-    """Refuse a folder of what other networks found, or of what is kept for another part."""
+def _check_kept(output: Path, made_by: Fingerprint, trains: str, drawing: Drawing) -> None:
+    """Refuse a folder of what other networks found, of what is kept for another part, or of spans drawn otherwise."""
     for path in sorted(output.rglob(f"*{SUFFIX}")):
         span = open_span(path)
         if span.made_by != made_by:
             raise UserError(f"{output} holds rollouts of other networks: give another output, or their checkpoint")
         if span.trains != trains:
             raise UserError(f"{output} holds rollouts that train the {span.trains}: give another output")
+        if span.drawn != str(drawing):
+            raise UserError(f"{output} holds spans of {span.drawn or 'other options'}: give these, or another output")
 
 
 def _whole(config: DictConfig, option: str, least: int) -> int:

@@ -39,7 +39,7 @@ class BidirectionalFusion(AdditiveUNet):
     Args:
         width: see `AdditiveUNet`.
         depth: likewise.
-        error_model: gives the expected error of the match; None takes the shipped constants.
+        error_model: gives the expected error of the match; None takes the defaults of `ErrorModel`.
     """
 
     def __init__(self, width: int = 24, depth: int = 3, error_model: ErrorModel | None = None) -> None:

@@ -84,14 +84,16 @@ class Fusion(nn.Module):
         reads_recent: whether it reads `Signals.recent`, the match with frames coloured before; not computed else.
         reads_votes: whether it reads `Match.voted`; not computed else.
         reads_origin: whether it reads `Signals.origin`, and so tells the share of what is carried; not computed else.
+        propagates_rule: whether its own colour is only shown, and the rule's left to the next frame (`Fused.onward`).
 
     Args:
-        error_model: gives the confidence that colour is carried with; None takes the shipped constants.
+        error_model: gives the confidence that colour is carried with; None takes the defaults of `ErrorModel`.
     """
 
     reads_recent = False
     reads_votes = False
     reads_origin = False
+    propagates_rule = False
 
     def __init__(self, error_model: ErrorModel | None = None) -> None:
         super().__init__()

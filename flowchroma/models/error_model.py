@@ -27,7 +27,7 @@ class ErrorModel:
     most: float = 90.0  # CIELAB units
     noise: float = 0.5  # CIELAB units that the photometric confidence reads out of grain where the flow is right
     matched: float = 3.0  # CIELAB units of a match of similarity 1 and the frame's own luminance
-    per_similarity: float = 5.0  # CIELAB units for each unit by which the similarity's natural logarithm is below 0
+    per_similarity: float = 4.0  # CIELAB units for each unit by which the similarity's natural logarithm is below 0
     per_luma: float = 0.6  # CIELAB units for each of L between what was found and the frame
     origin: float = 0.7  # share of the look at its origin in the logarithm of a carried colour's expected error
     recent: float = 1.4  # CIELAB units that the colour of a frame coloured before has on top
@@ -91,13 +91,13 @@ class ErrorModel:
     def all_errors(self, signals: Signals) -> Tensor:
         """The three of `errors` in float32, (B, 3, H, W), CIELAB units; very large where there is no such colour."""
         carried, matched, *recent = (error.float() for error in self.errors(signals))
-        never = torch.full_like(carried, _NEVER)
+        remembered = torch.full_like(carried, _NEVER)
         if signals.recent is not None:
-            never = torch.where(signals.recent.finest.similarity > 0, recent[0], never)
-        return torch.cat([carried, matched, never], dim=1)
+            remembered = torch.where(signals.recent.finest.similarity > 0, recent[0], remembered)
+        return torch.cat([carried, matched, remembered], dim=1)
 
     @torch.no_grad()
     def fused_confidence(self, signals: Signals) -> Tensor:
         """Confidence in the colour that a frame gets when all that was found for it is weighed, (B, 1, H, W)."""
-        certainty = torch.stack([error.square().reciprocal() for error in self.errors(signals)]).sum(0)
+        certainty = self.all_errors(signals).square().reciprocal().sum(dim=1, keepdim=True)
         return self.confidence_of(certainty.rsqrt().clamp(min=self.least))

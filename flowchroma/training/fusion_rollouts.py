@@ -6,6 +6,7 @@ from typing import Any, ClassVar, cast
 from torch import Tensor
 
 from flowchroma.data.rollouts.frames import SignalFrames
+from flowchroma.errors import UserError
 from flowchroma.losses import WeightedSum
 from flowchroma.models import FlowChroma, contracts
 from flowchroma.models.contracts import FlowNetwork, Fusion, Matcher
@@ -18,10 +19,9 @@ from flowchroma.training.stage import OptimizerFactory, SchedulerFactory
 class FusionRolloutStage(RolloutStage):
     """Trains a fusion on the signals that a frozen flow and a frozen matcher gave for whole films.
 
-    No gradient flows through time. A fusion that carries the rule's colour on (`Fused.onward`) meets in use the states
-    that it was trained on. One that carries its own must be trained in turns: on rollouts of the rule, then of itself
-    too, and so on (Ross et al., "A Reduction of Imitation Learning and Structured Prediction to No-Regret Online
-    Learning", AISTATS 2011).
+    No gradient flows through time: a fusion that leaves the rule's colour to the next frame (`Fused.onward`) meets in
+    use the states that it was trained on. One that leaves its own does not ("A Reduction of Imitation Learning and
+    Structured Prediction to No-Regret Online Learning", Ross et al., AISTATS 2011), and is refused.
 
     Validation compares it (`val/psnr`) with the untrained rule (`val/psnr_rule`), and with carried (`val/psnr_carried`)
     and matched colour (`val/psnr_matched`) alone, of the same frame.
@@ -29,7 +29,7 @@ class FusionRolloutStage(RolloutStage):
     `loss`, `optimizer` and `scheduler` are those of `Stage`, `recent` and `every` those of `FlowChroma`.
 
     Args:
-        model: the fusion network.
+        model: the fusion network; a `UserError` unless it `propagates_rule`.
         flow: the system's flow network; frozen here.
         matcher: its matching network; frozen here.
     """
@@ -50,6 +50,11 @@ class FusionRolloutStage(RolloutStage):
         recent: int = 8,
         every: int = 5,
     ) -> None:
+        if not model.propagates_rule:
+            raise UserError(
+                f"{type(model).__name__} leaves its own colour to the next frame, and would meet other states than were"
+                " kept: give model=origin or model=simple, or train it on clips by stage=fusion"
+            )
         super().__init__(FlowChroma(flow, matcher, model, recent, every), model, loss, optimizer, scheduler)
 
     def fuse(self, frames: SignalFrames) -> Estimate:

@@ -82,8 +82,8 @@ class RolloutStage(Stage):
             )
         if data.made_by is None or not Fingerprint.of(self.network).fits(data.made_by, self.trains_part):
             raise UserError(
-                f"the rollouts in {data.root} were made by other networks: give the run that made them as"
-                " weights.system, or make them anew by flowchroma.rollouts"
+                f"the rollouts in {data.root} were made by other networks or by another error model: give the run"
+                " that made them as weights.system and model.error_model=null, or make them anew by flowchroma.rollouts"
             )
 
     def train(self, mode: bool = True) -> "RolloutStage":

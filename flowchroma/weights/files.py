@@ -38,13 +38,13 @@ def save_weights(network: nn.Module, path: Path, dtype: torch.dtype = torch.floa
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """Hashes of what a system's estimates depend on: what its networks have learnt, as it ships, and its error model.
+    """Hashes of what a system's estimates depend on: what its networks have learnt, as it ships, and constants.
 
     The fusion of both sides is no part of it: it reads the estimates.
     """
 
-    networks: str  # of flow and matching
-    fusion: str
+    networks: str  # of flow and matching, of the error model, and of which coloured frames are kept
+    fusion: str  # of the fusion's weights
 
     @classmethod
     def of(cls, system: FlowChroma) -> "Fingerprint":
@@ -52,8 +52,8 @@ class Fingerprint:
         kept = {name: value for name, value in sorted(learned_state(system).items()) if not _is_of(name, _LAST)}
         fusion = {name: value for name, value in kept.items() if _is_of(name, "fusion")}
         networks = {name: value for name, value in kept.items() if name not in fusion}
-        memory = repr((system.recent, system.every))
-        return cls(_hash("", networks), _hash(f"{system.fusion.error_model} {memory}", fusion))
+        constants = f"{system.fusion.error_model} {system.recent} {system.every}"
+        return cls(_hash(constants, networks), _hash("", fusion))
 
     def fits(self, other: "Fingerprint", trains: str) -> bool:
         """Whether what the other system found may train a part of this one; a fusion learns from any fusion's."""

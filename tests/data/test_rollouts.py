@@ -88,6 +88,27 @@ def test_what_varies_is_colour_and_direction_and_nothing_else(write_rollouts) ->
     assert (angle - angle.flatten()[0]).abs().max() < 1e-3 or angle.abs().max() > math.pi - 0.1
 
 
+@pytest.mark.parametrize(
+    ("films", "held_out"),
+    [
+        (["made/train/0", "made/val/1", "made/train/2"], ["made/val/1"]),
+        (["made/train/0", "made/val/1", "a"], ["made/val/1"]),
+        (["made/train/0", "made/val/1", "train/a", "val/b"], ["made/val/1", "val/b"]),
+        (["made/train/0", "made/train/2", "train/a", "val/b"], ["val/b"]),
+    ],
+)
+def test_made_films_tell_their_split(write_rollouts, films: list[str], held_out: list[str]) -> None:
+    module = RolloutDataModule(write_rollouts(films=films), **SMALL)
+    shown = {
+        split: {name.rsplit(" ", 1)[0] for batch in loader for name in batch.names}
+        for split, loader in (
+            ("train", module.train_dataloader()),
+            ("val", module.val_dataloader()),
+        )
+    }
+    assert shown == {"train": set(films) - set(held_out), "val": set(held_out)}
+
+
 def test_what_cannot_be_used_is_said_in_one_line(write_rollouts, tmp_path) -> None:
     def said(**options) -> str:
         with pytest.raises(UserError) as refusal:

@@ -16,8 +16,18 @@ from flowchroma.app.systems import load_system
 from flowchroma.color import rgb_to_lab
 from flowchroma.data.rollouts.frames import SignalFrames
 from flowchroma.data.rollouts.span_file import find_spans
+from flowchroma.errors import UserError
 from flowchroma.losses import WeightedSum
-from flowchroma.models import FlowChroma, InverseVarianceFusion, OriginFusion, SimpleFusion, UNetFusion, roll_out
+from flowchroma.models import (
+    BlendFusion,
+    FlowChroma,
+    InverseVarianceFusion,
+    OriginFusion,
+    SimpleFusion,
+    UNetFusion,
+    roll_out,
+)
+from flowchroma.models.fusion.inverse_variance import carried_on
 from flowchroma.models.state import Known
 from flowchroma.training import FusionRolloutStage
 from flowchroma.weights.files import Fingerprint
@@ -48,10 +58,13 @@ def test_a_fusion_sees_in_what_was_kept_what_it_saw_in_the_film(system: FlowChro
     assert True in recents
     assert False in recents
     again = kept.map(lambda _, value: value.float()).signals
-    fused = system.fusion.fuse(again)
+    fused, rules = system.fusion.fuse(again), carried_on(again, system.fusion.error_model)
     for number, frame in enumerate(frames):
         torch.testing.assert_close(fused.ab[number], frame.ab[0], atol=0.2, rtol=0.02)
         torch.testing.assert_close(fused.confidence[number], frame.confidence[0], atol=5e-3, rtol=0.02)
+        rule = carried_on(frame.signals, system.fusion.error_model)
+        torch.testing.assert_close(rules.ab[number], rule.ab[0], atol=0.05, rtol=0.01)
+        torch.testing.assert_close(rules.confidence[number], rule.confidence[0], atol=5e-3, rtol=0.02)
 
 
 @torch.inference_mode()
@@ -122,11 +135,10 @@ def test_validation_compares_with_the_rule_and_with_each_colour(build_loss, syst
     assert list(panel.images) == ["rule", "carried", "matched", "OriginFusion", "truth", "expected error", "true error"]
 
 
-def test_fusions_of_two_colours_are_trained_on_the_same(build_loss, system, lab) -> None:
-    frames = colour_forward(system, lab).map(lambda _, value: value.float())
-    loss = stage_of(UNetFusion(8, 2), build_loss, "loss.expected=0").training_step(frames, 0)
-    loss.backward()
-    assert loss.isfinite()
+@pytest.mark.parametrize("fusion", [UNetFusion(8, 2), BlendFusion(8, 1)], ids=["unet", "blend"])
+def test_fusions_that_carry_their_own_colour_on_are_refused(fusion, build_loss) -> None:
+    with pytest.raises(UserError, match="leaves its own colour to the next frame"):
+        stage_of(fusion, build_loss)
 
 
 def flowchroma(cwd: Path, *typed: str) -> subprocess.CompletedProcess[str]:

@@ -8,7 +8,7 @@ from lightning.pytorch import LightningDataModule
 from flowchroma.data.clips.batches import ClipLoader, make_loader
 from flowchroma.data.clips.sampler import ClipSampler
 from flowchroma.data.rollouts.datasets import RolloutAugmentation, RolloutFrames, TrainingFrames, ValidationFrames
-from flowchroma.data.rollouts.span_file import SpanFile, find_spans, smallest
+from flowchroma.data.rollouts.span_file import MADE, SpanFile, find_spans, smallest
 from flowchroma.data.sources.films import pick_split
 from flowchroma.errors import UserError
 from flowchroma.weights.files import Fingerprint
@@ -18,7 +18,7 @@ class RolloutDataModule(LightningDataModule):
     """Streams frames from the files that `flowchroma.rollouts` writes, as `SignalFrames` or as `TwoSidedFrames`.
 
     An epoch has each frame of the training films once, as a crop; validation has whole frames, one a batch, of films
-    that are held out. Which film is, its name decides, as for `Films`.
+    that are held out. Which film is, its name decides, as for `Films`; made films tell it in their names.
 
     Args:
         root: the folder that holds the files, also in folders of its own.
@@ -100,7 +100,13 @@ class RolloutDataModule(LightningDataModule):
 
     def _split(self, spans: Sequence[SpanFile], split: str) -> list[SpanFile]:
         films = dict.fromkeys(span.film for span in spans)
-        names = set(pick_split(films, split, self.val_fraction))
+        made = [name for name in films if name.startswith(f"{MADE}/")]
+        real = [name for name in films if name not in made]
+        names = {name for name in made if name.startswith(f"{MADE}/{split}/")}
+        if len(real) > 1 or not made:
+            names |= set(pick_split(real, split, self.val_fraction))
+        elif split == "train":
+            names |= set(real)
         if not names:
             raise UserError(f"rollouts in {self.root} are of {len(films)} film: make some of others, to hold one out")
         return [span for span in spans if span.film in names]

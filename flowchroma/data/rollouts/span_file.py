@@ -15,6 +15,7 @@ from flowchroma.errors import UserError
 from flowchroma.weights.files import Fingerprint
 
 SUFFIX = ".safetensors"
+MADE = "made"  # the first part of the names of made films, the second of which is their split
 Box = tuple[slice, slice]  # rows and columns
 WHOLE: Box = (slice(None), slice(None))
 
@@ -29,6 +30,7 @@ class SpanFile:
     made_by: Fingerprint  # of the system
     size: tuple[int, int]  # H, W
     trains: str  # see `KeptFrames`
+    drawn: str = ""  # the options by which it was drawn
 
     def __len__(self) -> int:
         """How many frames it holds."""
@@ -45,12 +47,15 @@ class SpanFile:
         return kind(**tensors, names=(f"{self.film} {self.frames[frame]}",))
 
 
-def write_span(path: Path, frames: KeptFrames, film: str, numbers: range, made_by: Fingerprint) -> None:
-    """Write frames, whose numbers in their film are given, whole or not at all."""
+def write_span(
+    path: Path, frames: KeptFrames, film: str, numbers: range, made_by: Fingerprint, drawn: str = ""
+) -> None:
+    """Write frames, whose numbers in their film are given, whole or not at all; see `SpanFile`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {name: getattr(frames, name).half().contiguous().cpu() for name in frames.tensors()}
     side = path.with_name(path.name + ".part")
     about = {"film": film, "frames": f"{numbers.start} {numbers.stop} {numbers.step}", "trains": frames.trains}
+    about["drawn"] = drawn
     save_file(tensors, side, metadata={**about, "networks": made_by.networks, "fusion": made_by.fusion})
     side.replace(path)
 
@@ -60,10 +65,15 @@ def open_span(path: Path) -> SpanFile:
     try:
         with safe_open(path, framework="pt") as file:
             known = file.metadata() or {}
+            if "frames" not in known or known.get("trains") not in KINDS:
+                raise UserError(f"{path} is no file of rollouts: give a folder that holds nothing else")
+            kind = KINDS[known["trains"]]
+            if missing := set(kind.tensors()) - set(file.keys()):
+                raise UserError(f"{path} is of another version, without {min(missing)}: make the rollouts anew")
             numbers = range(*map(int, known["frames"].split()))
             size = file.get_slice("luma").get_shape()[-2:]
-            made_by = Fingerprint(known["networks"], known["fusion"])
-            return SpanFile(path, known["film"], numbers, made_by, (size[0], size[1]), KINDS[known["trains"]].trains)
+            made_by, drawn = Fingerprint(known["networks"], known["fusion"]), known.get("drawn", "")
+            return SpanFile(path, known["film"], numbers, made_by, (size[0], size[1]), kind.trains, drawn)
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise _damaged(path, error) from error
 

@@ -23,7 +23,7 @@ class BlendFusion(AdditiveUNet, Fusion):
     Args:
         width: see `AdditiveUNet`.
         depth: likewise.
-        error_model: gives the expected errors; None takes the shipped constants.
+        error_model: gives the expected errors; None takes the defaults of `ErrorModel`.
     """
 
     reads_recent = True

@@ -18,7 +18,7 @@ class InverseVarianceFusion(Fusion):
     1960). Where nothing was carried the matched colour stands in for the carried one. No parameters.
 
     Args:
-        error_model: gives the expected errors; None takes the shipped constants.
+        error_model: gives the expected errors; None takes the defaults of `ErrorModel`.
     """
 
     reads_recent = True
@@ -38,12 +38,12 @@ class InverseVarianceFusion(Fusion):
         return self._weigh(signals, change)[0]
 
     def _weigh(self, signals: Signals, change: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        odds = torch.cat([-2 * error.float().log() for error in self.error_model.errors(signals)], dim=1)
+        odds = -2 * self.error_model.all_errors(signals).log()
         if change is not None:
-            odds = odds + change[:, : odds.shape[1]]
+            odds = odds + change
         base, match, recent = candidate_colours(signals)
         weights = torch.softmax(odds, dim=1).to(base.dtype)
-        colours = torch.stack([base, match.ab, recent.ab][: odds.shape[1]], dim=1)
+        colours = torch.stack([base, match.ab, recent.ab], dim=1)
         return (weights[:, :, None] * colours).sum(dim=1), weights
 
 

@@ -34,7 +34,7 @@ class OriginFusion(AdditiveUNet, Fusion):
         width: see `AdditiveUNet`.
         depth: likewise.
         reads: of "errors" (logarithms of the expected errors), "distances" (between the colours) and "origin".
-        error_model: gives the expected errors; None takes the shipped constants.
+        error_model: gives the expected errors; None takes the defaults of `ErrorModel`.
 
     Raises:
         ValueError: `reads` has another name.
@@ -42,6 +42,7 @@ class OriginFusion(AdditiveUNet, Fusion):
 
     reads_recent = True
     reads_votes = True
+    propagates_rule = True
 
     def __init__(
         self,

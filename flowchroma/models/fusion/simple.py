@@ -24,12 +24,13 @@ class SimpleFusion(Fusion):
 
     Args:
         width: channels of the hidden layers; the last has four sevenths of it.
-        error_model: gives the expected errors; None takes the shipped constants.
+        error_model: gives the expected errors; None takes the defaults of `ErrorModel`.
     """
 
     reads_recent = True
     reads_votes = True
     reads_origin = True
+    propagates_rule = True
 
     def __init__(self, width: int = 56, error_model: ErrorModel | None = None) -> None:
         super().__init__(error_model)

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from flowchroma import ops
 from flowchroma.color import unscale_ab
 from flowchroma.models.contracts import Fusion
+from flowchroma.models.error_model import ErrorModel
 from flowchroma.models.fusion.inputs import CHANNELS, carried_or_matched, convs, stack_inputs
 from flowchroma.models.state import Signals
 
@@ -22,10 +23,11 @@ class UNetFusion(Fusion):
     Args:
         width: channels at full size; doubled at each of the coarser scales.
         depth: number of times the grid is halved.
+        error_model: gives the confidence that colour is carried with; None takes the defaults of `ErrorModel`.
     """
 
-    def __init__(self, width: int = 24, depth: int = 3) -> None:
-        super().__init__()
+    def __init__(self, width: int = 24, depth: int = 3, error_model: ErrorModel | None = None) -> None:
+        super().__init__(error_model)
         widths = [width * 2**level for level in range(depth + 1)]
         self.multiple = 2**depth
         self.enter = convs(CHANNELS, width, width)
