@@ -64,7 +64,7 @@ table: .venv/ready ## rebuild the tables of experiments/README.md and README.md:
 	rm -rf outputs/table # scores are known by weights and options, not by the code that made them
 	$(BIN)/python -m flowchroma.evaluate "method=[gray,hold,dis,propagation,matching,placeholder,rule,fusion$(RUNS)]" data=davis data.root=$(DAVIS) output=outputs/table
 	$(BIN)/python benchmarks/table.py outputs/table/report.json experiments/README.md
-	$(BIN)/python benchmarks/table.py outputs/table/report.json README.md table hold,dis,propagation,matching,fusion
+	$(BIN)/python benchmarks/table.py outputs/table/report.json README.md table hold,dis,propagation,matching,rule,fusion
 
 ROWS = blend simple unet no_l1 no_perceptual no_contextual no_temporal
 SIZES = 0 2 16

@@ -97,8 +97,8 @@ def _add(samples: Samples, model: ErrorModel, frame: ColouredFrame, truth: Tenso
         pair = np.stack([_flat(error), _distance(ab, truth)])
         samples.errors[name].append(pair[:, there] if name == "carried" else pair)
     if signals.flow is not None:
-        inside = _flat(signals.flow.confidence * ops.points_inside(signals.flow.carrier)) > 0
-        carried = ops.sharp_backward_warp(before, signals.flow.carrier, model.sharpness)
+        inside = _flat(signals.flow.confidence * ops.points_inside(signals.flow.colour_flow)) > 0
+        carried = ops.sharp_backward_warp(before, signals.flow.colour_flow, model.sharpness)
         pair = np.stack([_flat(model.error_of(signals.flow.confidence)), _distance(carried, truth)])
         samples.flow.append(pair[:, inside])
 

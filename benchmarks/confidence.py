@@ -103,9 +103,9 @@ def judged(network: FlowEstimator, frames: Iterable[Tensor]) -> Iterator[Judged]
         if flow is None or before is None or chained is None:
             chained = ab
         else:
-            chained = ops.backward_warp(chained, flow.carrier)
-            once = ops.backward_warp(before, flow.carrier)
-            trusted = flow.confidence * ops.points_inside(flow.carrier)
+            chained = ops.backward_warp(chained, flow.colour_flow)
+            once = ops.backward_warp(before, flow.colour_flow)
+            trusted = flow.confidence * ops.points_inside(flow.colour_flow)
             errors = [torch.linalg.vector_norm(x - ab, dim=1, keepdim=True) for x in (once, chained)]
             yield Judged(index, flow, trusted, errors[0], errors[1])
         before = ab
@@ -127,7 +127,8 @@ def scores(network: FlowEstimator, clips: Sequence[str], films: int, every: int)
         for frame in judged(network, lab_frames(film)):
             if frame.index % every == 0:
                 true = film.read_flow([frame.index])[0]
-                errors = {"carrier": epe_map(frame.flow.carrier, true), "motion": epe_map(frame.flow.flow, true)}
+                flows = {"colour_flow": frame.flow.colour_flow, "motion": frame.flow.flow}
+                errors = {name: epe_map(flow, true) for name, flow in flows.items()}
                 for name, confidence in zip(MEMBERS, frame.confidences.split(1, dim=1), strict=True):
                     for of, error in errors.items():
                         table[name][f"EPE of the {of}, AUSE"].append(float(ause(error, confidence)))

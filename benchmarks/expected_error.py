@@ -4,9 +4,9 @@
 
 FILMS are films in colour, folders of frames, or folders of these. Each is coloured in three ways: from its first and
 last frame as keyframes; from its first alone; and, its first half alone, from its last frame as a mere reference.
-Errors are means over the frame, in CIELAB units of ab, at the size at which colour is computed: as they are told to
-people, and true ones. The scale that is printed last (`models.estimate.SCALE`) is the best for these films with the
-first frame alone; it is not to be fitted to films that it is judged on. With --page, what stands between
+Errors are means over the frame, in CIELAB units of ab, at the size at which colour is computed: calibrated ones, which
+people read, and true ones. The scale that is printed last (`models.estimate.CALIBRATION_SCALE`) is the best for these
+films with the first frame alone; it is not to be fitted to films that it is judged on. With --page, what stands between
 <!-- expected --> and <!-- end of expected --> there is replaced by the table.
 """
 
@@ -31,7 +31,7 @@ from flowchroma.colorizers.painter import shrink
 from flowchroma.colorizers.shot_painter import ShotPainter
 from flowchroma.film import open_film
 from flowchroma.models import FlowChroma
-from flowchroma.models.estimate import LIMIT, SCALE
+from flowchroma.models.estimate import CALIBRATION_SCALE, UNRELATED_ERROR
 
 MARKS = "<!-- expected -->", "<!-- end of expected -->"
 EDGES = np.geomspace(0.25, 90.0, 41)  # CIELAB units of expected error, of the bins that a fit sees
@@ -76,7 +76,7 @@ def _errors(
             stop=len(film),
             keyframes=keyframes,
             references=references,
-            ahead=lambda first, stop: film[first:stop],
+            backward_frames=lambda first, stop: film[first:stop],
             files=EstimateFiles(Path(folder)),
         )
         for number, rgb in enumerate(film):
@@ -84,7 +84,8 @@ def _errors(
             if number in keyframes:
                 continue
             off = (estimate.ab - shrink(rgb_to_lab(rgb), size)[:, 1:]).norm(dim=1)
-            weighed = estimate.error / (1 - estimate.error.clamp(max=0.99 * LIMIT) / LIMIT) / SCALE
+            unlimited = estimate.error / (1 - (estimate.error / UNRELATED_ERROR).clamp(max=0.99))
+            weighed = unlimited / CALIBRATION_SCALE
             shares = np.histogram(weighed.clamp(EDGES[0], EDGES[-1]).numpy(), EDGES)[0] / off.numel()
             rows.append([float(estimate.error.mean()), float(off.mean()), *shares])
     shown, true, *shares = np.array(rows).T
@@ -97,7 +98,7 @@ def fit(films: list[Errors]) -> float:
     centres = np.sqrt(EDGES[1:] * EDGES[:-1])
 
     def excess(scale: float) -> float:
-        shown = scale * centres / (1 + scale * centres / LIMIT)
+        shown = scale * centres / (1 + scale * centres / UNRELATED_ERROR)
         return float(np.mean([(film.shares @ shown).mean() - film.true.mean() for film in own]))
 
     return float(brentq(excess, 0.01, 100.0))

@@ -22,7 +22,7 @@ from flowchroma.film import open_film
 from flowchroma.film.film import Film
 from flowchroma.plans.fitting import Fit, fit_keyframe
 
-MARKS = "<!-- pairs -->\n", "<!-- /pairs -->\n"
+MARKS = "<!-- pairs -->\n", "<!-- end of pairs -->\n"
 STEPS = (1, 5, 20)
 ALIGNED = ("exact", "shifted by 1 to 12 pixels", "scaled by 0.95 to 1.05", "turned by up to 3 degrees",
            "cropped by up to 8 % on each side")  # fmt: skip

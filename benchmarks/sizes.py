@@ -22,7 +22,7 @@ import cv2
 import torch
 from torch import Tensor
 
-from flowchroma.app.colouring.beside import ahead, behind
+from flowchroma.app.colouring.background import in_background, prefetched
 from flowchroma.app.colouring.frames import FrameReader
 from flowchroma.app.systems import load_system
 from flowchroma.colorizers.painter import GrayFrame, to_array
@@ -64,7 +64,7 @@ class Bench:
                 for frame, ab in frames:
                     writer.write(to_array(frame.painted(ab)))
 
-            with ahead(self._gray()) as frames, behind(take) as give:
+            with prefetched(self._gray()) as frames, in_background(take) as give:
                 for number, frame in enumerate(frames):
                     give((frame, colour(frame, number)))
 

@@ -1,4 +1,4 @@
-"""Colour spans of films from both ends, to train on: python -m flowchroma.rollouts source=FILMS output=DIR."""
+"""Keep what is found for the frames of films, to train on: python -m flowchroma.rollouts source=FILMS output=DIR."""
 
 from flowchroma.app.options import command
 

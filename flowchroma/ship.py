@@ -10,6 +10,7 @@ from flowchroma.app.options import asks_for_help, report_user_error
 from flowchroma.app.records import read_record
 from flowchroma.app.systems import SystemRecord, load_system
 from flowchroma.errors import UserError
+from flowchroma.files.durable import write_durably
 from flowchroma.weights import SHIPPED_SYSTEM
 from flowchroma.weights.files import save_weights
 
@@ -27,8 +28,10 @@ def main() -> None:
     with report_user_error():
         if len(sys.argv) not in (2, 3):
             raise UserError("give the directory of one run of a whole system", code=2)
-        target = Path(sys.argv[2], SHIPPED_SYSTEM.name) if len(sys.argv) == 3 else SHIPPED_SYSTEM
-        ship(Path(sys.argv[1]), target)
+        run, target = Path(sys.argv[1]), SHIPPED_SYSTEM
+        if not (run / "config.yaml").is_file():
+            raise UserError(f"{run} is no run's directory: give one that holds config.yaml", code=2)
+        ship(run, Path(sys.argv[2], SHIPPED_SYSTEM.name) if len(sys.argv) == 3 else target)
 
 
 def ship(run: Path, target: Path) -> None:
@@ -48,9 +51,9 @@ def ship(run: Path, target: Path) -> None:
         "model": networks.fusion,
         "record": {name: config.record[name] for name in ("loss_trunk", "torch")},
     }
-    target.parent.mkdir(parents=True, exist_ok=True)
     save_weights(system, target, torch.float16)
-    OmegaConf.save(OmegaConf.create(kept), target.with_name("config.yaml"))
+    write_durably(target.with_name("config.yaml"), OmegaConf.to_yaml(OmegaConf.create(kept)))
+    print(f"{target.parent}: {'with' if added else 'without'} a fusion of both sides")
 
 
 if __name__ == "__main__":

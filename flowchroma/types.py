@@ -85,12 +85,15 @@ class Flow:
 
     flow: Tensor  # (B, 2, H, W), pixels, (x, y), on this frame's grid
     confidence: Tensor  # (B, 1, H, W), in [0, 1], in the colour carried
-    polished: Tensor | None = None  # flow refined to where luminance agrees best; None if it was not
+    refined: Tensor | None = None  # flow refined to where luminance agrees best; None if it was not
 
     @property
-    def carrier(self) -> Tensor:
-        """The flow that colour is carried along, (B, 2, H, W): `polished` where there is one."""
-        return self.flow if self.polished is None else self.polished
+    def colour_flow(self) -> Tensor:
+        """The flow that colour is carried along, (B, 2, H, W): `refined` where there is one.
+
+        At the edge of a moving thing the light of its outline is found a little beside the motion: colour follows it.
+        """
+        return self.flow if self.refined is None else self.refined
 
 
 @dataclass(frozen=True)

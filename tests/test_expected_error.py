@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from flowchroma.models.estimate import LIMIT, Estimate
+from flowchroma.models.estimate import UNRELATED_ERROR, Estimate
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 
@@ -25,8 +25,8 @@ def test_the_scale_that_made_the_truth_is_found_from_films_with_a_first_frame(be
     edges, random = benchmark["EDGES"], np.random.default_rng(0)
     centres = np.sqrt(edges[1:] * edges[:-1])
     shares = random.dirichlet(np.full(len(centres), 0.2), 30)
-    true = shares @ (3.3 * centres / (1 + 3.3 * centres / LIMIT))
-    shown = shares @ Estimate(torch.zeros(2), torch.from_numpy(centres)).told().error.numpy()
+    true = shares @ (3.3 * centres / (1 + 3.3 * centres / UNRELATED_ERROR))
+    shown = shares @ Estimate(torch.zeros(2), torch.from_numpy(centres)).calibrated().error.numpy()
     films = [
         benchmark["Errors"]("a, first frame", shown, true, shares),
         benchmark["Errors"]("a, reference", shown, true / 5, shares),

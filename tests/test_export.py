@@ -97,7 +97,7 @@ def test_the_flow_starts_without_a_memory_as_the_system_does(exported, graphs) -
     names = ("luma", "previous", "keys", "values")
     found = session.run(None, dict(zip(names, (luma.numpy(), previous.numpy(), empty, empty), strict=True)))
     assert expected is not None
-    for one, other in zip((expected.flow, expected.carrier, expected.confidence), found, strict=False):
+    for one, other in zip((expected.flow, expected.colour_flow, expected.confidence), found, strict=False):
         assert np.abs(one.numpy() - other).max() < BOUNDS["flow"]
     assert np.abs(state.keys.numpy() - found[3]).max() < 1e-4
 

@@ -30,7 +30,7 @@ def film(seed: int) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def test_it_errs_less_than_opencv_and_its_carrier_carries_colour_no_worse(network: MemFlowSmall) -> None:
-    errors, colours = {"ours": [], "dis": []}, {"carrier": [], "dis": []}
+    errors, colours = {"ours": [], "dis": []}, {"colour_flow": [], "dis": []}
     for seed in range(FILMS):
         lab, true = film(seed)
         _, state = network.step(lab[:1, :1], None)
@@ -41,8 +41,8 @@ def test_it_errs_less_than_opencv_and_its_carrier_carries_colour_no_worse(networ
             dis = ops.dis_flow(luma, previous)
             for name, flow in (("ours", found.flow), ("dis", dis)):
                 errors[name].append(epe_map(flow, true[t : t + 1]).mean())
-            for name, flow in (("carrier", found.carrier), ("dis", dis)):
+            for name, flow in (("colour_flow", found.colour_flow), ("dis", dis)):
                 carried = ops.backward_warp(lab[t - 1 : t, 1:], flow)
                 colours[name].append((carried - lab[t : t + 1, 1:]).abs().mean())
     assert sum(errors["ours"]) < 0.6 * sum(errors["dis"])
-    assert sum(colours["carrier"]) < sum(colours["dis"])
+    assert sum(colours["colour_flow"]) < sum(colours["dis"])

@@ -17,7 +17,7 @@ from flowchroma.app.rollouts import Drawing, colour_both_ways
 from flowchroma.app.systems import load_system
 from flowchroma.color import rgb_to_lab
 from flowchroma.data.made.sample import SampleFilm
-from flowchroma.data.rollouts.span_file import find_spans, write_span
+from flowchroma.data.rollouts.span_file import find_spans
 from flowchroma.models import roll_out
 from flowchroma.models.estimate import Estimate
 from flowchroma.models.state import Known
@@ -83,7 +83,7 @@ def test_each_direction_is_the_system_between_both_keyframes() -> None:
     for name, film in (("forward", lab), ("backward", lab.flip(0))):
         known = {n: Known(film[n : n + 1, 1:]) for n in (0, 4)}
         frames = [*roll_out(system, film[:, None, :1], keyframes, known)][1:4]
-        estimates = [Estimate.carried_on(frame, system.fusion.error_model) for frame in frames]
+        estimates = [Estimate.propagated(frame, system.fusion.error_model) for frame in frames]
         order = range(3) if name == "forward" else range(2, -1, -1)
         for place, estimate in zip(order, estimates, strict=True):
             ab, error = (getattr(found, f"{name}_{what}")[place].float() for what in ("ab", "error"))
@@ -166,16 +166,3 @@ def test_what_is_wrong_is_said_in_one_line(run, tmp_path: Path, write_rollouts) 
         assert said in error, arguments
         assert len(error.splitlines()) == 1, arguments
     assert not (tmp_path / "made").exists()
-
-
-def test_writing_is_whole_or_not_at_all(monkeypatch, tmp_path: Path, write_rollouts) -> None:
-    (span,) = find_spans(write_rollouts(films=["a"]))
-    before = span.path.read_bytes()
-    monkeypatch.setattr(
-        "flowchroma.data.rollouts.span_file.save_file", lambda tensors, path, **_: path.write_bytes(b"")
-    )
-    monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError("the disk is full")))
-    with pytest.raises(OSError, match="full"):
-        write_span(span.path, span.read(0), "a", range(1, 2), span.made_by)
-    assert span.path.read_bytes() == before
-    assert len(find_spans(tmp_path / "rollouts")) == 1

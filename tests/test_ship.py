@@ -1,12 +1,13 @@
 from pathlib import Path
 
+import pytest
 import torch
 from omegaconf import OmegaConf
 
 from flowchroma.app.systems import load_system
 from flowchroma.color import rgb_to_lab
 from flowchroma.models import FlowChroma, PlaceholderFusion
-from flowchroma.ship import ship
+from flowchroma.ship import main, ship
 from flowchroma.training import save_weights
 
 
@@ -36,3 +37,16 @@ def test_the_default_system_is_there_and_gives_colour() -> None:
     ab, _ = system.step(lab[:, :1], system.start(lab[:, None]))
     baseline = lab[:, 1:].abs().mean()  # of leaving it gray
     assert (ab - lab[:, 1:]).abs().mean() < 0.7 * baseline
+
+
+def test_what_is_no_run_is_refused_in_one_line(capsys, monkeypatch, tmp_path: Path) -> None:
+    (tmp_path / "weights.safetensors").touch()
+    for where in (tmp_path, tmp_path / "weights.safetensors"):
+        monkeypatch.setattr("sys.argv", ["ship", str(where), str(tmp_path / "out")])
+        with pytest.raises(SystemExit) as end:
+            main()
+        assert end.value.code == 2
+        assert (
+            capsys.readouterr().err == f"flowchroma: {where} is no run's directory: give one that holds config.yaml\n"
+        )
+    assert not (tmp_path / "out").exists()

@@ -69,7 +69,7 @@ def colour(system: FlowChroma, film: SampleFilm) -> Iterator[dict[str, Tensor]]:
     for truth, frame in zip(truths, frames, strict=True):
         matched = held if frame.signals is None else frame.signals.match.ab
         if frame.signals is not None and frame.signals.flow is not None:
-            carried = ops.backward_warp(carried, frame.signals.flow.carrier)
+            carried = ops.backward_warp(carried, frame.signals.flow.colour_flow)
         colours = (torch.zeros_like(held), held, carried, matched, frame.ab)
         made = {
             name: lab_to_rgb8(torch.cat([frame.luma, ab], dim=1)) for name, ab in zip(METHODS, colours, strict=True)

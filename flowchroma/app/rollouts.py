@@ -161,7 +161,7 @@ def _found(
 
 
 def _estimate(system: FlowChroma, frame: ColouredFrame) -> dict[str, Tensor]:
-    estimate = Estimate.carried_on(frame, system.fusion.error_model)
+    estimate = Estimate.propagated(frame, system.fusion.error_model)
     return {"ab": estimate.ab, "error": estimate.error}
 
 

@@ -38,7 +38,7 @@ class PropagationAlone(nn.Module):
     def step(self, luma: Tensor, state: Carried) -> tuple[Tensor, Carried]:
         """Carry the colour on by one frame; gray before any frame was known, and where there is no flow."""
         flow, kept = self.flow.step(luma, state.flow)
-        ab = gray(luma) if state.ab is None or flow is None else ops.backward_warp(state.ab, flow.carrier)
+        ab = gray(luma) if state.ab is None or flow is None else ops.backward_warp(state.ab, flow.colour_flow)
         return ab, Carried(ab, kept)
 
 

@@ -32,8 +32,8 @@ class ShotPainter:
         stop: number of the frame after its last one.
         keyframes: frames whose colour is given, (1, 3, H, W) uint8 RGB, by number.
         references: pictures of something else, each (1, 3, h, w) uint8 RGB, of any size.
-        ahead: called with the numbers of a first and a last frame, rising from call to call, gives each frame from
-            that one up to but without this one, as the painter will be given it; None colours forward only.
+        backward_frames: called with the numbers of a first and a last frame, rising from call to call, gives each
+            frame from that one up to but without this one, as the painter will be given it; None colours forward only.
         files: keep what was found on the way back.
         progress: called after each frame of the way back.
         holds: where a keyframe's colour is the frame's, (1, 1, H, W), bool, by number; elsewhere it is estimated, as in
@@ -48,7 +48,7 @@ class ShotPainter:
         stop: int,
         keyframes: Mapping[int, Tensor],
         references: Sequence[Tensor],
-        ahead: Callable[[int, int], Iterable[Tensor]] | None,
+        backward_frames: Callable[[int, int], Iterable[Tensor]] | None,
         files: EstimateFiles | None,
         progress: Callable[[], None] = lambda: None,
         holds: Mapping[int, Tensor] | None = None,
@@ -56,7 +56,7 @@ class ShotPainter:
         self._system, self._size = system, size
         self._keyframes, self._references = dict(keyframes), references
         self._numbers, self._holds = sorted(keyframes), holds or {}
-        self._stop, self._ahead, self._files, self._progress = stop, ahead, files, progress
+        self._stop, self._backward_frames, self._files, self._progress = stop, backward_frames, files, progress
         self.next = start  # number of the frame that comes next
         self.state: State | None = None  # after the last frame; None before the first
         self._span: tuple[int, int] | None = None
@@ -70,7 +70,7 @@ class ShotPainter:
 
         Returns:
             The frame, (1, 3, H, W) uint8, or int32 in [0, 65535]; and its colour with the expected error, as
-            `Estimate.told`, at the size at which it was computed.
+            `Estimate.calibrated`, at the size at which it was computed.
         """
         frame = GrayFrame.of(rgb, self._size)
         ab, estimate = self.colour(frame.small)
@@ -84,7 +84,7 @@ class ShotPainter:
 
         Returns:
             The colour, (1, 2, h, w) in CIELAB units, or of the keyframe's own size where it is given; and the same with
-            the expected error, as `Estimate.told`, at the size at which it is computed.
+            the expected error, as `Estimate.calibrated`, at the size at which it is computed.
         """
         number, device = self.next, luma.device
         self._enter(number, device)
@@ -92,7 +92,7 @@ class ShotPainter:
         given = self._keyframes.get(number)
         frame = self._advance(luma, self.state, number)
         self.state, self.next = frame.state, number + 1
-        estimate = Estimate.of(frame, self._system.fusion.error_model).told()
+        estimate = Estimate.of(frame, self._system.fusion.error_model).calibrated()
         if given is not None:
             ab = rgb_to_lab(given)[:, 1:]
             if number in self._holds:
@@ -139,26 +139,26 @@ class ShotPainter:
         self._span = span
         memory = self._memory(number, span[1])
         self.state = State(memory) if self.state is None else replace(self.state, references=memory)
-        if self._ahead is not None and self._has_backward(number):
+        if self._backward_frames is not None and self._has_backward(number):
             self._look_back(number, span[1], memory, device)
 
     def _has_backward(self, number: int) -> bool:
-        return self._ahead is not None and bool(self._numbers) and number < self._numbers[-1]
+        return self._backward_frames is not None and bool(self._numbers) and number < self._numbers[-1]
 
     def _look_back(self, number: int, keyframe: int, memory: ReferenceMemory, device: torch.device) -> None:
         """Estimate the frames before a keyframe from it, the last one first, down to `number`."""
         files, system = self._files, self._system
         assert files is not None
-        assert self._ahead is not None
+        assert self._backward_frames is not None
         first = number + 1 if number in self._keyframes else number
         if all(files.has(n) for n in range(first, keyframe)):
             return
-        for n, rgb in enumerate(self._ahead(first, keyframe + 1), first):
+        for n, rgb in enumerate(self._backward_frames(first, keyframe + 1), first):
             files.put_luma(n, shrink(rgb_to_luma(rgb), self._size))
         # A picture may have other tones than its frame: the film's luminance is what flow is found in.
         state = self._advance(files.take_luma(keyframe, device), State(memory), keyframe).state
         # Between keyframes the fusion of both sides shows what it makes of both; before the first there is one side.
-        estimate = Estimate.of if self._position(number) is None else Estimate.carried_on
+        estimate = Estimate.of if self._position(number) is None else Estimate.propagated
         for n in range(keyframe - 1, first - 1, -1):
             frame = system.advance(files.take_luma(n, device), state)
             state = frame.state

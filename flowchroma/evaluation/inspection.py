@@ -65,7 +65,7 @@ def inspect_clip(system: FlowChroma, frames: Tensor) -> list[FrameInspection]:
         if signals is None:  # the first frame
             continue
         matched, corrected = mixture(ab, signals.propagation, nearest_match(ab, signals))
-        flow = torch.zeros_like(ab) if signals.flow is None else signals.flow.carrier
+        flow = torch.zeros_like(ab) if signals.flow is None else signals.flow.colour_flow
         # Where both colours are alike the older one counts: it was there already.
         share = torch.where(signals.propagation.confidence > 0, matched.nan_to_num(), 1.0)
         found = torch.lerp(ops.backward_warp(found, flow), torch.ones_like(found), share)

@@ -47,7 +47,7 @@ class KeyframedSystem:
             stop=self._protocol.length(len(self._film)),
             keyframes=dict(zip(self._protocol.given(self._film), references, strict=True)),
             references=[],
-            ahead=self._ahead if both else None,
+            backward_frames=self._backward_frames if both else None,
             files=self._files,
         )
 
@@ -68,7 +68,7 @@ class KeyframedSystem:
         if self._temporary is not None:
             self._temporary.cleanup()
 
-    def _ahead(self, first: int, stop: int) -> Iterator[Tensor]:
+    def _backward_frames(self, first: int, stop: int) -> Iterator[Tensor]:
         """The frames from `first` up to `stop`, read on from where the last call ended."""
         for number, frame in enumerate(islice(self._frames, first - self._read, stop - self._read), first):
             self._read = number + 1

@@ -10,11 +10,11 @@ from av.error import FFmpegError
 from av.stream import Disposition
 
 from flowchroma.errors import UserError
-from flowchroma.film.cargo import Cargo, Loading
 from flowchroma.film.crop import cropped
 from flowchroma.film.encoder import Encoder
 from flowchroma.film.frame_times import open_container
 from flowchroma.film.picture import Picture
+from flowchroma.film.streams import OtherStreams, StreamCopier
 from flowchroma.film.video import VideoFile
 
 _SOUND_AHEAD = 0.5  # seconds by which sound is written before the picture
@@ -23,14 +23,14 @@ _CARRIED = 400  # packets
 _ROUNDING = 2e-3  # seconds; Matroska counts in milliseconds
 
 
-def mux(path: Path, container: str, picture: Picture, cargo: Cargo | None, limit: int | None = None) -> None:
+def mux(path: Path, container: str, picture: Picture, others: OtherStreams | None, limit: int | None = None) -> None:
     """Write a film's file.
 
     Args:
         path: Where to.
         container: FFmpeg's name of its kind.
         picture: Its encoded frames.
-        cargo: What goes with it.
+        others: What goes with it.
         limit: Packets of sound and subtitles, at most.
 
     Raises:
@@ -38,7 +38,7 @@ def mux(path: Path, container: str, picture: Picture, cargo: Cargo | None, limit
     """
     # The header goes first, so that a browser can start before the whole film is there.
     options = {} if container == "matroska" else {"movflags": "+faststart"}
-    template, loading = picture.stream, None
+    template, copier = picture.stream, None
     odd = cropped(template, next(picture.packets()), picture.size) if picture.is_padded else None
     try:
         output = av.open(str(path.absolute()), "w", format=container, options=options)
@@ -49,27 +49,27 @@ def mux(path: Path, container: str, picture: Picture, cargo: Cargo | None, limit
             if picture.deep and container != "matroska":
                 stream.codec_context.codec_tag = "hvc1"  # Apple's players take no other
             stream.disposition = Disposition.default
-            if cargo:
-                stream.metadata.update(cargo.picture)
-                loading = Loading(cargo, output, limit)
-            _write(output, stream, picture, loading, cargo.shift if cargo else picture.start)
+            if others:
+                stream.metadata.update(others.picture)
+                copier = StreamCopier(others, output, limit)
+            _write(output, stream, picture, copier, others.shift if others else picture.start)
         finally:
             output.close()
     finally:
-        if loading:
-            loading.close()
+        if copier:
+            copier.close()
         if odd:
             odd.close()
 
 
-def prove(path: Path, container: str, encoder: Encoder, cargo: Cargo | None) -> Cargo | None:
+def prove(path: Path, container: str, encoder: Encoder, others: OtherStreams | None) -> OtherStreams | None:
     """Write a film of a few frames, end included, with all that is to go with it; less of that where it must be.
 
     Args:
         path: Of a file that is removed again.
         container: Of the film to be written.
         encoder: Made for this, with nothing in it.
-        cargo: What is to go with the picture.
+        others: What is to go with the picture.
 
     Returns:
         What can go with it, with a line for each thing that cannot.
@@ -82,14 +82,14 @@ def prove(path: Path, container: str, encoder: Encoder, cargo: Cargo | None) -> 
         for _ in range(_TRIED):
             encoder.write(np.zeros((*encoder.size, 3), np.uint16 if encoder.deep else np.uint8))
         encoder.finish()
-        for less in _lesser(cargo):
+        for less in _lesser(others):
             try:
                 mux(path, container, encoder.picture(), less, _CARRIED)
             except (FFmpegError, OSError, ValueError) as error:
                 reason = reason or error
                 continue
-            if less and cargo:
-                less.lines = [*cargo.lines, *_lost(cargo, less, path, reason)]
+            if less and others:
+                less.notices = [*others.notices, *_lost(others, less, path, reason)]
             return less
     finally:
         encoder.close()
@@ -99,9 +99,9 @@ def prove(path: Path, container: str, encoder: Encoder, cargo: Cargo | None) -> 
     raise UserError(f"a film of {width} x {height} pixels cannot be written as {container}: {said}")
 
 
-def fallbacks(cargo: Cargo | None) -> list[Cargo | None]:
-    """The cargo, and what is left of it where that fails at the end after all."""
-    return _lesser(cargo)
+def fallbacks(others: OtherStreams | None) -> list[OtherStreams | None]:
+    """The other streams, and what is left of them where writing them fails at the end after all."""
+    return _lesser(others)
 
 
 def differences(path: Path, picture: Picture) -> str:
@@ -127,34 +127,34 @@ def _write(
     output: av.container.OutputContainer,
     stream: av.VideoStream,
     picture: Picture,
-    loading: Loading | None,
+    copier: StreamCopier | None,
     shift: Fraction,
 ) -> None:
     ticks = round(shift / picture.schedule.base)
     output.start_encoding()
-    if loading:
-        loading.begin()
+    if copier:
+        copier.begin()
     for packet in picture.packets():
         packet.pts, packet.dts = (packet.pts or 0) - ticks, (packet.dts or 0) - ticks
         packet.stream = stream
-        if loading:
-            loading.feed(float(packet.dts * packet.time_base) + _SOUND_AHEAD)
+        if copier:
+            copier.feed(float(packet.dts * packet.time_base) + _SOUND_AHEAD)
         output.mux(packet)
-    if loading:
-        loading.finish()
+    if copier:
+        copier.finish()
 
 
-def _lesser(cargo: Cargo | None) -> list[Cargo | None]:
-    return [cargo, cargo.only_sound(), cargo.nothing()] if cargo else [None]
+def _lesser(others: OtherStreams | None) -> list[OtherStreams | None]:
+    return [others, others.only_sound(), others.nothing()] if others else [None]
 
 
-def _lost(cargo: Cargo, carried: Cargo, path: Path, reason: Exception | None) -> Iterable[str]:
-    """What of a cargo is not in a film that was written with it, though its streams are."""
-    name = cargo.film.path
+def _lost(others: OtherStreams, carried: OtherStreams, path: Path, reason: Exception | None) -> Iterable[str]:
+    """What of the other streams is not in a film that was written with them, though the streams are."""
+    name = others.film.path
     if reason is not None:
         what = "sound, subtitles and all else" if not carried.choices else "all but picture and sound"
         why = getattr(reason, "strerror", None) or reason
-        yield f"{what} of {name} cannot be written to {cargo.container} ({why}): left out"
+        yield f"{what} of {name} cannot be written to {others.container} ({why}): left out"
         return
     with open_container(path) as made, open_container(name) as source:
         kept = {key.lower() for key in made.metadata}
@@ -164,9 +164,9 @@ def _lost(cargo: Cargo, carried: Cargo, path: Path, reason: Exception | None) ->
             for key in ("language", "title"):
                 value = before.metadata.get(key, "und")
                 if value != "und" and key not in after.metadata and after.metadata.get("handler_name") != value:
-                    yield f"{cargo.container} does not keep the {key} of {before.type} {choice.index} of {name}"
-    lost = [key for key in cargo.metadata if key.lower() not in kept]
+                    yield f"{others.container} does not keep the {key} of {before.type} {choice.index} of {name}"
+    lost = [key for key in others.metadata if key.lower() not in kept]
     if lost:
-        yield f"{cargo.container} does not keep {', '.join(lost)} of {name}: left out"
-    if chapters < len(cargo.chapters):
-        yield f"{cargo.container} keeps {chapters} of {len(cargo.chapters)} chapters of {name}"
+        yield f"{others.container} does not keep {', '.join(lost)} of {name}: left out"
+    if chapters < len(others.chapters):
+        yield f"{others.container} keeps {chapters} of {len(others.chapters)} chapters of {name}"

@@ -8,7 +8,6 @@ import numpy as np
 from av.error import FFmpegError
 
 from flowchroma.errors import UserError
-from flowchroma.film.cargo import Cargo, left_behind, load
 from flowchroma.film.encoder import Encoder
 from flowchroma.film.encoding_settings import Settings
 from flowchroma.film.excerpt import Excerpt
@@ -16,6 +15,7 @@ from flowchroma.film.film import OpenedFilm
 from flowchroma.film.image_files import write_png
 from flowchroma.film.muxer import differences, fallbacks, mux, prove
 from flowchroma.film.picture import Picture
+from flowchroma.film.streams import OtherStreams, left_behind, load
 from flowchroma.film.targets import FULL
 from flowchroma.film.video import VideoFile
 
@@ -47,7 +47,7 @@ class FilmFile:
         self._side, self._container, self._settings = side, container, settings
         self._like, self._span = like, span
         self.film = like if isinstance(like, VideoFile) else None
-        self._cargo: Cargo | None = None
+        self._others: OtherStreams | None = None
         self.deep = settings.deep and like is not None and like.depth > 8 and settings.crf != "lossless"
         self.model: Encoder  # of the proof: shows what all encoders for this file share
         if like is not None:
@@ -59,15 +59,15 @@ class FilmFile:
         Raises:
             UserError: Such a film cannot be written.
         """
-        cargo = load(self.film, self._container, self._span) if self.film else None
+        others = load(self.film, self._container, self._span) if self.film else None
         try:
-            self._cargo = self._proven(size, cargo)
+            self._others = self._proven(size, others)
         except UserError:
             if not self.deep:
                 raise
             self.deep = False  # a PyAV without x265, or sides that it does not take
-            self._cargo = self._proven(size, cargo)
-        lines = self._cargo.lines if self._cargo else []
+            self._others = self._proven(size, others)
+        lines = self._others.notices if self._others else []
         if self._like is not None and self._like.depth > 8:
             lines = [*lines, _on_depth(self._like, "10-bit H.265" if self.deep else "")]
         for line in lines:
@@ -89,9 +89,9 @@ class FilmFile:
             FFmpegError, OSError: The disk is full.
         """
         path = side / "film"
-        for cargo in fallbacks(self._cargo):
+        for others in fallbacks(self._others):
             try:
-                mux(path, self._container, picture, cargo)
+                mux(path, self._container, picture, others)
                 reason = differences(path, picture)
             except _ERRORS as error:
                 if getattr(error, "errno", None) in FULL:
@@ -99,17 +99,17 @@ class FilmFile:
                 reason = str(getattr(error, "strerror", None) or error)
             if not reason:
                 return path
-            if cargo and (cargo.choices or cargo.attachments):
+            if others and (others.choices or others.attachments):
                 warnings.warn(f"what goes with the picture cannot all be written ({reason}): trying less", stacklevel=2)
         raise UserError(f"the film was encoded, and cannot be put together: {reason}")
 
-    def _proven(self, size: tuple[int, int], cargo: Cargo | None) -> Cargo | None:
+    def _proven(self, size: tuple[int, int], others: OtherStreams | None) -> OtherStreams | None:
         try:
             self.model = self.encoder(self._side / "trial", size, self._span[0] if self._span else 0)
         except _ERRORS as error:
             said = getattr(error, "strerror", None) or error
             raise UserError(f"a film of {size[1]} x {size[0]} pixels cannot be encoded: {said}") from error
-        return prove(self._side / "trial", self._container, self.model, cargo)
+        return prove(self._side / "trial", self._container, self.model, others)
 
 
 class VideoWriter:

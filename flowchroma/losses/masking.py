@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from flowchroma.ops import processes
+from flowchroma import processes
 from flowchroma.ops.warp import backward_warp, points_inside
 
 

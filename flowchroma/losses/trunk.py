@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from flowchroma.color import lab_to_rgb
 from flowchroma.errors import UserError
 from flowchroma.losses.prediction import Features
-from flowchroma.models.vgg import VGGFeatures, nearest_layer
+from flowchroma.models.trunks.vgg import VGGFeatures, nearest_layer
 from flowchroma.weights import load_vgg
 
 LayerWeights = Mapping[str, float] | Sequence[float]

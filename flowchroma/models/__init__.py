@@ -1,8 +1,8 @@
 """The networks: torch alone, without Lightning, configuration or files."""
 
-from flowchroma.models.bidirectional import BidirectionalFusion
 from flowchroma.models.error_model import ErrorModel
 from flowchroma.models.flowchroma import FlowChroma
+from flowchroma.models.fusion.bidirectional import BidirectionalFusion
 from flowchroma.models.fusion.blend import BlendFusion
 from flowchroma.models.fusion.inverse_variance import InverseVarianceFusion, PlaceholderFusion
 from flowchroma.models.fusion.origin import OriginFusion
@@ -11,7 +11,7 @@ from flowchroma.models.fusion.unet import UNetFusion
 from flowchroma.models.memflow import MemFlow, MemFlowSmall
 from flowchroma.models.roll_out import roll_out
 from flowchroma.models.swintexco import SwinTExCo, SwinTExCoSmall
-from flowchroma.models.vgg import VGGFeatures
+from flowchroma.models.trunks.vgg import VGGFeatures
 
 __all__ = [
     "BidirectionalFusion",

@@ -65,14 +65,14 @@ class Fused:
 
     ab: Tensor  # (B, 2, H, W), CIELAB units
     confidence: Tensor  # (B, 1, H, W), in [0, 1], in that colour, as `ErrorModel` reads it
-    carried: Tensor | None = None  # (B, 1, H, W), in [0, 1], share of the carried colour; None where it is not told
-    onward: "Fused | None" = None  # what is carried to the next frame and kept; None where it is this
+    carried_share: Tensor | None = None  # (B, 1, H, W), in [0, 1], of the carried colour; None where it is unknown
+    propagated: "Fused | None" = None  # what is carried to the next frame and kept; None where it is this
 
     def given(self, known: Known) -> "Fused":
         """The same for the items whose colour is not given; the given colour, with confidence 1, for the others."""
-        onward = None if self.onward is None else self.onward.given(known)
+        propagated = None if self.propagated is None else self.propagated.given(known)
         ab, confidence = known.fill(self.ab, known.ab), known.fill(self.confidence, 1.0)
-        return replace(self, ab=ab, confidence=confidence, onward=onward)
+        return replace(self, ab=ab, confidence=confidence, propagated=propagated)
 
 
 class Fusion(nn.Module):
@@ -83,8 +83,8 @@ class Fusion(nn.Module):
     Attributes:
         reads_recent: whether it reads `Signals.recent`, the match with frames coloured before; not computed else.
         reads_votes: whether it reads `Match.voted`; not computed else.
-        reads_origin: whether it reads `Signals.origin`, and so tells the share of what is carried; not computed else.
-        propagates_rule: whether its own colour is only shown, and the rule's left to the next frame (`Fused.onward`).
+        reads_origin: whether it reads `Signals.origin`, and so gives `Fused.carried_share`; not computed else.
+        propagates_rule: whether its own colour is only shown, and the rule's is `Fused.propagated`.
 
     Args:
         error_model: gives the confidence that colour is carried with; None takes the defaults of `ErrorModel`.

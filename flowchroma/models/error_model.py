@@ -29,7 +29,7 @@ class ErrorModel:
     matched: float = 3.0  # CIELAB units of a match of similarity 1 and the frame's own luminance
     per_similarity: float = 4.0  # CIELAB units for each unit by which the similarity's natural logarithm is below 0
     per_luma: float = 0.6  # CIELAB units for each of L between what was found and the frame
-    origin: float = 0.7  # share of the look at its origin in the logarithm of a carried colour's expected error
+    origin: float = 0.7  # share of appearance_error in the logarithm of a carried colour's expected error
     recent: float = 1.4  # CIELAB units that the colour of a frame coloured before has on top
     sharpness: float = 0.8  # of `ops.sharp_backward_warp`; 0.1 more: 0.15 % more colourful, 0.02 dB less in 25 frames
 
@@ -57,23 +57,25 @@ class ErrorModel:
         Returns:
             (B, 1, H, W), CIELAB units, at most `most`.
         """
-        return self._unlike(match.similarity, match.difference)
+        return self._appearance_error(match.similarity, match.difference)
 
     def carried_error(self, signals: Signals) -> Tensor:
-        """Expected error of the carried colour: way^(1 - origin) look^origin, the way's alone where there is no origin.
+        """Expected error of the carried colour: path_error^(1 - origin) appearance_error^origin.
 
-        `way` is the expected error of the flow it came along, `look` that of a match as like this frame as its origin.
+        `path_error` is what was accumulated over all steps since the colour was given, and the whole where there is no
+        origin; `appearance_error` is that of a match which looks as much like this frame as the colour's origin does.
 
         Returns:
             (B, 1, H, W), CIELAB units, from `least` to `most`.
         """
-        way, found = self.error_of(signals.propagation.confidence), signals.origin
+        path_error, found = self.error_of(signals.propagation.confidence), signals.origin
         if found is None:
-            return way
-        look = self._unlike(found.similarity, found.difference.abs())
-        return torch.where(signals.propagation.confidence > 0, way ** (1 - self.origin) * look**self.origin, way)
+            return path_error
+        appearance_error = self._appearance_error(found.similarity, found.difference.abs())
+        both = path_error ** (1 - self.origin) * appearance_error**self.origin
+        return torch.where(signals.propagation.confidence > 0, both, path_error)
 
-    def _unlike(self, similarity: Tensor, difference: Tensor) -> Tensor:
+    def _appearance_error(self, similarity: Tensor, difference: Tensor) -> Tensor:
         unlike = -self.per_similarity * torch.log(similarity.clamp(0.01, 1.0))
         return (self.matched + unlike + self.per_luma * difference).clamp(max=self.most)
 

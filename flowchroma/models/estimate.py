@@ -9,8 +9,8 @@ from torch import Tensor
 from flowchroma.models.error_model import ErrorModel
 from flowchroma.models.state import ColouredFrame
 
-SCALE = 3.1  # of `Estimate.told`: docs/confidence.md says how it was fitted
-LIMIT = 19.0  # CIELAB units that colours of something else are off by
+CALIBRATION_SCALE = 3.1  # of `Estimate.calibrated`; docs/confidence.md says how it was fitted
+UNRELATED_ERROR = 19.0  # CIELAB units that colours of something else are off by
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Estimate:
     error: Tensor  # (B, 1, H, W), CIELAB units, above 0
 
     @staticmethod
-    def carried_on(frame: ColouredFrame, error_model: ErrorModel) -> "Estimate":
+    def propagated(frame: ColouredFrame, error_model: ErrorModel) -> "Estimate":
         """What is carried from a frame to the next, with the expected error that its confidence stands for."""
         state = frame.state
         assert state.ab is not None
@@ -33,14 +33,14 @@ class Estimate:
         """What the system shows of a frame, with the expected error that its confidence stands for."""
         return Estimate(frame.ab.float(), error_model.error_of(frame.confidence.float()))
 
-    def told(self) -> "Estimate":
-        """The same with errors as they are told to people: on average as large as those that colours turn out to have.
+    def calibrated(self) -> "Estimate":
+        """The same with errors that are on average as large as those that colours turn out to have, for people to read.
 
         Those that colours are weighed by are too low; of these only the ratios matter, and they are left as they are.
         Large ones come near those of colours of something else.
         """
-        larger = SCALE * self.error
-        return Estimate(self.ab, larger / (1 + larger / LIMIT))
+        larger = CALIBRATION_SCALE * self.error
+        return Estimate(self.ab, larger / (1 + larger / UNRELATED_ERROR))
 
 
 def combine(estimates: Sequence[Estimate]) -> Estimate:

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from flowchroma import ops
-from flowchroma.models.bidirectional import BidirectionalFusion, TwoSided
+from flowchroma.models.carried_origin import carry_origin, mixed_origin
 from flowchroma.models.contracts import FlowNetwork, Fused, Fusion, Matcher
 from flowchroma.models.error_model import ErrorModel
 from flowchroma.models.estimate import Estimate, combine
-from flowchroma.models.origin import carry_origin, mixed_origin
+from flowchroma.models.fusion.bidirectional import BidirectionalFusion, TwoSided
 from flowchroma.models.state import (
     ColouredFrame,
     FlowState,
@@ -94,16 +94,16 @@ class FlowChroma(nn.Module):
         else:
             signals = self.estimate(luma, state)
             shown, flow_state, features = self.fusion.fuse(signals), signals.flow_state, signals.match.features
-            origin = mixed_origin(signals.origin, (shown.onward or shown).carried)
+            origin = mixed_origin(signals.origin, (shown.propagated or shown).carried_share)
             if known is not None:
                 shown = shown.given(known)
                 origin = known.fill_origin(origin, signals.origin)
-        onward = shown.onward or shown
+        propagated = shown.propagated or shown
         # A film's first frame is not kept: where it is known it is nearly always the reference.
         keep = self.recent and state.frames and (known is not None or state.frames % self.every == 0)
-        recent = self._keep(state, luma, onward.ab, features) if keep else state.recent
+        recent = self._keep(state, luma, propagated.ab, features) if keep else state.recent
         after = State(
-            state.references, flow_state, onward.ab, luma, onward.confidence, recent, state.frames + 1, origin
+            state.references, flow_state, propagated.ab, luma, propagated.confidence, recent, state.frames + 1, origin
         )
         return ColouredFrame(luma, shown.ab, shown.confidence, signals, after)
 
@@ -112,17 +112,17 @@ class FlowChroma(nn.Module):
 
         Args:
             frame: on the way forward, its colour not given.
-            backward: of the same frame: `Estimate.carried_on`, or `Estimate.of` where `position` is None.
+            backward: of the same frame: `Estimate.propagated`, or `Estimate.of` where `position` is None.
             position: of the frame, between 0 at the keyframe before it and 1 at the next; None where none is before it.
 
         Returns:
-            The colour, and the error expected of it, as `Estimate.told`.
+            The colour, and the error expected of it, as `Estimate.calibrated`.
         """
         if position is None:
-            return combine([Estimate.of(frame, self.fusion.error_model), backward]).told()
-        forward = Estimate.carried_on(frame, self.fusion.error_model)
+            return combine([Estimate.of(frame, self.fusion.error_model), backward]).calibrated()
+        forward = Estimate.propagated(frame, self.fusion.error_model)
         if self.bidirectional is None or frame.signals is None:
-            return combine([forward, backward]).told()
+            return combine([forward, backward]).calibrated()
         place = frame.luma.new_full((len(frame.luma),), position)
         return self.bidirectional(TwoSided(frame.luma, forward, backward, frame.signals.match.finest, place))
 
@@ -177,6 +177,6 @@ def propagate(
     if ab is None or confidence is None or flow is None:
         nothing = torch.zeros_like(luma)
         return Propagation(nothing.expand(-1, 2, -1, -1), nothing)
-    left = error_model.carried_confidence(ops.backward_warp(confidence, flow.carrier), flow.confidence)
-    carried = ops.sharp_backward_warp(ab, flow.carrier, error_model.sharpness)
-    return Propagation(carried, left * ops.points_inside(flow.carrier) * (flow.confidence > 0))
+    left = error_model.carried_confidence(ops.backward_warp(confidence, flow.colour_flow), flow.confidence)
+    carried = ops.sharp_backward_warp(ab, flow.colour_flow, error_model.sharpness)
+    return Propagation(carried, left * ops.points_inside(flow.colour_flow) * (flow.confidence > 0))

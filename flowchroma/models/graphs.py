@@ -8,9 +8,9 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from flowchroma.models.bidirectional import BidirectionalFusion, TwoSided
 from flowchroma.models.contracts import Fusion, Matcher
 from flowchroma.models.estimate import Estimate
+from flowchroma.models.fusion.bidirectional import BidirectionalFusion, TwoSided
 from flowchroma.models.memflow.estimator import FlowEstimator
 from flowchroma.models.state import CarriedOrigin, Signals
 from flowchroma.types import Flow, Match, Propagation
@@ -33,12 +33,12 @@ class Graph(nn.Module):
 class FlowGraph(Graph):
     """Luminance of two frames, and what is remembered, to the flow from the first back to the second.
 
-    `carrier` is the flow that colour is carried along, see `Flow`. Keys and values, (1, M, D), are those that the frame
-    before gave; M is 0 at a film's start and after a cut.
+    `colour_flow` is the flow that colour is carried along, see `Flow`. Keys and values, (1, M, D), are those that the
+    frame before gave; M is 0 at a film's start and after a cut.
     """
 
     inputs: Mapping[str, int | None] = {"luma": 1, "previous": 1, "keys": None, "values": None}
-    outputs = ("flow", "carrier", "confidence", "next_keys", "next_values")
+    outputs = ("flow", "colour_flow", "confidence", "next_keys", "next_values")
 
     def __init__(self, network: FlowEstimator) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class FlowGraph(Graph):
     def forward(self, luma: Tensor, previous: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, ...]:
         """Give the `outputs`."""
         flow, keys, values = self.network.between(luma, previous, keys, values)
-        return flow.flow, flow.carrier.clone(), flow.confidence, keys, values
+        return flow.flow, flow.colour_flow.clone(), flow.confidence, keys, values
 
 
 class FeaturesGraph(Graph):
@@ -81,9 +81,9 @@ class FusionGraph(Graph):
         if network.reads_origin:
             named |= {"origin_difference": 1, "origin_similarity": 1}
         self.inputs = named
-        self.outputs = ("ab", "confidence", "onward_ab", "onward_confidence")
+        self.outputs = ("ab", "confidence", "propagated_ab", "propagated_confidence")
         if network.reads_origin:
-            self.outputs += ("onward_share",)
+            self.outputs += ("propagated_share",)
 
     def forward(self, *images: Tensor) -> tuple[Tensor, ...]:
         """Give the `outputs`."""
@@ -96,10 +96,10 @@ class FusionGraph(Graph):
         if self.network.reads_origin:
             origin = CarriedOrigin(found["origin_difference"], found["origin_similarity"])
         fused = self.network.fuse(Signals(luma, carried, _match(found, "match"), recent, flow, None, origin))
-        onward = fused.onward or fused
+        propagated = fused.propagated or fused
         # A copy of what is shown, where that is carried on: two outputs of a graph are two tensors.
-        outputs = (fused.ab, fused.confidence, onward.ab.clone(), onward.confidence.clone())
-        return outputs if origin is None or onward.carried is None else (*outputs, onward.carried)
+        outputs = (fused.ab, fused.confidence, propagated.ab.clone(), propagated.confidence.clone())
+        return outputs if origin is None or propagated.carried_share is None else (*outputs, propagated.carried_share)
 
 
 class BidirectionalGraph(Graph):

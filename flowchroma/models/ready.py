@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from flowchroma.models.flowchroma import FlowChroma
-from flowchroma.models.frozen import FrozenTrunk
 from flowchroma.models.fusion.additive_unet import AdditiveUNet, Unshuffle
 from flowchroma.models.swintexco.compact import MatchingFeatures, Refinement, SwinTExCoSmall
+from flowchroma.models.trunks.frozen import FrozenTrunk
 
 
 def ready_to_colour(system: FlowChroma, half: bool = False) -> FlowChroma:

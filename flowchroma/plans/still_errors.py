@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flowchroma.models.estimate import LIMIT
+from flowchroma.models.estimate import UNRELATED_ERROR
 from flowchroma.plans.survey import Survey
 
 
@@ -23,7 +23,7 @@ class StillModel:
     per_unlike: float = 2.8
     matched: float = 1.25
     steepness: float = 4.5
-    most: float = LIMIT  # colours of something else are as wrong, and gray is hardly better
+    most: float = UNRELATED_ERROR  # colours of something else are as wrong, and gray is hardly better
     power: float = 6.0  # of the mean by which errors from both sides are combined
 
     def carried(self, motion: np.ndarray, similarity: np.ndarray) -> np.ndarray:

@@ -33,7 +33,7 @@ def facts_of(film: OpenedFilm) -> FilmFacts:
     kept = ["size, frame rate and the lightness of every pixel"]
     sound, lost, name = "none", list[str](), film.path.name if film.path else film.name
     if film.path and film.path.is_file():
-        sound, carried, lost = _cargo(film)
+        sound, carried, lost = _others(film)
         kept += carried
     else:
         lost = ["a folder of frames has no sound"]
@@ -53,23 +53,23 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{whole % _MINUTE:02}" if hours else f"{minutes}:{whole % _MINUTE:02}"
 
 
-def _cargo(film: OpenedFilm) -> tuple[str, list[str], list[str]]:
+def _others(film: OpenedFilm) -> tuple[str, list[str], list[str]]:
     """Sound in words, what is carried, and what is not as it was."""
     import av
 
-    from flowchroma.film.cargo import load
+    from flowchroma.film.streams import load
     from flowchroma.film.video import VideoFile
 
     assert isinstance(film, VideoFile)
-    cargo = load(film, _CONTAINER)
+    others = load(film, _CONTAINER)
     with av.open(str(film.path)) as source:
         kinds = {stream.index: stream.type for stream in source.streams}
         tracks = [f"{track.codec_context.name}, {track.layout.name}" for track in source.streams.audio]
     words = {"audio": "sound track", "subtitle": "subtitle track"}
     kept = []
     for kind, word in words.items():
-        if count := sum(kinds[choice.index] == kind for choice in cargo.choices):
+        if count := sum(kinds[choice.index] == kind for choice in others.choices):
             kept.append(f"{count} {word}" + "s" * (count > 1))
-    if cargo.chapters:
-        kept.append(f"{len(cargo.chapters)} chapters")
-    return "; ".join(tracks) or "none", kept, [line.replace(f" of {film.path}", "") for line in cargo.lines]
+    if others.chapters:
+        kept.append(f"{len(others.chapters)} chapters")
+    return "; ".join(tracks) or "none", kept, [line.replace(f" of {film.path}", "") for line in others.notices]

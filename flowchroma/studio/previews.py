@@ -84,7 +84,7 @@ class Previewer:
         memories = [self._memory(picture, size) for _, picture in pictures]
         frame = system.advance(small, State(memories[0] if len(memories) == 1 else ReferenceMemory.join(memories)))
         assert frame.signals is not None
-        estimate = Estimate.of(frame, system.fusion.error_model).told()
+        estimate = Estimate.of(frame, system.fusion.error_model).calibrated()
         source, error = frame.signals.match.source, estimate.error
         ab = enlarge(estimate.ab, luma.shape[-2:])
         given = assignment.keyframes.get(number)

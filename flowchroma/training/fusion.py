@@ -88,7 +88,7 @@ class FusionStage(Stage):
                     mask=own.to(luma).expand_as(luma),
                     reference=clip.references,
                     previous=None if t == 0 else PreviousFrame(clip.luma[:, t - 1], clip.ab[:, t - 1], before),
-                    estimate=None if flow is None else EstimatedMotion(flow.carrier),
+                    estimate=None if flow is None else EstimatedMotion(flow.colour_flow),
                     exact=None if t == 0 else ExactMotion(clip.flow[:, t - 1], clip.visible[:, t - 1], clip.has_flow),
                 )
             before = ab
@@ -101,7 +101,7 @@ class FusionStage(Stage):
             if signals is None or signals.flow is None:  # the first frame
                 continue
             self._last = signals
-            carried = ops.backward_warp(carried, signals.flow.carrier)
+            carried = ops.backward_warp(carried, signals.flow.colour_flow)
             yield {
                 "psnr": frame.ab,
                 "psnr_hold": clip.ab[:, 0],

@@ -11,7 +11,7 @@ from flowchroma.losses import WeightedSum
 from flowchroma.models import FlowChroma, contracts
 from flowchroma.models.contracts import FlowNetwork, Fusion, Matcher
 from flowchroma.models.estimate import Estimate
-from flowchroma.models.fusion.inverse_variance import candidate_colours, carried_on
+from flowchroma.models.fusion.inverse_variance import candidate_colours, propagated_rule
 from flowchroma.training.rollout_stage import RolloutStage
 from flowchroma.training.stage import OptimizerFactory, SchedulerFactory
 
@@ -19,8 +19,8 @@ from flowchroma.training.stage import OptimizerFactory, SchedulerFactory
 class FusionRolloutStage(RolloutStage):
     """Trains a fusion on the signals that a frozen flow and a frozen matcher gave for whole films.
 
-    No gradient flows through time: a fusion that leaves the rule's colour to the next frame (`Fused.onward`) meets in
-    use the states that it was trained on. One that leaves its own does not ("A Reduction of Imitation Learning and
+    No gradient flows through time: a fusion that leaves the rule's colour to the next frame (`Fused.propagated`) meets
+    in use the states that it was trained on. One that leaves its own does not ("A Reduction of Imitation Learning and
     Structured Prediction to No-Regret Online Learning", Ross et al., AISTATS 2011), and is refused.
 
     Validation compares it (`val/psnr`) with the untrained rule (`val/psnr_rule`), and with carried (`val/psnr_carried`)
@@ -61,11 +61,11 @@ class FusionRolloutStage(RolloutStage):
         """See `RolloutStage.fuse`."""
         fusion = cast(Fusion, self.trained)
         fused = fusion.fuse(frames.signals)
-        return Estimate(fused.ab, fusion.error_model.error_of(fused.confidence)).told()
+        return Estimate(fused.ab, fusion.error_model.error_of(fused.confidence)).calibrated()
 
     def start(self, frames: SignalFrames) -> Tensor:
         """The colours that were found, weighed by their expected errors."""
-        return carried_on(frames.signals, cast(Fusion, self.trained).error_model).ab
+        return propagated_rule(frames.signals, cast(Fusion, self.trained).error_model).ab
 
     def colours(self, clip: SignalFrames, fused: Estimate | None = None) -> dict[str, Tensor]:  # type: ignore[override]
         """See `RolloutStage.colours`."""

@@ -9,8 +9,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 from torch.optim import Optimizer
 
+from flowchroma import processes
 from flowchroma.errors import UserError
-from flowchroma.ops import processes
 from flowchroma.training.resume import steps_done
 
 

@@ -88,7 +88,7 @@ class MemFlowStage(Stage):
             flow, state = self.network.step(clip.luma[:, t], state)
             if flow is not None:  # after a cut nothing is carried
                 self._measure(flow, clip, t)
-                ab = ops.backward_warp(ab, flow.carrier)
+                ab = ops.backward_warp(ab, flow.colour_flow)
             yield {"psnr": ab, "psnr_hold": clip.ab[:, 0]}
 
     def on_validation_epoch_end(self) -> None:
@@ -118,7 +118,7 @@ class MemFlowStage(Stage):
             self._metric("epe").update(flow.flow[exact], truth)
             self._metric("ause").update(epe_map(flow.flow[exact], truth), flow.confidence[exact])
         if not exact.all():
-            carried = ops.backward_warp(clip.ab[~exact, t - 1], flow.carrier[~exact])
+            carried = ops.backward_warp(clip.ab[~exact, t - 1], flow.colour_flow[~exact])
             error = torch.linalg.vector_norm(carried - clip.ab[~exact, t], dim=1, keepdim=True)
             self._metric("ause_color").update(error, flow.confidence[~exact])
 

@@ -13,8 +13,8 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
+from flowchroma import processes
 from flowchroma.errors import UserError
-from flowchroma.ops import processes
 from flowchroma.training.checkpoint_files import LAST
 from flowchroma.training.random_state import random_state, set_random_state
 

@@ -11,11 +11,11 @@ from torch import Tensor, distributed, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from flowchroma import processes
 from flowchroma.color import into_gamut, lab_to_rgb
 from flowchroma.errors import UserError
 from flowchroma.losses import NEEDS_MATCHING, LossValues, Prediction, WeightedSum
 from flowchroma.metrics import MeanPSNR
-from flowchroma.ops import processes
 from flowchroma.types import Clip
 from flowchroma.weights.files import differences
 

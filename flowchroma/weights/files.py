@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from flowchroma.errors import UserError
+from flowchroma.files.tensors import write_tensors
 from flowchroma.models.flowchroma import FlowChroma
-from flowchroma.models.frozen import FrozenTrunk
+from flowchroma.models.trunks.frozen import FrozenTrunk
 from flowchroma.weights import SHIPPED_SYSTEM
 from flowchroma.weights.cache import read_file
 from flowchroma.weights.published_checkpoints import published_extras, published_files
@@ -28,12 +28,10 @@ def learned_state(network: nn.Module) -> dict[str, Tensor]:
 
 
 def save_weights(network: nn.Module, path: Path, dtype: torch.dtype = torch.float32) -> None:
-    """Write `learned_state` as safetensors, to a side file first."""
+    """Write `learned_state` as safetensors; see `write_tensors`."""
     learned = learned_state(network)
     state = {k: (v.to(dtype) if v.is_floating_point() else v).contiguous().cpu() for k, v in learned.items()}
-    side = path.with_name(path.name + ".part")
-    save_file(state, side)
-    side.replace(path)
+    write_tensors(path, state)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from safetensors.torch import load_file
 
-from flowchroma.models.light_trunk import LightTrunk
+from flowchroma.models.trunks.light import LightTrunk
 
 _FOLDER = Path(__file__).parent
 

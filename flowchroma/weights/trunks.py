@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from flowchroma.errors import UserError
 from flowchroma.files.download import DownloadError, download_file, unreachable
 from flowchroma.models.swintexco.feature_pyramid import FeaturePyramid
-from flowchroma.models.vgg import BLOCKS, LEVEL_CHANNELS, VGGLevels
+from flowchroma.models.trunks.vgg import BLOCKS, LEVEL_CHANNELS, VGGLevels
 from flowchroma.weights.cache import SUFFIXES, WeightsAbsent, fetch, read_tensors, torchvision_url
 from flowchroma.weights.vgg_weights import fill
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from flowchroma.errors import UserError
-from flowchroma.models.vgg import BLOCKS, VGGFeatures, VGGLevels, conv_indices, nearest_layer
+from flowchroma.models.trunks.vgg import BLOCKS, VGGFeatures, VGGLevels, conv_indices, nearest_layer
 from flowchroma.weights.cache import fetch, misfit, read_tensors, torchvision_url
 
 log = logging.getLogger(__name__)

@@ -1,4 +1,5 @@
 import errno
+from functools import partial
 
 import pytest
 import torch
@@ -23,6 +24,23 @@ def test_compiling_leaves_names_and_the_frozen_alone(compose) -> None:
     assert plain.trained._compiled_call_impl is None
     assert compiled.network.flow._compiled_call_impl is None
     assert compiled.state_dict().keys() == plain.state_dict().keys()
+
+
+@pytest.mark.parametrize("model", ["simple", "blend"])
+@torch.no_grad()
+def test_what_stages_call_is_compiled(compose, monkeypatch, model: str) -> None:
+    graphs = []
+
+    def count(graph: torch.fx.GraphModule, inputs: list[torch.Tensor]) -> torch.fx.GraphModule:
+        graphs.append(inputs)
+        return graph
+
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=count))
+    compiled, plain = (built(compose, f"model={model}", f"compile={on}").network.eval() for on in ("true", "false"))
+    references, luma = torch.rand(1, 1, 3, 64, 64) * 50, torch.rand(1, 1, 64, 64) * 100
+    found, expected = (network.step(luma, network.start(references))[0] for network in (compiled, plain))
+    assert graphs
+    torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-3)
 
 
 @torch.no_grad()

@@ -113,7 +113,7 @@ def test_what_shipped_with_its_former_record_is_what_ships(tmp_path: Path) -> No
     before, after = (load_part("flow", path) for path in (str(tmp_path), None))
     film = 100 * torch.rand(1, 1, 10, 20).repeat_interleave(8, -1).repeat_interleave(8, -2)
     found = [net.step(film[..., 2:130], net.step(film[..., :128], None)[1])[0] for net in (before, after)]
-    assert torch.equal(found[0].carrier, found[1].carrier)
+    assert torch.equal(found[0].colour_flow, found[1].colour_flow)
 
 
 def test_a_record_of_today_stays_as_it_is(compose, tmp_path: Path) -> None:

@@ -76,8 +76,8 @@ def shot(system: FlowChroma, tmp_path: Path) -> Callable[..., ShotPainter]:
 
     def made(frames, keyframes: Mapping[int, Tensor], both=True, references=(), files_in="estimates", **options):
         files = EstimateFiles(tmp_path / files_in) if both else None
-        ahead = (lambda first, stop: iter(frames[first:stop])) if both else None
-        options = {"ahead": ahead, "system": system, "size": 240, **options}
+        backward_frames = (lambda first, stop: iter(frames[first:stop])) if both else None
+        options = {"backward_frames": backward_frames, "system": system, "size": 240, **options}
         return ShotPainter(
             start=0, stop=len(frames), keyframes=keyframes, references=references, files=files, **options
         )
@@ -182,7 +182,7 @@ class Watched:
     def frame(self, number: int) -> Tensor:
         return torch.from_numpy(self.film.frame(number)).permute(2, 0, 1)[None].contiguous()
 
-    def ahead(self, first: int, stop: int) -> Iterator[Tensor]:
+    def backward_frames(self, first: int, stop: int) -> Iterator[Tensor]:
         self.asked.append((first, stop))
         return map(self.frame, range(first, stop))
 
@@ -194,7 +194,7 @@ def test_the_way_back_goes_span_by_span_and_leaves_nothing(shot, tmp_path: Path)
     film, folder, stages = Watched(Entering(frames=9)), tmp_path / "estimates", []
     keyframes = {n: film.frame(n) for n in (2, 3, 6)}
     told: list[int] = []
-    painter = shot(film, keyframes, ahead=film.ahead, progress=lambda: told.append(1))
+    painter = shot(film, keyframes, backward_frames=film.backward_frames, progress=lambda: told.append(1))
     files = EstimateFiles(folder)
     for number in range(9):
         painter.paint(film.frame(number))
@@ -210,7 +210,7 @@ def test_the_way_back_goes_span_by_span_and_leaves_nothing(shot, tmp_path: Path)
 def test_what_was_found_on_the_way_back_is_not_looked_for_again(shot) -> None:
     film = Watched(Entering(frames=4))
     keyframes = {0: film.frame(0), 3: film.frame(3)}
-    first, again = (shot(film, keyframes, ahead=film.ahead) for _ in range(2))
+    first, again = (shot(film, keyframes, backward_frames=film.backward_frames) for _ in range(2))
     frames = [film.frame(n) for n in range(4)]
     expected = painted(first, frames)
     assert all(torch.equal(a, b) for a, b in zip(painted(again, frames), expected, strict=True))
@@ -266,7 +266,12 @@ def test_memory_does_not_grow_with_the_film(system, shot) -> None:
             most = max(most, sum(x.nbytes for x in gc.get_objects() if type(x) is torch.Tensor))
 
         keyframes = {0: film.frame(0), frames - 1: film.frame(frames - 1)}
-        options = {"ahead": film.ahead, "files_in": f"of {frames}", "progress": count, "system": keeps_two}
+        options = {
+            "backward_frames": film.backward_frames,
+            "files_in": f"of {frames}",
+            "progress": count,
+            "system": keeps_two,
+        }
         painter = shot(film, keyframes, **options)
         for number in range(frames):
             painter.paint(film.frame(number))

@@ -3,10 +3,12 @@ import math
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from flowchroma.data import RolloutAugmentation, RolloutDataModule
-from flowchroma.data.rollouts.frames import TwoSidedFrames
-from flowchroma.data.rollouts.span_file import find_spans
+from flowchroma.data.rollouts.frames import SignalFrames, TwoSidedFrames
+from flowchroma.data.rollouts.span_file import find_spans, write_span
 from flowchroma.errors import UserError
 from flowchroma.weights.files import Fingerprint
 
@@ -137,3 +139,32 @@ def test_a_file_that_breaks_later_is_one_line_too(write_rollouts, workers: int) 
         path.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(UserError, match="no whole file"):
         everything(module)
+
+
+def test_signals_of_one_direction_are_kept_and_varied_as_whole_frames(tmp_path) -> None:
+    torch.manual_seed(0)
+    channels = {name: 2 if name.endswith("_ab") else 1 for name in SignalFrames.tensors()}
+    frames = SignalFrames(**{name: torch.rand(3, count, 8, 12) for name, count in channels.items()})
+    write_span(tmp_path / "a_0.safetensors", frames, "a", range(1, 7, 2), Fingerprint("these", "those"), "so")
+    (span,) = find_spans(tmp_path)
+    assert (span.trains, span.drawn, span.frames) == ("fusion", "so", range(1, 7, 2))
+    kept = span.read(2)
+    assert kept.names == ("a 5",)
+    for name in channels:
+        torch.testing.assert_close(getattr(kept, name), getattr(frames, name)[2:], atol=1e-3, rtol=0)
+    mirrored = RolloutAugmentation(flip=1, swap=1, turn=0, scale=(1, 1)).vary(kept, np.random.default_rng(0))
+    turned = RolloutAugmentation(flip=0, swap=0, turn=0, scale=(2, 2)).vary(kept, np.random.default_rng(0))
+    for name, count in channels.items():
+        torch.testing.assert_close(getattr(mirrored, name).flip(-1), getattr(kept, name))
+        torch.testing.assert_close(getattr(turned, name), getattr(kept, name) * (2 if count == 2 else 1))
+
+
+def test_a_file_of_another_version_is_refused(write_rollouts) -> None:
+    root = write_rollouts(films=["a", "b"])
+    tensors, path = load_file(root / "a_0.safetensors"), root / "a_0.safetensors"
+    with safe_open(path, framework="pt") as file:
+        about = file.metadata()
+    del tensors["position"]
+    save_file(tensors, path, metadata=about)
+    with pytest.raises(UserError, match=r"a_0\.safetensors is of another version, without position"):
+        find_spans(root)

@@ -166,9 +166,9 @@ def test_the_system_colours_the_clip_as_one_shot_and_leaves_no_file(clip, system
     protocol = Protocol(keyframes=[1, 3], frames=5, resize=(40, 56), directions=directions)
     frames = list(protocol.originals(film, CPU))
     files = EstimateFiles(tmp_path / "own") if directions == "both" else None
-    ahead = (lambda first, stop: iter(frames[first:stop])) if files else None
+    backward_frames = (lambda first, stop: iter(frames[first:stop])) if files else None
     with torch.inference_mode():
-        shot = ShotPainter(system, 240, 0, 5, {n: frames[n] for n in (1, 3)}, [], ahead, files)
+        shot = ShotPainter(system, 240, 0, 5, {n: frames[n] for n in (1, 3)}, [], backward_frames, files)
         expected = [shot.paint(frame)[0] for frame in frames]
 
     made, waiting = [], []

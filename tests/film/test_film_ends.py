@@ -26,12 +26,12 @@ def test_an_end_that_fails_costs_no_frame(tmp_path, write_film, numbered, number
     source = write_film(tmp_path / "in.mp4", [numbered(n) for n in range(30)], sound={"aac": 1})
     tried = []
 
-    def fragile(path, container, encoder, cargo, limit=None):
+    def fragile(path, container, encoder, others, limit=None):
         if limit is None:
             tried.append(container)
             if container == "mp4" and len(tried) <= len(failing):
                 raise av.error.ArgumentError(22, "Invalid argument")
-        mux(path, container, encoder, cargo, limit)
+        mux(path, container, encoder, others, limit)
 
     monkeypatch.setattr("flowchroma.film.outputs.mux", fragile)
     target = tmp_path / "out.mp4"
@@ -88,14 +88,14 @@ with open_writer(sys.argv[1]) as writer:
 def test_what_is_not_what_was_meant_is_not_called_done(tmp_path, write_film, numbered, monkeypatch):
     source = write_film(tmp_path / "in.mp4", [numbered(n) for n in range(25)])
 
-    def lossy(path, container, encoder, cargo, limit=None):
+    def lossy(path, container, encoder, others, limit=None):
         if limit is None and container == "mp4":
             whole = list(encoder.packets())
             monkeypatch.setattr(encoder, "packets", lambda: iter(whole[:-3]))
-            mux(path, container, encoder, cargo, limit)
+            mux(path, container, encoder, others, limit)
             monkeypatch.setattr(encoder, "packets", lambda: iter(whole))
         else:
-            mux(path, container, encoder, cargo, limit)
+            mux(path, container, encoder, others, limit)
 
     monkeypatch.setattr("flowchroma.film.outputs.mux", lossy)
     with pytest.raises(UserError, match="shows 22 frames, not 25; 25 frames that are done are kept"):

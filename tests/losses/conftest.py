@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from flowchroma.losses import Prediction, Trunk
-from flowchroma.models.vgg import VGGFeatures
+from flowchroma.models.trunks.vgg import VGGFeatures
 from flowchroma.weights import SHIPPED_VGG, load_vgg
 
 

@@ -5,8 +5,8 @@ import math
 import torch
 
 from flowchroma.models import BidirectionalFusion, ErrorModel
-from flowchroma.models.bidirectional import TwoSided
 from flowchroma.models.estimate import Estimate, combine
+from flowchroma.models.fusion.bidirectional import TwoSided
 from flowchroma.types import Match
 
 from .test_origin import smooth, within

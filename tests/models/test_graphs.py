@@ -7,8 +7,8 @@ from torch import Tensor
 from flowchroma import ops
 from flowchroma.app.systems import load_system
 from flowchroma.models import FlowChroma
-from flowchroma.models.bidirectional import TwoSided
 from flowchroma.models.estimate import Estimate
+from flowchroma.models.fusion.bidirectional import TwoSided
 from flowchroma.models.graphs import Graph, graph_of
 from flowchroma.models.state import Signals
 from flowchroma.types import Match
@@ -68,16 +68,16 @@ def test_a_frame_is_fused_as_by_the_system(place: int, system: FlowChroma, frame
     found = named(graph_of("fusion", system.fusion), inputs_of(signals))
     with torch.no_grad():
         fused = system.fusion.fuse(signals)
-    assert fused.onward is not None
+    assert fused.propagated is not None
     assert torch.equal(found["ab"], fused.ab)
     assert torch.equal(found["confidence"], fused.confidence)
     off = 0.1 if signals.recent is None else 0.0  # what was not found counts a little
     for name, value in (
-        ("ab", fused.onward.ab),
-        ("confidence", fused.onward.confidence),
-        ("share", fused.onward.carried),
+        ("ab", fused.propagated.ab),
+        ("confidence", fused.propagated.confidence),
+        ("share", fused.propagated.carried_share),
     ):
-        assert (found[f"onward_{name}"] - value).abs().max() <= off
+        assert (found[f"propagated_{name}"] - value).abs().max() <= off
 
 
 def test_both_directions_are_weighed_as_by_the_system(system: FlowChroma, frames: list[Signals]) -> None:

@@ -8,7 +8,7 @@ import pytest
 import timm
 import torch
 
-from flowchroma.models.light_trunk import LightTrunk
+from flowchroma.models.trunks.light import LightTrunk
 from flowchroma.weights import light_trunk
 
 _FIRST = (0, 1, 3, 5, 8)  # block of each stage, by official numbers

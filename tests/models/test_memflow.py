@@ -186,5 +186,5 @@ def test_two_frames_and_what_is_remembered_give_what_streaming_gives(refined: bo
         torch.testing.assert_close((found.flow, found.confidence), (flow.flow, flow.confidence))
         expected, last = network.step(third, state)
         found, *remembered = network.between(third, second, keys, values)
-    torch.testing.assert_close(found.carrier, expected.carrier)
+    torch.testing.assert_close(found.colour_flow, expected.colour_flow)
     torch.testing.assert_close(remembered, [last.keys, last.values])

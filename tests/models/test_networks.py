@@ -141,7 +141,7 @@ def test_known_colour_is_what_is_carried_on(system: FlowChroma) -> None:
     state = system.observe(frame[:, :1], frame[:, 1:], system.start(lab(1, 1, 3, 48, 48)))
     found = system.estimate(frame[:, :1], state)
     assert found.flow is not None
-    warped = backward_warp(frame[:, 1:], found.flow.carrier)
+    warped = backward_warp(frame[:, 1:], found.flow.colour_flow)
     moved = (warped - frame[:, 1:]).abs().mean()
     assert moved > 0.3
     assert (found.propagation.ab - warped).abs().mean() < 0.3 * moved  # carried, it is a little sharper

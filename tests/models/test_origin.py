@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from flowchroma.models import ErrorModel, FlowChroma, InverseVarianceFusion, OriginFusion, SimpleFusion
+from flowchroma.models.carried_origin import STRIDE, carry_origin, mixed_origin
 from flowchroma.models.contracts import Fused
-from flowchroma.models.origin import STRIDE, carry_origin, mixed_origin
 from flowchroma.models.state import CarriedOrigin, Known, Origin
 from flowchroma.types import Flow
 
@@ -104,13 +104,13 @@ def test_a_mixture_has_the_origin_of_its_larger_part() -> None:
     assert mixed_origin(None, None) is None
 
 
-def test_expected_error_of_what_was_carried_reads_its_way_and_its_origin() -> None:
+def test_expected_error_of_what_was_carried_reads_its_path_and_its_origin() -> None:
     found, model = signals(), ErrorModel()
-    way = model.error_of(found.propagation.confidence)
-    torch.testing.assert_close(model.carried_error(found), way)
-    seen = replace(found, origin=CarriedOrigin(torch.full_like(way, -5.0), torch.full_like(way, 0.5)))
-    likeness = 3.0 + 5.0 * torch.log(torch.tensor(2.0)) + 0.6 * 5.0
-    torch.testing.assert_close(model.carried_error(seen), way**0.3 * likeness**0.7)
+    path = model.error_of(found.propagation.confidence)
+    torch.testing.assert_close(model.carried_error(found), path)
+    seen = replace(found, origin=CarriedOrigin(torch.full_like(path, -5.0), torch.full_like(path, 0.5)))
+    appearance = 3.0 + 4.0 * torch.log(torch.tensor(2.0)) + 0.6 * 5.0
+    torch.testing.assert_close(model.carried_error(seen), path**0.3 * appearance**0.7)
     nothing = uncarried(seen)
     assert (model.carried_error(nothing) == model.most).all()
 
@@ -139,13 +139,13 @@ def test_what_is_carried_on_is_the_rules_whatever_a_fusion_has_learnt(fusion) ->
     seen = replace(found, origin=CarriedOrigin(10 * torch.randn(2, 1, 19, 23), torch.rand(2, 1, 19, 23)))
     shown = shake(fusion).fuse(seen)
     rule = InverseVarianceFusion()
-    assert shown.onward is not None
-    assert shown.onward.carried is not None
-    torch.testing.assert_close(shown.onward.ab, rule(found))
-    torch.testing.assert_close(shown.onward.confidence, rule.error_model.fused_confidence(found))
+    assert shown.propagated is not None
+    assert shown.propagated.carried_share is not None
+    torch.testing.assert_close(shown.propagated.ab, rule(found))
+    torch.testing.assert_close(shown.propagated.confidence, rule.error_model.fused_confidence(found))
     carried, *others = (error.square().reciprocal() for error in rule.error_model.errors(found))
-    torch.testing.assert_close(shown.onward.carried, carried / (carried + sum(others)))
-    assert (shown.ab - shown.onward.ab).abs().mean() > 0.1
+    torch.testing.assert_close(shown.propagated.carried_share, carried / (carried + sum(others)))
+    assert (shown.ab - shown.propagated.ab).abs().mean() > 0.1
 
 
 @torch.no_grad()

@@ -56,7 +56,7 @@ def test_weights_are_shares_and_enlarge_the_last_step() -> None:
     refiner.settle.bias.data.fill_(-100)  # the last step is not trusted at all
     found = refiner(coarse, hidden, *frames)
     torch.testing.assert_close(found.flow, ops.convex_upsample_2x(found.steps[-1], found.weights))
-    torch.testing.assert_close(found.polished, ops.refine_flow(found.flow, *frames))
+    torch.testing.assert_close(found.refined, ops.refine_flow(found.flow, *frames))
 
 
 @torch.no_grad()

@@ -5,7 +5,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from flowchroma.errors import UserError
-from flowchroma.models.vgg import VGGFeatures, conv_indices, nearest_layer
+from flowchroma.models.trunks.vgg import VGGFeatures, conv_indices, nearest_layer
 from flowchroma.weights import SHIPPED_VGG, load_vgg
 
 NOWHERE = "http://127.0.0.1:{}/vgg19-00000000.pth"

@@ -164,9 +164,9 @@ def test_polish_keeps_the_edge_between_two_motions() -> None:
     true = torch.zeros(1, 2, 80, 160)
     true[:, 0, :, 80:] = 3
     luma = ops.backward_warp(texture, true)
-    polished = ops.refine_flow(true, luma, texture)
-    assert (polished[:, 0, 10:-10, 70:80]).abs().mean() < 0.3
-    assert (polished[:, 0, 10:-10, 80:90] - 3).abs().mean() < 0.3
+    refined = ops.refine_flow(true, luma, texture)
+    assert (refined[:, 0, 10:-10, 70:80]).abs().mean() < 0.3
+    assert (refined[:, 0, 10:-10, 80:90] - 3).abs().mean() < 0.3
 
 
 def test_four_images_are_the_pixels_of_one(monkeypatch: pytest.MonkeyPatch) -> None:

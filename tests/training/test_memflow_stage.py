@@ -201,7 +201,7 @@ def test_validation_measures_the_confidence_against_the_error(stage, clip: Clip)
         error = (flow.flow[:1] - clip.flow[:1, t - 1]).double().square().sum(1, keepdim=True).sqrt()
         epe.append(error.mean())
         ause.append(metrics.ause(error, flow.confidence[:1]))
-        color = ops.backward_warp(clip.ab[1:, t - 1], flow.carrier[1:]) - clip.ab[1:, t]
+        color = ops.backward_warp(clip.ab[1:, t - 1], flow.colour_flow[1:]) - clip.ab[1:, t]
         ause_color.append(metrics.ause(color.square().sum(1, keepdim=True).sqrt(), flow.confidence[1:]))
     expected = {"val/epe": epe, "val/ause": ause, "val/ause_color": ause_color}
     for name, values in expected.items():

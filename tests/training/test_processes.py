@@ -8,10 +8,10 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from flowchroma import processes
 from flowchroma.app.run.launching import check_launchable
 from flowchroma.errors import UserError
 from flowchroma.losses.masking import masked_mean
-from flowchroma.ops import processes
 from flowchroma.training import FusionStage
 
 # Unequal numbers of clips to validate, and a last batch of an epoch that is smaller.

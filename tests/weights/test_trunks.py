@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from flowchroma.errors import UserError
-from flowchroma.models.vgg import VGGLevels
+from flowchroma.models.trunks.vgg import VGGLevels
 from flowchroma.weights import WeightsAbsent, matching_trunk, trunks
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from flowchroma.app.colouring.assignments import Assignment
-from flowchroma.app.colouring.beside import ahead, behind
+from flowchroma.app.colouring.background import in_background, prefetched
 from flowchroma.app.colouring.error_files import PieceErrors
 from flowchroma.app.colouring.frames import FrameReader
 from flowchroma.colorizers.estimate_files import EstimateFiles
@@ -37,7 +37,7 @@ class FilmPainter:
         size: short side in pixels at which colour is computed.
         store: keeps what is done.
         frames: reads the film.
-        ahead: reads it a second time, for the way back from keyframes; None colours forward only.
+        backward_frames: reads it a second time, for the way back from keyframes; None colours forward only.
         device: that colours.
         progress: called after each frame, on the way back as well.
     """
@@ -48,12 +48,12 @@ class FilmPainter:
         size: int,
         store: SegmentStore,
         frames: FrameReader,
-        ahead: FrameReader | None,
+        backward_frames: FrameReader | None,
         device: torch.device,
         progress: Callable[[], None],
     ) -> None:
         self._system, self._size, self._store, self._device = system, size, store, device
-        self._frames, self._ahead, self._progress = frames, ahead, progress
+        self._frames, self._backward_frames, self._progress = frames, backward_frames, progress
 
     @torch.inference_mode()
     def paint(self, assignments: Sequence[Assignment]) -> None:
@@ -90,7 +90,7 @@ class FilmPainter:
                 continue
             errors = PieceErrors(start, stop)
             with self._store.segment(start, stop, key) as writer:
-                with behind(partial(_write, writer, errors)) as give:
+                with in_background(partial(_write, writer, errors)) as give:
                     self._colour(painter, start, stop, give)
                 errors.save(self._store.folder, key)  # before the frames count as done
             for number in range(start, stop):
@@ -108,7 +108,7 @@ class FilmPainter:
         masks = {number: picture.holds for number, picture in given.items() if picture.holds is not None}
         holds = {number: torch.from_numpy(mask).to(self._device)[None, None] for number, mask in masks.items()}
         references = [to_tensor(picture.rgb, self._device) for picture in assignment.references]
-        shot, back = assignment.shot, self._read_back if self._ahead else None
+        shot, back = assignment.shot, self._read_back if self._backward_frames else None
         return ShotPainter(
             self._system, self._size, shot.start, shot.stop, keyframes, references, back, files, self._progress, holds
         )
@@ -116,12 +116,12 @@ class FilmPainter:
     def _colour(self, painter: ShotPainter | None, start: int, stop: int, give: Callable[[_Coloured], None]) -> None:
         """Colour frames [start, stop), reading beside it."""
         if painter is None:
-            with ahead(self._frames.read(start, stop)) as pictures:
+            with prefetched(self._frames.read(start, stop)) as pictures:
                 for rgb in pictures:
                     give((partial(_untouched, rgb), None))
                     self._progress()
             return
-        with ahead(self._gray(start, stop)) as frames:
+        with prefetched(self._gray(start, stop)) as frames:
             for frame in frames:
                 ab, estimate = painter.colour(frame.small)
                 give((partial(frame.painted, ab), estimate.error))
@@ -133,8 +133,8 @@ class FilmPainter:
             yield GrayFrame.of(rgb, self._size)
 
     def _read_back(self, start: int, stop: int) -> Iterator[Tensor]:
-        assert self._ahead is not None
-        with ahead(self._ahead.read(start, stop)) as frames:
+        assert self._backward_frames is not None
+        with prefetched(self._backward_frames.read(start, stop)) as frames:
             yield from frames
 
 

@@ -133,14 +133,14 @@ def paint(job: Job, alone: bool = True) -> float:
     mine, both = some_of(job.assignments, config.shots), config.directions == "both"
     if both:
         _require_room(store, mine, job.film, config.size)
-    frames, ahead = (FrameReader(job.film, config.strict, store.deep, job.device, quiet) for quiet in (False, True))
+    readers = (FrameReader(job.film, config.strict, store.deep, job.device, quiet) for quiet in (False, True))
+    frames, backward_frames = readers
     started, total = time.perf_counter(), job.frames_to_do(mine)
     what = "colouring" if alone else f"colouring shots {config.shots}"
     with shown_progress(what, total, bar=alone) as show:
         number = count(1)
-        painter = FilmPainter(
-            job.system, config.size, store, frames, ahead if both else None, job.device, lambda: show(next(number))
-        )
+        backward = backward_frames if both else None
+        painter = FilmPainter(job.system, config.size, store, frames, backward, job.device, lambda: show(next(number)))
         painter.paint(mine)
         if config.shots is not None:
             painter.wait(mine)

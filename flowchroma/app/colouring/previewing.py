@@ -11,9 +11,9 @@ from flowchroma.app.colouring.choices import shots_of
 from flowchroma.app.colouring.pictures import Picture, Pictures
 from flowchroma.files.spool import Spool
 from flowchroma.film import OpenedFilm
-from flowchroma.film.cargo import left_behind
 from flowchroma.film.encoding_settings import frame_rate
 from flowchroma.film.excerpt import Excerpt
+from flowchroma.film.streams import left_behind
 from flowchroma.film.targets import refuse_overwriting, target_of
 from flowchroma.film.video import VideoFile
 from flowchroma.plans import Plan, Shot

@@ -16,6 +16,7 @@ from flowchroma.app.networks import build_network, class_of, find_target, kind_o
 from flowchroma.app.run.values import typed
 from flowchroma.data import RolloutDataModule
 from flowchroma.errors import UserError
+from flowchroma.models.contracts import Fusion
 from flowchroma.training import Stage
 from flowchroma.training.stage import trainable_parameters
 
@@ -70,6 +71,8 @@ def build_stage(config: DictConfig) -> Stage:
         stage.to(memory_format=torch.channels_last)
     if config.compile:
         stage.trained.compile()
+        if isinstance(stage.trained, Fusion):
+            stage.trained.fuse = torch.compile(stage.trained.fuse)  # type: ignore[method-assign] # what stages call
     return stage
 
 

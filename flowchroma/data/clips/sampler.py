@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch.utils.data import Sampler
 
+from flowchroma import processes
 from flowchroma.errors import UserError
-from flowchroma.ops import processes
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""Frames between two keyframes with all that a system found for them from both sides: as files, and in batches."""
+"""Frames of films with all that a system found for them: as files, and in batches."""

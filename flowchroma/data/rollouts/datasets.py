@@ -1,4 +1,4 @@
-"""Data sets of frames between keyframes, each item a function of its key."""
+"""Data sets of kept frames, each item a function of its key."""
 
 import math
 from bisect import bisect_right

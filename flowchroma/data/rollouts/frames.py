@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
-from flowchroma.models.bidirectional import TwoSided
 from flowchroma.models.estimate import Estimate
+from flowchroma.models.fusion.bidirectional import TwoSided
 from flowchroma.models.state import CarriedOrigin, Signals
 from flowchroma.types import Flow, Match, Movable, Propagation
 

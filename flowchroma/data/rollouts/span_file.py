@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from flowchroma.data.rollouts.frames import KINDS, KeptFrames
 from flowchroma.data.sources.source import existing_root
 from flowchroma.errors import UserError
+from flowchroma.files.tensors import write_tensors
 from flowchroma.weights.files import Fingerprint
 
 SUFFIX = ".safetensors"
@@ -51,13 +51,10 @@ def write_span(
     path: Path, frames: KeptFrames, film: str, numbers: range, made_by: Fingerprint, drawn: str = ""
 ) -> None:
     """Write frames, whose numbers in their film are given, whole or not at all; see `SpanFile`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {name: getattr(frames, name).half().contiguous().cpu() for name in frames.tensors()}
-    side = path.with_name(path.name + ".part")
     about = {"film": film, "frames": f"{numbers.start} {numbers.stop} {numbers.step}", "trains": frames.trains}
-    about["drawn"] = drawn
-    save_file(tensors, side, metadata={**about, "networks": made_by.networks, "fusion": made_by.fusion})
-    side.replace(path)
+    about |= {"drawn": drawn, "networks": made_by.networks, "fusion": made_by.fusion}
+    write_tensors(path, tensors, about)
 
 
 def open_span(path: Path) -> SpanFile:

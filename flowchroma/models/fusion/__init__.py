@@ -1,1 +1,1 @@
-"""Networks that weigh the colours found for a frame. All are called as `fusion(signals) -> ab`."""
+"""Networks that weigh the colours found for a frame: the system calls `fuse(signals) -> Fused`."""

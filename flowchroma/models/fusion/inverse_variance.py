@@ -59,7 +59,7 @@ class PlaceholderFusion(Fusion):
         return (propagation.confidence * propagation.ab + similarity * found.ab) / total
 
 
-def carried_on(signals: Signals, error_model: ErrorModel) -> Fused:
+def propagated_rule(signals: Signals, error_model: ErrorModel) -> Fused:
     """What a learnt fusion leaves to the next frame: colours weighed by expected errors, without a look at origins.
 
     What a network makes of a frame would come back to it by way of the next ones, and its mistakes with it; so it is

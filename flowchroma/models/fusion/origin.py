@@ -10,7 +10,7 @@ from flowchroma.models.contracts import Fused, Fusion
 from flowchroma.models.error_model import ErrorModel
 from flowchroma.models.fusion.additive_unet import AdditiveUNet
 from flowchroma.models.fusion.inputs import smoothed
-from flowchroma.models.fusion.inverse_variance import candidate_colours, carried_on
+from flowchroma.models.fusion.inverse_variance import candidate_colours, propagated_rule
 from flowchroma.models.state import Signals
 
 READS = {"errors": 3, "distances": 3, "origin": 2}  # channels of what can be left out
@@ -28,7 +28,7 @@ class OriginFusion(AdditiveUNet, Fusion):
     found. The changes start at zero, and the share at a half. Beside what `BlendFusion` reads, it is told how the place
     looked where the carried colour was given or found, against how it looks here: confidence along the flow says how
     likely each step was right, and this whether all of them together were. What it shows is not carried on: see
-    `carried_on`.
+    `propagated_rule`.
 
     Args:
         width: see `AdditiveUNet`.
@@ -77,7 +77,7 @@ class OriginFusion(AdditiveUNet, Fusion):
         error = independent * out[:, 3:4].clamp(-_CHANGE, _CHANGE).exp()
         confidence = self.error_model.confidence_of(error.clamp(self.error_model.least, self.error_model.most))
         ab = smoothed((weights[:, :, None] * colours).sum(dim=1), torch.sigmoid(out[:, 4:]))
-        return Fused(ab.to(colours.dtype), confidence, onward=carried_on(signals, self.error_model))
+        return Fused(ab.to(colours.dtype), confidence, propagated=propagated_rule(signals, self.error_model))
 
     def _read(self, signals: Signals, colours: Tensor, errors: Tensor) -> Tensor:
         """What the network reads, (B, C, H, W), about [-1, 1]."""

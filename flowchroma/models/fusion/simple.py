@@ -7,7 +7,7 @@ from flowchroma.color import scale_ab, scale_luma
 from flowchroma.models.contracts import Fused, Fusion
 from flowchroma.models.error_model import ErrorModel
 from flowchroma.models.fusion.inputs import CHANNELS, smoothed
-from flowchroma.models.fusion.inverse_variance import candidate_colours, carried_on
+from flowchroma.models.fusion.inverse_variance import candidate_colours, propagated_rule
 from flowchroma.models.state import Signals
 
 _CHANGE = 4.0  # most that a logarithm changes
@@ -20,7 +20,7 @@ class SimpleFusion(Fusion):
     expected errors, and the confidence in that. They give changes of the logarithms of the carried colour's weight and
     of the expected error of the mixture. Both start at zero: an untrained network is `InverseVarianceFusion` with the
     look at the carried colour's origin. Half of what is shown is the mean of 3 x 3 pixels; what is shown is not carried
-    on: see `carried_on`.
+    on: see `propagated_rule`.
 
     Args:
         width: channels of the hidden layers; the last has four sevenths of it.
@@ -68,4 +68,4 @@ class SimpleFusion(Fusion):
         expected = (path.square().reciprocal() + error.square().reciprocal()).rsqrt() * more.exp()
         ab = smoothed(weight * carried + (1 - weight) * matched, 0.5).to(carried.dtype)
         confidence = model.confidence_of(expected.clamp(model.least, model.most))
-        return Fused(ab, confidence, onward=carried_on(signals, model))
+        return Fused(ab, confidence, propagated=propagated_rule(signals, model))

@@ -119,8 +119,8 @@ class FlowEstimator(nn.Module, ABC):
         flow = self._with_confidence(last, now, pyramid, state.pyramid)
         if cut is not None:
             flow = replace(flow, confidence=flow.confidence * ~cut.view(-1, 1, 1, 1))
-        polished = None if flow.polished is None else padding.crop(flow.polished)
-        flow = Flow(padding.crop(flow.flow), padding.crop(flow.confidence), polished)
+        refined = None if flow.refined is None else padding.crop(flow.refined)
+        flow = Flow(padding.crop(flow.flow), padding.crop(flow.confidence), refined)
         return flow, self._remember(pyramid, now, last, state)
 
     def between(self, luma: Tensor, previous: Tensor, keys: Tensor, values: Tensor) -> tuple[Flow, Tensor, Tensor]:
@@ -231,8 +231,9 @@ class FlowEstimator(nn.Module, ABC):
             return self._enlarged(deque(islice(iterates, iterations), maxlen=1).pop(), previous, luma).flow
 
         fine = self._enlarged(last, luma, previous)
-        flow = Flow(fine.flow, torch.ones_like(luma.luma), fine.polished)
-        evidence = Evidence(luma.luma, previous.luma, flow.carrier, last.flow, fine.weights, last.correlation, opposite)
+        flow = Flow(fine.flow, torch.ones_like(luma.luma), fine.refined)
+        frames = luma.luma, previous.luma
+        evidence = Evidence(*frames, flow.colour_flow, last.flow, fine.weights, last.correlation, opposite)
         return replace(flow, confidence=self.confidence(evidence))
 
     def _remember(self, luma: luminance.Pyramid, now: Encoded, last: Iterate, state: FlowState) -> FlowState:

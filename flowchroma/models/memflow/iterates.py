@@ -30,6 +30,6 @@ class FineFlow(NamedTuple):
     """A coarse flow brought to pixels."""
 
     flow: Tensor  # (B, 2, H, W), in pixels
-    polished: Tensor | None  # see `Flow`
+    refined: Tensor | None  # see `Flow`
     weights: Tensor  # (B, n, f, f, H / f, W / f): weights of n neighbours, by which it was enlarged f times
     steps: list[Tensor]  # the flows on the way to it, (B, 2, h, w), each in pixels of its own grid

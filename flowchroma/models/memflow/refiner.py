@@ -103,8 +103,8 @@ class Refiner(nn.Module):
                 flows.append(flow)
         flow, weights = self._enlarged(flow, hidden)
         weight = F.interpolate(_pixels(self.settle, hidden).to(flow.dtype).sigmoid(), scale_factor=2)
-        polished = ops.refine_flow(flow.detach(), frame, before)
-        return FineFlow(torch.addcmul(flow, weight, polished - flow.detach()), polished, weights, flows)
+        refined = ops.refine_flow(flow.detach(), frame, before)
+        return FineFlow(torch.addcmul(flow, weight, refined - flow.detach()), refined, weights, flows)
 
     @torch.no_grad()
     def _least_squares(self, frame: Tensor, warped: Tensor) -> tuple[list[Tensor], list[Tensor]]:

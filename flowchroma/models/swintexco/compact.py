@@ -11,9 +11,9 @@ from torch.nn import functional as F
 
 from flowchroma import ops
 from flowchroma.color import scale_ab, scale_luma, unscale_ab
-from flowchroma.models.frozen import FrozenTrunk
 from flowchroma.models.state import ReferenceMemory
 from flowchroma.models.swintexco.tokens import STRIDE, from_cells, normalized, reference_memory, to_cells, tokens
+from flowchroma.models.trunks.frozen import FrozenTrunk
 from flowchroma.types import Match
 
 MULTIPLE = 16  # the deepest level is a sixteenth of the frame

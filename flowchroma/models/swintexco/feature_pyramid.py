@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from flowchroma.models.vgg import imagenet_normalized
+from flowchroma.models.trunks.vgg import imagenet_normalized
 
 _KEPT_SIZES = 4  # references, films and validation differ in size; more is rare
 

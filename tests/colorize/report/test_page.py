@@ -13,7 +13,7 @@ import torch
 
 from flowchroma.app.colouring.reporting import places
 from flowchroma.film import open_film
-from flowchroma.models.estimate import SCALE, Estimate
+from flowchroma.models.estimate import CALIBRATION_SCALE, Estimate
 
 from .page import Page
 
@@ -129,10 +129,10 @@ def test_the_page_and_the_stills_lie_beside_the_film(output: str, page: str) -> 
 
 def test_errors_that_are_told_keep_the_order_of_those_that_weigh() -> None:
     weighed = torch.linspace(0.3, 90, 200)
-    shown = Estimate(torch.zeros(200, 2), weighed).told().error
+    shown = Estimate(torch.zeros(200, 2), weighed).calibrated().error
     assert (shown.diff() > 0).all()
     assert float(shown.max()) < 19
-    assert float(shown[0]) == pytest.approx(SCALE * 0.3, rel=0.05)
+    assert float(shown[0]) == pytest.approx(CALIBRATION_SCALE * 0.3, rel=0.05)
 
 
 def test_a_film_coloured_as_typed_is_told_of(tmp_path, shots) -> None:

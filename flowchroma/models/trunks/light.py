@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from flowchroma.models.frozen import FrozenTrunk
+from flowchroma.models.trunks.frozen import FrozenTrunk
 
 # Of EfficientNet-Lite0's stages to stride 16: kernel, stride, expansion, channels, repeats.
 _STAGES = ((3, 1, 1, 16, 1), (3, 2, 6, 24, 2), (5, 2, 6, 40, 2), (3, 2, 6, 80, 3), (5, 1, 6, 112, 3))

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from flowchroma.models.frozen import FrozenTrunk
+from flowchroma.models.trunks.frozen import FrozenTrunk
 
 BLOCKS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
 _LEVELS = ("relu2_2", "relu3_2", "relu4_2", "relu5_2")

@@ -11,11 +11,11 @@ import av.container
 from av.stream import Disposition
 
 from flowchroma.film.clocks import ANY_START, Clock
+from flowchroma.film.container_support import ERRORS, Packets, as_aac, can_hold, first_packets, remade
 from flowchroma.film.cutting import cut, move, moved_chapters
 from flowchroma.film.frame_times import open_container, video_stream, whole_packets
 from flowchroma.film.schedule import Schedule
 from flowchroma.film.tracks import Choice, Track, open_track, plain_text, settle_layout
-from flowchroma.film.trials import ERRORS, Packets, as_aac, can_hold, first_packets, remade
 from flowchroma.film.video import VideoFile
 
 _UNEVEN = 10  # seconds by which streams of a file run ahead of each other, at most
@@ -27,7 +27,7 @@ _TECHNICAL = {
 
 
 @dataclass
-class Cargo:
+class OtherStreams:
     """All that is carried from a film into a container of a kind, and a line for each thing that is not."""
 
     film: VideoFile
@@ -40,50 +40,50 @@ class Cargo:
     picture: dict[str, str] = field(default_factory=dict)  # metadata of the picture's stream
     shift: Fraction = Fraction(0)  # seconds at which the film's clock starts
     length: Fraction | None = None  # seconds after that which are carried; None for all
-    lines: list[str] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
 
-    def only_sound(self) -> "Cargo":
+    def only_sound(self) -> "OtherStreams":
         """Nothing but its sound, encoded anew."""
         with open_container(self.film.path) as source:
             aac = [as_aac(source.streams[c.index], self.container) for c in self.choices if _is_sound(source, c)]
-        return Cargo(self.film, self.container, [c for c in aac if c], shift=self.shift, length=self.length)
+        return OtherStreams(self.film, self.container, [c for c in aac if c], shift=self.shift, length=self.length)
 
-    def nothing(self) -> "Cargo":
+    def nothing(self) -> "OtherStreams":
         """The times alone."""
-        return Cargo(self.film, self.container, shift=self.shift)
+        return OtherStreams(self.film, self.container, shift=self.shift)
 
 
-class Loading:
-    """A film's cargo on its way into a container being written; see `Cargo`."""
+class StreamCopier:
+    """Copies a film's other streams into a container being written; see `OtherStreams`."""
 
-    def __init__(self, cargo: Cargo, output: av.container.OutputContainer, limit: int | None = None) -> None:
-        self._shift, self._length, self._output, self._limit = cargo.shift, cargo.length, output, limit
-        self._source = open_container(cargo.film.path)
+    def __init__(self, others: OtherStreams, output: av.container.OutputContainer, limit: int | None = None) -> None:
+        self._shift, self._length, self._output, self._limit = others.shift, others.length, output, limit
+        self._source = open_container(others.film.path)
         self._covers: list[av.Packet] = []
-        streams: list[Any] = [self._source.streams[choice.index] for choice in cargo.choices]
+        streams: list[Any] = [self._source.streams[choice.index] for choice in others.choices]
         for stream in streams:
             if stream.type == "audio":
                 settle_layout(stream)
         self._tracks: dict[int, Track] = {
             choice.index: open_track(choice, stream, output)
-            for choice, stream in zip(cargo.choices, streams, strict=True)
+            for choice, stream in zip(others.choices, streams, strict=True)
         }
         if not any(stream.disposition & Disposition.default for stream in self._source.streams):
             # A container that knows no such mark, as broadcasts have it: players take the first.
             first = next((track for track in self._tracks.values() if track.output.type == "audio"), None)
             if first is not None:
                 first.output.disposition |= Disposition.default
-        for index in cargo.covers:
-            self._cover(cargo, index)
-        for name, kind, content in cargo.attachments:
+        for index in others.covers:
+            self._cover(others, index)
+        for name, kind, content in others.attachments:
             output.add_attachment(name, kind, content)
-        if cargo.chapters:
-            output.set_chapters(cargo.chapters)
-        output.metadata.update(cargo.metadata)
-        clock = Clock(cargo.film.index.parts)
+        if others.chapters:
+            output.set_chapters(others.chapters)
+        output.metadata.update(others.metadata)
+        clock = Clock(others.film.index.parts)
         self._packets: Iterator[av.Packet] = iter(())
         if streams:
-            self._packets = whole_packets(self._source, streams, cargo.film.path, clock)
+            self._packets = whole_packets(self._source, streams, others.film.path, clock)
 
     def begin(self) -> None:
         """Write what comes before all else."""
@@ -122,8 +122,8 @@ class Loading:
         """Close the source."""
         self._source.close()
 
-    def _cover(self, cargo: Cargo, index: int) -> None:
-        with open_container(cargo.film.path) as source:
+    def _cover(self, others: OtherStreams, index: int) -> None:
+        with open_container(others.film.path) as source:
             packet = next(p for p in source.demux(source.streams[index]) if p.size)
             packet.stream = self._output.add_stream_from_template(source.streams[index], opaque=True)
             packet.stream.disposition = Disposition.attached_pic
@@ -131,7 +131,7 @@ class Loading:
             self._covers.append(packet)
 
 
-def load(film: VideoFile, container: str, span: tuple[int, int] | None = None) -> Cargo:
+def load(film: VideoFile, container: str, span: tuple[int, int] | None = None) -> OtherStreams:
     """Find what a container can hold of a film, by trying each stream on one in memory: no table says it for sure.
 
     Args:
@@ -139,28 +139,28 @@ def load(film: VideoFile, container: str, span: tuple[int, int] | None = None) -
         container: FFmpeg's name of its kind.
         span: Numbers of the first frame that it goes with and of the one after the last; None for all.
     """
-    cargo = Cargo(film, container)
+    others = OtherStreams(film, container)
     with open_container(film.path) as source:
         if source.format.flags & ANY_START:
-            cargo.shift = Fraction(source.start_time or 0, av.time_base)
+            others.shift = Fraction(source.start_time or 0, av.time_base)
         time_base, times, _ = film.times
-        cargo.shift = min(cargo.shift, times[0] * time_base)  # what is before time 0 is not shown
+        others.shift = min(others.shift, times[0] * time_base)  # what is before time 0 is not shown
         picture = video_stream(source, film.path)
-        cargo.picture = {key: picture.metadata[key] for key in ("language", "title") if key in picture.metadata}
+        others.picture = {key: picture.metadata[key] for key in ("language", "title") if key in picture.metadata}
         packets = first_packets(source, film.path)
         for stream in source.streams:
             if stream.index == picture.index:
                 continue
             try:
-                _place(cargo, stream, packets, bool(source.chapters()))
+                _place(others, stream, packets, bool(source.chapters()))
             except ERRORS as error:  # of a damaged header
-                cargo.lines.append(f"stream {stream.index} of {film.path} cannot be read ({error}): left out")
-        cargo.metadata = {key: value for key, value in source.metadata.items() if not _is_technical(key.lower())}
-        cargo.chapters = source.chapters()
+                others.notices.append(f"stream {stream.index} of {film.path} cannot be read ({error}): left out")
+        others.metadata = {key: value for key, value in source.metadata.items() if not _is_technical(key.lower())}
+        others.chapters = source.chapters()
     if span is not None:
-        _narrow(cargo, *span)
-    cargo.chapters = moved_chapters(cargo.chapters, cargo.shift, cargo.length)
-    return cargo
+        _narrow(others, *span)
+    others.chapters = moved_chapters(others.chapters, others.shift, others.length)
+    return others
 
 
 def left_behind(film: VideoFile, what: str) -> list[str]:
@@ -177,81 +177,81 @@ def left_behind(film: VideoFile, what: str) -> list[str]:
     return [f"{what} holds no {' and no '.join(parts)} of {film.path}: left out"] if parts else []
 
 
-def _place(cargo: Cargo, stream: Any, packets: Packets, has_chapters: bool) -> None:
+def _place(others: OtherStreams, stream: Any, packets: Packets, has_chapters: bool) -> None:
     """Decide what becomes of one stream."""
-    where, path = cargo.container, cargo.film.path
+    where, path = others.container, others.film.path
     codec = stream.codec_context.name if stream.codec_context else ""
     if stream.type == "audio":
-        _place_sound(cargo, stream, packets)
+        _place_sound(others, stream, packets)
     elif stream.type == "subtitle":
-        choice = _for_subtitles(cargo, stream, packets)
+        choice = _for_subtitles(others, stream, packets)
         if choice is None:
-            cargo.lines.append(f"the {codec} subtitles of {path} do not fit into {where}: left out")
+            others.notices.append(f"the {codec} subtitles of {path} do not fit into {where}: left out")
         else:
-            cargo.choices.append(choice)
+            others.choices.append(choice)
             if choice.how != "copy":
-                cargo.lines.append(f"the {codec} subtitles of {path} become {choice.how}, without their styles")
+                others.notices.append(f"the {codec} subtitles of {path} become {choice.how}, without their styles")
     elif stream.type == "video" and stream.disposition & Disposition.attached_pic:
-        _place_cover(cargo, stream, packets)
+        _place_cover(others, stream, packets)
     elif stream.type == "attachment":
         if where == "matroska":
             name = getattr(stream, "name", None) or stream.metadata.get("filename", "attachment")
-            cargo.attachments.append((name, stream.mimetype or "application/octet-stream", stream.data))
+            others.attachments.append((name, stream.mimetype or "application/octet-stream", stream.data))
         else:
-            cargo.lines.append(
+            others.notices.append(
                 f"the attachment {getattr(stream, 'name', None) or ''} of {path} does not fit into {where}: left out"
             )
     elif stream.type == "video":
-        cargo.lines.append(f"{path} holds another picture, stream {stream.index}: left out")
+        others.notices.append(f"{path} holds another picture, stream {stream.index}: left out")
     elif not (stream.type == "data" and has_chapters):  # whose titles the mov family keeps in a stream
-        cargo.lines.append(f"the {_data_name(stream)} of {path} is left out")
+        others.notices.append(f"the {_data_name(stream)} of {path} is left out")
 
 
-def _place_sound(cargo: Cargo, stream: Any, packets: Packets) -> None:
+def _place_sound(others: OtherStreams, stream: Any, packets: Packets) -> None:
     if stream.codec_context is None:
-        cargo.lines.append(f"the sound of stream {stream.index} of {cargo.film.path} is of no known kind: left out")
+        others.notices.append(f"the sound of stream {stream.index} of {others.film.path} is of no known kind: left out")
         return
     codec = stream.codec_context.name
     # Few players read plain PCM from mp4.
-    plain = cargo.container == "mp4" and codec.startswith("pcm_")
-    if not plain and can_hold(cargo.container, stream, packets):
-        cargo.choices.append(Choice(stream.index, "copy"))
+    plain = others.container == "mp4" and codec.startswith("pcm_")
+    if not plain and can_hold(others.container, stream, packets):
+        others.choices.append(Choice(stream.index, "copy"))
         return
     channels = stream.channels
-    choice = as_aac(stream, cargo.container)
-    name = f"the {codec} sound of {cargo.film.path}"
+    choice = as_aac(stream, others.container)
+    name = f"the {codec} sound of {others.film.path}"
     if choice is None:
-        cargo.lines.append(f"{name} cannot be encoded anew: left out")
+        others.notices.append(f"{name} cannot be encoded anew: left out")
         return
-    cargo.choices.append(choice)
+    others.choices.append(choice)
     kept = len(av.AudioLayout(choice.layout).channels)
     fewer = f", {channels} channels to {kept}" if kept < channels else ""
-    cargo.lines.append(f"{name} does not fit into {cargo.container}: encoding it to AAC{fewer}")
+    others.notices.append(f"{name} does not fit into {others.container}: encoding it to AAC{fewer}")
 
 
-def _place_cover(cargo: Cargo, stream: Any, packets: Packets) -> None:
+def _place_cover(others: OtherStreams, stream: Any, packets: Packets) -> None:
     codec = stream.codec_context.name if stream.codec_context else ""
     rows = packets.get(stream.index)
-    if cargo.container == "matroska" and rows:
+    if others.container == "matroska" and rows:
         kind = {"mjpeg": "jpeg", "png": "png", "bmp": "bmp", "gif": "gif", "webp": "webp"}.get(codec)
         if kind:
-            number = sum(name.startswith("cover") for name, _, _ in cargo.attachments)
+            number = sum(name.startswith("cover") for name, _, _ in others.attachments)
             suffix = "jpg" if kind == "jpeg" else kind
             name = f"cover{number or ''}.{suffix}"
-            cargo.attachments.append((name, f"image/{kind}", rows[0][0]))
+            others.attachments.append((name, f"image/{kind}", rows[0][0]))
             return
-    elif rows and cargo.container == "mp4" and can_hold(cargo.container, stream, packets):
-        cargo.covers.append(stream.index)
+    elif rows and others.container == "mp4" and can_hold(others.container, stream, packets):
+        others.covers.append(stream.index)
         return
-    cargo.lines.append(f"the cover of {cargo.film.path} does not fit into {cargo.container}: left out")
+    others.notices.append(f"the cover of {others.film.path} does not fit into {others.container}: left out")
 
 
-def _for_subtitles(cargo: Cargo, stream: Any, packets: Packets) -> Choice | None:
+def _for_subtitles(others: OtherStreams, stream: Any, packets: Packets) -> Choice | None:
     if stream.codec_context is None:
         return None
-    if can_hold(cargo.container, stream, packets):
+    if can_hold(others.container, stream, packets):
         return Choice(stream.index, "copy")
-    how = "subrip" if cargo.container == "matroska" else "mov_text"
+    how = "subrip" if others.container == "matroska" else "mov_text"
     rows = packets.get(stream.index, [])
     try:
         if rows and not any(plain_text(stream, remade(row)) for row in rows):
@@ -260,7 +260,7 @@ def _for_subtitles(cargo: Cargo, stream: Any, packets: Packets) -> Choice | None
         return None
     choice = Choice(stream.index, how)
     try:
-        with av.open(io.BytesIO(), "w", format=cargo.container) as trial:
+        with av.open(io.BytesIO(), "w", format=others.container) as trial:
             open_track(choice, stream, trial)
             trial.start_encoding()
     except ERRORS:
@@ -268,13 +268,13 @@ def _for_subtitles(cargo: Cargo, stream: Any, packets: Packets) -> Choice | None
     return choice
 
 
-def _narrow(cargo: Cargo, start: int, stop: int) -> None:
-    schedule = Schedule(cargo.film, cargo.film.rate)
-    cargo.shift = schedule.seconds(start)
-    cargo.length = schedule.seconds(stop) - cargo.shift
-    if cargo.choices or cargo.chapters:
-        cargo.lines.append(
-            f"sound, subtitles and chapters of {cargo.film.path} are cut to frames {start} to {stop - 1}"
+def _narrow(others: OtherStreams, start: int, stop: int) -> None:
+    schedule = Schedule(others.film, others.film.rate)
+    others.shift = schedule.seconds(start)
+    others.length = schedule.seconds(stop) - others.shift
+    if others.choices or others.chapters:
+        others.notices.append(
+            f"sound, subtitles and chapters of {others.film.path} are cut to frames {start} to {stop - 1}"
         )
 
 

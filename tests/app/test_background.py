@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from flowchroma.app.colouring.beside import AbandonedError, ahead, behind
+from flowchroma.app.colouring.background import AbandonedError, in_background, prefetched
 
 
 def counted(stop: int, made: list[int]) -> Iterator[int]:
@@ -15,7 +15,7 @@ def counted(stop: int, made: list[int]) -> Iterator[int]:
 def test_items_are_made_in_another_thread_a_few_ahead_of_their_use():
     made: list[int] = []
     reached = []
-    with ahead(counted(50, made), depth=3) as items:
+    with prefetched(counted(50, made), depth=3) as items:
         for item in items:
             assert item == len(reached)
             reached.append(len(made))
@@ -31,7 +31,7 @@ def test_an_error_of_what_is_made_comes_where_its_item_would():
     seen: list[int] = []
 
     def use() -> None:
-        with ahead(items()) as found:
+        with prefetched(items()) as found:
             for item in found:
                 seen.append(item)
 
@@ -43,7 +43,7 @@ def test_an_error_of_what_is_made_comes_where_its_item_would():
 def test_nothing_is_made_after_a_block_that_leaves_early():
     made: list[int] = []
     before = threading.active_count()
-    with ahead(counted(1000, made), depth=2) as items:
+    with prefetched(counted(1000, made), depth=2) as items:
         next(items)
     count = len(made)
     assert count < 10
@@ -58,7 +58,7 @@ def test_all_items_are_taken_in_order_before_the_block_ends():
     def take(items: Iterator[int]) -> None:
         taken.extend((item, threading.current_thread() is main) for item in items)
 
-    with behind(take, depth=2) as give:
+    with in_background(take, depth=2) as give:
         for number in range(100):
             give(number)
     assert taken == [(number, False) for number in range(100)]
@@ -73,7 +73,7 @@ def test_an_error_of_what_takes_reaches_the_block(given: int):
     done: list[int] = []
 
     def work() -> None:
-        with behind(take, depth=2) as give:
+        with in_background(take, depth=2) as give:
             for number in range(given):
                 give(number)
                 done.append(number)
@@ -95,7 +95,7 @@ def test_what_takes_is_told_that_the_block_has_failed_and_ends_before_the_error_
             raise
 
     def work() -> None:
-        with behind(take) as give:
+        with in_background(take) as give:
             give(1)
             raise KeyboardInterrupt
 

@@ -19,7 +19,7 @@ class AbandonedError(Exception):
 
 
 @contextmanager
-def ahead(items: Iterable[_T], depth: int = _DEPTH) -> Iterator[Iterator[_T]]:
+def prefetched(items: Iterable[_T], depth: int = _DEPTH) -> Iterator[Iterator[_T]]:
     """Make items in a thread, in order, while those before are used.
 
     Args:
@@ -42,7 +42,7 @@ def ahead(items: Iterable[_T], depth: int = _DEPTH) -> Iterator[Iterator[_T]]:
 
 
 @contextmanager
-def behind(take: Callable[[Iterator[_T]], None], depth: int = _DEPTH) -> Iterator[Callable[[_T], None]]:
+def in_background(take: Callable[[Iterator[_T]], None], depth: int = _DEPTH) -> Iterator[Callable[[_T], None]]:
     """Take items in a thread, in order; yields a function to which the block gives them.
 
     Args:

@@ -26,9 +26,9 @@ def carry_origin(
     if before is None or flow is None:
         nothing = torch.zeros_like(frame.luma)
         return CarriedOrigin(nothing, nothing, frame, frame)
-    luma = torch.where(carried, ops.sharp_backward_warp(before.luma, flow.carrier, sharpness), frame.luma)
+    luma = torch.where(carried, ops.sharp_backward_warp(before.luma, flow.colour_flow, sharpness), frame.luma)
     grid = frame.features.shape[-2:]
-    coarse = _on_grid(flow.carrier, grid)
+    coarse = _on_grid(flow.colour_flow, grid)
     features = ops.unit_length(ops.backward_warp(before.features, coarse))
     alike = (features * frame.features).sum(dim=1, keepdim=True)
     similarity = _enlarge(alike, frame.luma.shape[-2:]).clamp(min=0)

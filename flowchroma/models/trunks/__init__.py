@@ -1,0 +1,1 @@
+"""Pretrained feature extractors, which stay as they are."""
