@@ -36,7 +36,7 @@ class ShotPainter:
             frame from that one up to but without this one, as the painter will be given it; None colours forward only.
         files: keep what was found on the way back.
         progress: called after each frame of the way back.
-        holds: where a keyframe's colour is the frame's, (1, 1, H, W), bool, by number; elsewhere it is estimated, as in
+        valid: where a keyframe's colour is the frame's, (1, 1, H, W), bool, by number; elsewhere it is estimated, as in
             any other frame. Without an entry it is everywhere.
     """
 
@@ -51,11 +51,11 @@ class ShotPainter:
         backward_frames: Callable[[int, int], Iterable[Tensor]] | None,
         files: EstimateFiles | None,
         progress: Callable[[], None] = lambda: None,
-        holds: Mapping[int, Tensor] | None = None,
+        valid: Mapping[int, Tensor] | None = None,
     ) -> None:
         self._system, self._size = system, size
         self._keyframes, self._references = dict(keyframes), references
-        self._numbers, self._holds = sorted(keyframes), holds or {}
+        self._numbers, self._valid = sorted(keyframes), valid or {}
         self._stop, self._backward_frames, self._files, self._progress = stop, backward_frames, files, progress
         self.next = start  # number of the frame that comes next
         self.state: State | None = None  # after the last frame; None before the first
@@ -95,8 +95,8 @@ class ShotPainter:
         estimate = Estimate.of(frame, self._system.fusion.error_model).calibrated()
         if given is not None:
             ab = rgb_to_lab(given)[:, 1:]
-            if number in self._holds:
-                ab = torch.where(self._holds[number], ab, enlarge(frame.ab.float(), ab.shape[-2:]))
+            if number in self._valid:
+                ab = torch.where(self._valid[number], ab, enlarge(frame.ab.float(), ab.shape[-2:]))
             return ab, estimate
         if self._has_backward(number):
             assert self._files is not None
@@ -109,9 +109,9 @@ class ShotPainter:
         if number not in self._keyframes:
             return self._system.advance(luma, state)
         ab = self._small[number][:, 1:]
-        if number in self._holds:
-            holds = shrink(self._holds[number].float(), self._size) > 0.5
-            ab = torch.where(holds, ab, self._system.advance(luma, state).ab)
+        if number in self._valid:
+            valid = shrink(self._valid[number].float(), self._size) > 0.5
+            ab = torch.where(valid, ab, self._system.advance(luma, state).ab)
         return self._system.advance(luma, state, Known(ab))
 
     def _position(self, number: int) -> float | None:

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from flowchroma.film import Film, shown_frame
-from flowchroma.plans.agreement import compare
-from flowchroma.plans.likeness import frames_like
 from flowchroma.plans.placement import covered, distance, is_small, placed, starts
 from flowchroma.plans.registration import register, scaling, square
+from flowchroma.plans.structure_mask import compare
+from flowchroma.plans.thumbnail_search import frames_like
 
 _EXACT = 0.5  # pixels: registration is hardly better, and resampling blurs
 _NEAR, _FAR = 48, 500  # frames that are searched, before and after
@@ -25,7 +25,7 @@ class Fit:
     """How a picture lies on a frame, and the picture so laid."""
 
     rgb: np.ndarray  # (H, W, 3) uint8, on the frame's grid, its border repeated outwards; as it came if it does not fit
-    holds: np.ndarray  # (H, W), bool: the picture lies here, and has the frame's structure
+    valid: np.ndarray  # (H, W), bool: the picture lies here, and has the frame's structure
     matrix: np.ndarray  # (2, 3), from pixels (x, y, 1) of the picture, turned over if it is mirrored, to the frame's
     covered: float  # share of the frame on which the picture lies
     differing: float  # share of this that has another structure: retouched
@@ -40,7 +40,7 @@ def fit_keyframe(rgb: np.ndarray, film: Film, number: int) -> Fit:
     """Lay a picture on the frame that it is said to show.
 
     It may have another size, be shifted, scaled, turned or cropped by up to a tenth, be mirrored, and differ in tone:
-    structure alone counts. Where it differs in a part, `Fit.holds` says where. A picture that fits another frame
+    structure alone counts. Where it differs in a part, `Fit.valid` says where. A picture that fits another frame
     better, or none, does not fit. Frames that no motion of two pixels tells apart count as the same.
 
     Args:
@@ -120,7 +120,7 @@ def _words(fit: Fit, own: tuple[int, ...], number: int) -> str:
         return f"does not show frame {number}, it looks like frame {fit.looks_like}: it is used as a plain reference"
     if not fit.fits:
         return f"does not show frame {number}, nor one near it: it is used as a plain reference"
-    size = fit.holds.shape
+    size = fit.valid.shape
     changes = ["mirrored"] if fit.mirrored else []
     if own != size:
         changes.append(f"of {own[1]} x {own[0]} pixels")

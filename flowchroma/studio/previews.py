@@ -90,8 +90,8 @@ class Previewer:
         given = assignment.keyframes.get(number)
         if given is not None:
             at = next(place for place, (_, picture) in enumerate(pictures) if picture is given)
-            holds, ab = self._given(given, ab)
-            within = shrink(holds.float(), size) > 0.5
+            valid, ab = self._given(given, ab)
+            within = shrink(valid.float(), size) > 0.5
             source, error = torch.where(within, at, source), torch.where(within, 0, error)
         shares = torch.bincount(source.flatten(), minlength=len(pictures)) / source.numel()
         return Preview(
@@ -103,9 +103,9 @@ class Previewer:
     def _given(self, picture: Picture, ab: Tensor) -> tuple[Tensor, Tensor]:
         """Where a still gives the colour of its own frame, (1, 1, H, W), and the colours with it."""
         own = rgb_to_lab(to_tensor(picture.rgb, ab.device))[:, 1:]
-        held = np.ones(picture.rgb.shape[:2], bool) if picture.holds is None else picture.holds
-        holds = torch.from_numpy(held).to(ab.device)[None, None]
-        return holds, torch.where(holds, own, ab)
+        held = np.ones(picture.rgb.shape[:2], bool) if picture.valid is None else picture.valid
+        valid = torch.from_numpy(held).to(ab.device)[None, None]
+        return valid, torch.where(valid, own, ab)
 
     def _memory(self, picture: Picture, size: int) -> ReferenceMemory:
         key = (picture.hash, size)

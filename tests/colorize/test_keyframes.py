@@ -240,10 +240,10 @@ def test_a_keyframe_of_other_tones_takes_the_film_s_where_it_shows_its_frame(tmp
     cv2.imwrite(str(tmp_path / "keys" / "4.png"), toned)
     with pytest.warns(UserWarning, match="where it gives no colour"):
         picture = read_pictures(config, open_film(shots)).keyframes[4]
-    assert not picture.holds.all()
+    assert not picture.valid.all()
     lightness = [
         cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB)[..., 0].astype(int) for rgb in (picture.rgb, frame, toned[..., ::-1])
     ]
-    assert np.abs(lightness[0] - lightness[1])[picture.holds].mean() < 2
-    assert np.abs(lightness[2] - lightness[1])[picture.holds].mean() > 10
-    assert np.array_equal(picture.rgb[~picture.holds], toned[..., ::-1][~picture.holds])
+    assert np.abs(lightness[0] - lightness[1])[picture.valid].mean() < 2
+    assert np.abs(lightness[2] - lightness[1])[picture.valid].mean() > 10
+    assert np.array_equal(picture.rgb[~picture.valid], toned[..., ::-1][~picture.valid])

@@ -78,7 +78,7 @@ def test_other_tones_are_exact_and_not_resampled(still, gamma):
     fit = fit_keyframe(picture, still, 1)
     assert fit.fits
     assert fit.words == ""
-    assert fit.holds.mean() > 0.995
+    assert fit.valid.mean() > 0.995
     np.testing.assert_array_equal(fit.rgb, picture)
     assert still.asked == [1]  # nothing is searched
 
@@ -101,7 +101,7 @@ def test_shifts_scales_turns_and_crops_are_recovered_within_half_a_pixel(still, 
     fit = fit_keyframe(coloured(seen_through(scene(), matrix)), still, 1)
     assert fit.fits
     assert error(fit.matrix, matrix) < 0.5
-    inside = fit.holds
+    inside = fit.valid
     assert inside.mean() > 0.7
     difference = fit.rgb.astype(int) - coloured(scene())
     assert np.abs(difference[inside]).mean() < 6
@@ -130,8 +130,8 @@ def test_another_shape_is_found_where_it_is_a_part_of_the_frame(still):
     fit = fit_keyframe(coloured(scene()[:, 30:330]), still, 0)  # its full height
     assert fit.fits
     assert error(fit.matrix, [[1, 0, 30], [0, 1, 0]], (240, 300)) < 0.5
-    assert not fit.holds[:, :28].any()
-    assert fit.holds[:, 32:328].mean() > 0.99
+    assert not fit.valid[:, :28].any()
+    assert fit.valid[:, 32:328].mean() > 0.99
 
 
 def test_a_mirrored_picture_is_turned_over(still):
@@ -166,8 +166,8 @@ def test_a_retouched_part_is_told_and_the_rest_holds(film):
     fit = fit_keyframe(coloured(picture), film, 4)
     assert fit.fits
     assert 0.5 < fit.differing / (50 * 70 / (240 * 360)) < 2
-    assert fit.holds[190:220, 30:80].mean() < 0.5
-    assert fit.holds[:160].mean() > 0.99
+    assert fit.valid[190:220, 30:80].mean() < 0.5
+    assert fit.valid[:160].mean() > 0.99
     assert f"differs from frame 4 in {fit.differing:.1%}" in fit.words
 
 
@@ -183,7 +183,7 @@ def test_small_frames(size):
     small = cv2.resize(scene(), size[::-1], interpolation=cv2.INTER_AREA)
     fit = fit_keyframe(small, MadeFilm([gray(small)] * 2), 0)
     assert fit.fits
-    assert fit.rgb.shape == (*fit.holds.shape, 3)
+    assert fit.rgb.shape == (*fit.valid.shape, 3)
 
 
 def test_a_frame_that_the_film_does_not_have(film):

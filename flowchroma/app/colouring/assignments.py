@@ -17,7 +17,7 @@ from flowchroma.film import OpenedFilm, shown_frame
 from flowchroma.film.excerpt import Excerpt
 from flowchroma.models.contracts import Matcher
 from flowchroma.plans import Shot
-from flowchroma.plans.resemblance import closest, describe
+from flowchroma.plans.feature_similarity import closest, describe
 
 _MOST = 3  # references of a shot: each costs time on every frame
 _LOOKED_AT = 224  # short side in pixels, twice that at which pictures are compared

@@ -105,12 +105,12 @@ class FilmPainter:
             return None
         given = assignment.keyframes
         keyframes = {number: to_tensor(picture.rgb, self._device) for number, picture in given.items()}
-        masks = {number: picture.holds for number, picture in given.items() if picture.holds is not None}
-        holds = {number: torch.from_numpy(mask).to(self._device)[None, None] for number, mask in masks.items()}
+        masks = {number: picture.valid for number, picture in given.items() if picture.valid is not None}
+        valid = {number: torch.from_numpy(mask).to(self._device)[None, None] for number, mask in masks.items()}
         references = [to_tensor(picture.rgb, self._device) for picture in assignment.references]
         shot, back = assignment.shot, self._read_back if self._backward_frames else None
         return ShotPainter(
-            self._system, self._size, shot.start, shot.stop, keyframes, references, back, files, self._progress, holds
+            self._system, self._size, shot.start, shot.stop, keyframes, references, back, files, self._progress, valid
         )
 
     def _colour(self, painter: ShotPainter | None, start: int, stop: int, give: Callable[[_Coloured], None]) -> None:

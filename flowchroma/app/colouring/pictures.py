@@ -27,14 +27,14 @@ class Picture:
     Args:
         spool: Where it is kept.
         rgb: (h, w, 3) uint8, of any size; of a keyframe that of the film.
-        holds: (H, W), bool: where it shows what its frame does; None for everywhere.
+        valid: (H, W), bool: where it shows what its frame does; None for everywhere.
     """
 
-    def __init__(self, spool: Spool, rgb: np.ndarray, holds: np.ndarray | None = None) -> None:
-        self._rgb, self._holds = spool.keep(rgb), None if holds is None else spool.keep(holds)
-        digest = hashlib.sha256(repr((rgb.shape, holds is None)).encode())
+    def __init__(self, spool: Spool, rgb: np.ndarray, valid: np.ndarray | None = None) -> None:
+        self._rgb, self._valid = spool.keep(rgb), None if valid is None else spool.keep(valid)
+        digest = hashlib.sha256(repr((rgb.shape, valid is None)).encode())
         digest.update(np.ascontiguousarray(rgb).data)
-        digest.update(b"" if holds is None else np.ascontiguousarray(holds).data)
+        digest.update(b"" if valid is None else np.ascontiguousarray(valid).data)
         self.hash = digest.hexdigest()[:16]  # other pictures have others
 
     @property
@@ -43,9 +43,9 @@ class Picture:
         return self._rgb()
 
     @property
-    def holds(self) -> np.ndarray | None:
+    def valid(self) -> np.ndarray | None:
         """Where it shows what its frame does, read anew."""
-        return self._holds() if self._holds else None
+        return self._valid() if self._valid else None
 
 
 @dataclass(frozen=True)
@@ -132,26 +132,26 @@ def _told_apart(found: Iterable[Keyframe], film: OpenedFilm, spool: Spool) -> tu
     references, keyframes = [], {}
     for keyframe in found:
         if keyframe.fit and keyframe.fits:
-            holds = keyframe.fit.holds
-            rgb = _in_the_film_s_tones(keyframe.rgb, holds, shown_frame(film, keyframe.frame))
-            keyframes[keyframe.frame] = Picture(spool, rgb, None if holds.all() else holds)
+            valid = keyframe.fit.valid
+            rgb = _in_the_film_s_tones(keyframe.rgb, valid, shown_frame(film, keyframe.frame))
+            keyframes[keyframe.frame] = Picture(spool, rgb, None if valid.all() else valid)
         else:
             references.append(Picture(spool, keyframe.rgb))
     return references, keyframes
 
 
-def _in_the_film_s_tones(rgb: np.ndarray, holds: np.ndarray, frame: np.ndarray) -> np.ndarray:
+def _in_the_film_s_tones(rgb: np.ndarray, valid: np.ndarray, frame: np.ndarray) -> np.ndarray:
     """A keyframe's colour over its frame's luminance, by which frames find it; as it is where it shows something else.
 
     Args:
         rgb: The keyframe, (H, W, 3) uint8.
-        holds: (H, W), bool: where it shows what its frame does.
+        valid: (H, W), bool: where it shows what its frame does.
         frame: The film's, (H, W, 3) uint8.
     """
     import cv2
 
     other = cv2.absdiff(*(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (rgb, frame)))
-    if not holds.any() or other[holds].mean() < _TONES:
+    if not valid.any() or other[valid].mean() < _TONES:
         return rgb
     luma, ab = rgb_to_lab(to_tensor(frame))[:, :1], rgb_to_lab(to_tensor(rgb))[:, 1:]
-    return np.where(holds[:, :, None], to_array(lay_over(luma, ab)), rgb)
+    return np.where(valid[:, :, None], to_array(lay_over(luma, ab)), rgb)

@@ -71,7 +71,7 @@ def _evenly(shots: Sequence[Shot]) -> list[int]:
 def _shrunk(picture: Picture, size: tuple[int, int], spool: Spool) -> Picture:
     import cv2
 
-    rgb, holds = cv2.resize(picture.rgb, size[::-1], interpolation=cv2.INTER_AREA), picture.holds
-    if holds is not None:
-        holds = cv2.resize(holds.astype(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST) > 0
-    return Picture(spool, rgb, holds)
+    rgb, valid = cv2.resize(picture.rgb, size[::-1], interpolation=cv2.INTER_AREA), picture.valid
+    if valid is not None:
+        valid = cv2.resize(valid.astype(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST) > 0
+    return Picture(spool, rgb, valid)
