@@ -17,6 +17,28 @@ class Mended(NamedTuple):
     error: UserError  # says so
 
 
+class FileState(NamedTuple):
+    """What changes with the files of a film."""
+
+    size: int  # bytes of all of them; 0 where it has none
+    modified: int  # ns since 1970, of the latest; 0 likewise
+
+    @staticmethod
+    def of(film: "Film") -> "FileState":
+        """That of its file, or of all its pictures together.
+
+        Raises:
+            UserError: They cannot be read.
+        """
+        files = list(film.files) or ([film.path] if film.path else [])
+        try:
+            states = [file.stat() for file in files]
+        except OSError as error:
+            raise UserError(f"cannot read {film.path}: {error.strerror or error}; check the path") from error
+        latest = max((state.st_mtime_ns for state in states), default=0)
+        return FileState(sum(state.st_size for state in states), latest)
+
+
 class Film(Protocol):
     """Frames in display order, at random or one after the other: of a file, a folder, a shard, or generated."""
 

@@ -1,8 +1,8 @@
 """Terms of a fusion that tells the error expected of its colour."""
 
-import torch
 from torch import Tensor, nn
 
+from flowchroma.color import chroma_distance
 from flowchroma.losses.prediction import Prediction, UnfitLossError
 
 _LEAST = 0.1  # CIELAB units: an expected error below it is taken as this
@@ -13,7 +13,7 @@ class ColorDistance(nn.Module):
 
     def forward(self, prediction: Prediction) -> Tensor:
         """Return the loss, a scalar."""
-        return _distance(prediction.ab, prediction.target_ab).mean()
+        return chroma_distance(prediction.ab.float(), prediction.target_ab.float()).mean()
 
 
 class RelativeError(nn.Module):
@@ -42,14 +42,11 @@ class ExpectedError(nn.Module):
         if prediction.expected is None:
             raise UnfitLossError("this loss reads the error that the network expects")
         expected = prediction.expected.float().clamp(min=_LEAST)
-        return (expected.log() + _distance(prediction.ab, prediction.target_ab).detach() / expected).mean()
+        return (
+            expected.log() + chroma_distance(prediction.ab.float(), prediction.target_ab.float()).detach() / expected
+        ).mean()
 
 
 def _squared(ab: Tensor, target: Tensor) -> Tensor:
     """(B, 1, H, W), squares of CIELAB units."""
     return (ab.float() - target.float()).square().sum(dim=1, keepdim=True)
-
-
-def _distance(ab: Tensor, target: Tensor) -> Tensor:
-    """(B, 1, H, W), CIELAB units."""
-    return torch.linalg.vector_norm(ab.float() - target.float(), dim=1, keepdim=True)

@@ -11,7 +11,7 @@ import yaml
 from flowchroma.color import lab_to_rgb8, rgb_to_lab
 from flowchroma.errors import UserError
 from flowchroma.files.atomic import write_atomically
-from flowchroma.film.film import Film
+from flowchroma.film.film import FileState, Film
 from flowchroma.film.held import shown_frame
 
 FILE = "plan.yaml"
@@ -46,11 +46,7 @@ class FilmIdentity:
         Raises:
             UserError: Its files cannot be read.
         """
-        files = list(film.files) or ([film.path] if film.path else [])
-        try:
-            size = sum(file.stat().st_size for file in files)
-        except OSError as error:
-            raise UserError(f"cannot read {film.path}: {error.strerror or error}; check the path") from error
+        size = FileState.of(film).size
         path = film.path.absolute() if film.path else None
         height, width = film.size
         return FilmIdentity(str(path or ""), path.name if path else film.name, size, len(film), (height, width))

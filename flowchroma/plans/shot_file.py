@@ -7,7 +7,7 @@ from typing import Any
 
 from flowchroma.errors import UserError
 from flowchroma.files.atomic import write_atomically
-from flowchroma.film.film import Film
+from flowchroma.film.film import FileState, Film
 from flowchroma.plans.shots import Shot
 
 _FILE = "shots.json"
@@ -51,16 +51,12 @@ def load_shots(folder: Path, film: Film) -> list[Shot] | None:
 
 def _identity(film: Film) -> dict[str, Any]:
     """What tells a film from another, and from itself once it is changed."""
-    files = list(film.files) or ([film.path] if film.path else [])
-    try:
-        states = [file.stat() for file in files]
-    except OSError as error:
-        raise UserError(f"cannot read {film.path}: {error.strerror or error}; check the path") from error
+    state = FileState.of(film)
     return {
         "method": _METHOD,
         "name": film.path.name if film.path else film.name,
-        "bytes": sum(state.st_size for state in states),
-        "modified": max((state.st_mtime_ns for state in states), default=0),
+        "bytes": state.size,
+        "modified": state.modified,
         "frames": len(film),
     }
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 
 from flowchroma import ops
+from flowchroma.color import chroma_distance
 from flowchroma.errors import UserError
 from flowchroma.losses import EstimatedMotion, ExactMotion, Prediction, PreviousFrame, WeightedSum
 from flowchroma.metrics import AUSE, EndPointError, epe_map
@@ -119,7 +120,7 @@ class MemFlowStage(Stage):
             self._metric("ause").update(epe_map(flow.flow[exact], truth), flow.confidence[exact])
         if not exact.all():
             carried = ops.backward_warp(clip.ab[~exact, t - 1], flow.colour_flow[~exact])
-            error = torch.linalg.vector_norm(carried - clip.ab[~exact, t], dim=1, keepdim=True)
+            error = chroma_distance(carried, clip.ab[~exact, t])
             self._metric("ause_color").update(error, flow.confidence[~exact])
 
     def _metric(self, name: str) -> Metric:

@@ -4,11 +4,10 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, cast
 
-import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
 
-from flowchroma.color import lab_to_rgb
+from flowchroma.color import chroma_distance, lab_to_rgb
 from flowchroma.data.rollouts.frames import KeptFrames
 from flowchroma.data.rollouts.module import RolloutDataModule
 from flowchroma.errors import UserError
@@ -104,7 +103,7 @@ class RolloutStage(Stage):
         """Score a batch of frames against the truth."""
         fused = self.fuse(clip)
         made = self.score(self.colours(clip, fused), clip.lab)
-        true = torch.linalg.vector_norm(fused.ab - clip.true_ab, dim=1, keepdim=True)
+        true = chroma_distance(fused.ab, clip.true_ab)
         ratio = cast(Metric, self.measured["expected_over_true"])
         ratio.update(fused.error, true)
         figures = {f"val/{name}": metric for name, metric in self.psnr.items()}

@@ -13,7 +13,7 @@ import numpy as np
 from flowchroma.errors import UserError
 from flowchroma.files.durable import sync
 from flowchroma.film.encoding_settings import Settings, settings_of
-from flowchroma.film.film import OpenedFilm
+from flowchroma.film.film import FileState, OpenedFilm
 from flowchroma.film.segments.work import TakenError, Work, segment_name
 from flowchroma.film.targets import FULL, put, refuse_overwriting, target_of, writing
 from flowchroma.film.writer import FrameWriter
@@ -234,12 +234,11 @@ def _kind(
 
 def _fingerprint(film: OpenedFilm) -> dict[str, Any]:
     """What changes with a film: of a folder, its pictures' together."""
-    files = film.files or ([film.path] if film.path else [])
-    stats = [file.stat() for file in files]
+    state = FileState.of(film)
     return {
         "name": film.name,
-        "bytes": sum(stat.st_size for stat in stats),
-        "changed": max((stat.st_mtime_ns for stat in stats), default=0),
+        "bytes": state.size,
+        "changed": state.modified,
         "frames": len(film),
         "size": film.size,
     }

@@ -9,13 +9,10 @@ from flowchroma.color import chroma_distance, scale_ab, scale_luma
 from flowchroma.models.error_model import ErrorModel
 from flowchroma.models.estimate import Estimate
 from flowchroma.models.fusion.additive_unet import AdditiveUNet
-from flowchroma.models.fusion.inputs import smoothed
+from flowchroma.models.fusion.inputs import DISTANCE_SCALE, LARGEST_CHANGE, LUMA_SCALE, smoothed
 from flowchroma.types import Match
 
 CHANNELS = 16
-_DIFFERENCE = 20.0  # units of L that become 1
-_DISTANCE = 10.0  # CIELAB units between two colours that become 1
-_CHANGE = 4.0  # most that the logarithm of the expected error changes
 
 
 @dataclass(frozen=True)
@@ -57,7 +54,7 @@ class BidirectionalFusion(AdditiveUNet):
         out = self.compute(_read(found, errors)).float()
         weights = torch.softmax(out[:, :3] - 2 * errors.log().squeeze(2).transpose(0, 1), dim=1)
         independent = errors[:2].square().reciprocal().sum(dim=0).rsqrt()
-        error = independent * out[:, 3:4].clamp(-_CHANGE, _CHANGE).exp()
+        error = independent * out[:, 3:4].clamp(-LARGEST_CHANGE, LARGEST_CHANGE).exp()
         return Estimate(smoothed((weights[:, :, None] * colours).sum(dim=1), torch.sigmoid(out[:, 4:])), error)
 
 
@@ -65,7 +62,7 @@ def _read(found: TwoSided, errors: Tensor) -> Tensor:
     """What the network reads, (B, 16, H, W), about [-1, 1]."""
     colours = found.forward.ab, found.backward.ab, found.match.ab
     pairs = ((0, 1), (0, 2), (1, 2))
-    distances = [chroma_distance(colours[a], colours[b]) / _DISTANCE for a, b in pairs]
+    distances = [chroma_distance(colours[a], colours[b]) / DISTANCE_SCALE for a, b in pairs]
     position = (found.position.view(-1, 1, 1, 1) - 0.5).expand_as(found.luma)
     return torch.cat(
         [
@@ -73,7 +70,7 @@ def _read(found: TwoSided, errors: Tensor) -> Tensor:
             *(scale_ab(ab) for ab in colours),
             *((error.log() - 1) / 2 for error in errors),
             found.match.similarity,
-            found.match.difference / _DIFFERENCE,
+            found.match.difference / LUMA_SCALE,
             *distances,
             position,
         ],

@@ -7,11 +7,11 @@ from flowchroma.color import scale_ab, scale_luma, unscale_ab
 from flowchroma.models.contracts import Fusion
 from flowchroma.models.error_model import ErrorModel
 from flowchroma.models.fusion.additive_unet import AdditiveUNet
+from flowchroma.models.fusion.inputs import LUMA_SCALE
 from flowchroma.models.fusion.inverse_variance import InverseVarianceFusion, candidate_colours
 from flowchroma.models.state import Signals
 
 CHANNELS = 13
-_DIFFERENCE = 20.0  # units of L that become 1
 
 
 class BlendFusion(AdditiveUNet, Fusion):
@@ -48,5 +48,5 @@ def _read(signals: Signals) -> Tensor:
     now = torch.zeros_like(carried) if signals.flow is None else signals.flow.confidence
     read = [scale_luma(signals.luma), scale_ab(base), carried, now]
     for found in matches:
-        read += [scale_ab(found.ab), found.similarity, found.difference / _DIFFERENCE]
+        read += [scale_ab(found.ab), found.similarity, found.difference / LUMA_SCALE]
     return torch.cat(read, dim=1)

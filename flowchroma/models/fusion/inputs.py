@@ -10,6 +10,9 @@ from flowchroma.color import scale_ab, scale_luma
 from flowchroma.models.state import Signals
 
 CHANNELS = 7
+LUMA_SCALE = 20.0  # units of L between two places that become 1
+DISTANCE_SCALE = 10.0  # CIELAB units between two colours that become 1
+LARGEST_CHANGE = 4.0  # of the logarithm of an expected error, or of a weight
 
 
 def stack_inputs(signals: Signals) -> Tensor:

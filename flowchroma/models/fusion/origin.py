@@ -9,15 +9,12 @@ from flowchroma.color import chroma_distance, scale_ab, scale_luma
 from flowchroma.models.contracts import Fused, Fusion
 from flowchroma.models.error_model import ErrorModel
 from flowchroma.models.fusion.additive_unet import AdditiveUNet
-from flowchroma.models.fusion.inputs import smoothed
+from flowchroma.models.fusion.inputs import DISTANCE_SCALE, LARGEST_CHANGE, LUMA_SCALE, smoothed
 from flowchroma.models.fusion.inverse_variance import candidate_colours, propagated_rule
 from flowchroma.models.state import Signals
 
 READS = {"errors": 3, "distances": 3, "origin": 2}  # channels of what can be left out
 _BASE = 14
-_DIFFERENCE = 20.0  # units of L that become 1
-_DISTANCE = 10.0  # CIELAB units between two colours that become 1
-_CHANGE = 4.0  # most that the logarithm of the expected error changes
 
 
 class OriginFusion(AdditiveUNet, Fusion):
@@ -74,7 +71,7 @@ class OriginFusion(AdditiveUNet, Fusion):
         out = self.compute(self._read(signals, colours, errors)).float()
         weights = torch.softmax(out[:, :3] - 2 * errors.log(), dim=1)
         independent = errors.square().reciprocal().sum(dim=1, keepdim=True).rsqrt()
-        error = independent * out[:, 3:4].clamp(-_CHANGE, _CHANGE).exp()
+        error = independent * out[:, 3:4].clamp(-LARGEST_CHANGE, LARGEST_CHANGE).exp()
         confidence = self.error_model.confidence_of(error.clamp(self.error_model.least, self.error_model.most))
         ab = smoothed((weights[:, :, None] * colours).sum(dim=1), torch.sigmoid(out[:, 4:]))
         return Fused(ab.to(colours.dtype), confidence, propagated=propagated_rule(signals, self.error_model))
@@ -86,13 +83,13 @@ class OriginFusion(AdditiveUNet, Fusion):
         read = [scale_luma(signals.luma), *(scale_ab(ab) for ab in colours.unbind(1))]
         read += [signals.propagation.confidence, zero if signals.flow is None else signals.flow.confidence]
         for found in (match, recent):
-            read += [found.similarity, found.difference / _DIFFERENCE]
+            read += [found.similarity, found.difference / LUMA_SCALE]
         read.append((recent.similarity > 0).to(zero))
         if "errors" in self.reads:
             read.append((errors.clamp(self.error_model.least, self.error_model.most).log() - 1) / 2)
         if "distances" in self.reads:
             pairs = ((0, 1), (0, 2), (1, 2))
-            read += [chroma_distance(colours[:, a], colours[:, b]) / _DISTANCE for a, b in pairs]
+            read += [chroma_distance(colours[:, a], colours[:, b]) / DISTANCE_SCALE for a, b in pairs]
         if signals.origin is not None and self.reads_origin:
-            read += [signals.origin.difference / _DIFFERENCE, signals.origin.similarity]
+            read += [signals.origin.difference / LUMA_SCALE, signals.origin.similarity]
         return torch.cat([x.to(colours.dtype) for x in read], dim=1)

@@ -6,11 +6,9 @@ from torch import Tensor, nn
 from flowchroma.color import scale_ab, scale_luma
 from flowchroma.models.contracts import Fused, Fusion
 from flowchroma.models.error_model import ErrorModel
-from flowchroma.models.fusion.inputs import CHANNELS, smoothed
+from flowchroma.models.fusion.inputs import CHANNELS, LARGEST_CHANGE, smoothed
 from flowchroma.models.fusion.inverse_variance import candidate_colours, propagated_rule
 from flowchroma.models.state import Signals
-
-_CHANGE = 4.0  # most that a logarithm changes
 
 
 class SimpleFusion(Fusion):
@@ -63,7 +61,7 @@ class SimpleFusion(Fusion):
         confidences = [model.confidence_of(one) for one in (path, error)]
         read = [scale_luma(signals.luma), scale_ab(carried), confidences[0], scale_ab(matched), confidences[1]]
         changes = self.changes(self.layers(torch.cat([x.to(carried.dtype) for x in read], dim=1))).float()
-        odds, more = changes.clamp(-_CHANGE, _CHANGE).split(1, dim=1)
+        odds, more = changes.clamp(-LARGEST_CHANGE, LARGEST_CHANGE).split(1, dim=1)
         weight = torch.sigmoid(2 * (error.log() - path.log()) + odds)
         expected = (path.square().reciprocal() + error.square().reciprocal()).rsqrt() * more.exp()
         ab = smoothed(weight * carried + (1 - weight) * matched, 0.5).to(carried.dtype)
