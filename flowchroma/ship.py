@@ -28,10 +28,10 @@ def main() -> None:
     with report_user_error():
         if len(sys.argv) not in (2, 3):
             raise UserError("give the directory of one run of a whole system", code=2)
-        run, target = Path(sys.argv[1]), SHIPPED_SYSTEM
+        run, target = Path(sys.argv[1]), Path(*sys.argv[2:]) if sys.argv[2:] else SHIPPED_SYSTEM.parent
         if not (run / "config.yaml").is_file():
             raise UserError(f"{run} is no run's directory: give one that holds config.yaml", code=2)
-        ship(run, Path(sys.argv[2], SHIPPED_SYSTEM.name) if len(sys.argv) == 3 else target)
+        ship(run, target / SHIPPED_SYSTEM.name)
 
 
 def ship(run: Path, target: Path) -> None:

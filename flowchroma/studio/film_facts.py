@@ -33,7 +33,7 @@ def facts_of(film: OpenedFilm) -> FilmFacts:
     kept = ["size, frame rate and the lightness of every pixel"]
     sound, lost, name = "none", list[str](), film.path.name if film.path else film.name
     if film.path and film.path.is_file():
-        sound, carried, lost = _others(film)
+        sound, carried, lost = _other_streams(film)
         kept += carried
     else:
         lost = ["a folder of frames has no sound"]
@@ -53,7 +53,7 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{whole % _MINUTE:02}" if hours else f"{minutes}:{whole % _MINUTE:02}"
 
 
-def _others(film: OpenedFilm) -> tuple[str, list[str], list[str]]:
+def _other_streams(film: OpenedFilm) -> tuple[str, list[str], list[str]]:
     """Sound in words, what is carried, and what is not as it was."""
     import av
 

@@ -97,6 +97,7 @@ def test_what_varies_is_colour_and_direction_and_nothing_else(write_rollouts) ->
         (["made/train/0", "made/val/1", "a"], ["made/val/1"]),
         (["made/train/0", "made/val/1", "train/a", "val/b"], ["made/val/1", "val/b"]),
         (["made/train/0", "made/train/2", "train/a", "val/b"], ["val/b"]),
+        (["made/train/0", "val/b"], ["val/b"]),
     ],
 )
 def test_made_films_tell_their_split(write_rollouts, films: list[str], held_out: list[str]) -> None:

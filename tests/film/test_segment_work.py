@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -41,11 +42,6 @@ def begun(source, target, only=4, **options):
     return film
 
 
-def truncate(path, size):
-    with path.open("r+b") as file:
-        file.truncate(size)
-
-
 def flip(path):
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
@@ -56,9 +52,9 @@ def damage_all(folder):
     """Each segment in another way; how many."""
     segments = sorted((folder / "segments").iterdir())
     name = "picture.h264"
-    truncate(segments[0] / name, 100)
+    os.truncate(segments[0] / name, 100)
     flip(segments[1] / name)
-    truncate(segments[2] / "picture.rows", 0)
+    os.truncate(segments[2] / "picture.rows", 0)
     (segments[3] / "index.json").write_text('{"codec": "h2')
     (segments[4] / "picture.rows").unlink()
     (segments[5] / "index.json").write_text("")

@@ -100,13 +100,8 @@ class RolloutDataModule(LightningDataModule):
 
     def _split(self, spans: Sequence[SpanFile], split: str) -> list[SpanFile]:
         films = dict.fromkeys(span.film for span in spans)
-        made = [name for name in films if name.startswith(f"{MADE}/")]
-        real = [name for name in films if name not in made]
-        names = {name for name in made if name.startswith(f"{MADE}/{split}/")}
-        if len(real) > 1 or not made:
-            names |= set(pick_split(real, split, self.val_fraction))
-        elif split == "train":
-            names |= set(real)
+        names = {name for name in films if name.startswith(f"{MADE}/{split}/")}
+        names |= set(pick_split([name for name in films if not name.startswith(f"{MADE}/")], split, self.val_fraction))
         if not names:
             raise UserError(f"rollouts in {self.root} are of {len(films)} film: make some of others, to hold one out")
         return [span for span in spans if span.film in names]
